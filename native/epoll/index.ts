@@ -1,0 +1,324 @@
+/**
+ * The typed face of the native addon: what JavaScript can ask of the core, and nothing more.
+ *
+ * Path: main and shards import this; it loads `build/Release/holdfast.node`. The main thread owns one
+ * {@link Board} and one {@link Acceptor}; each shard thread attaches to the board by its descriptor and
+ * owns one {@link NativeShard}. Arguments are checked in `src/binding/`; a wrong one throws TypeError.
+ * Invariant: nothing here is called per message; the path never enters JavaScript.
+ */
+import { createRequire } from 'node:module';
+
+/** A failed system call. `code` is the errno name (`EADDRINUSE`), `syscall` the call that failed. */
+export interface NativeError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+}
+
+/** Where a socket listens or connects: an IP literal with a port, or a Unix socket path. */
+export type SocketAddress =
+  | { readonly ip: string; readonly port: number }
+  | { readonly path: string };
+
+/** One counter or gauge of a table that the core defines; `help` is a full sentence. */
+export interface CounterInfo {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly help: string;
+}
+
+/** Tables that the core defines once and TypeScript reads, so that both planes use the same words. */
+export interface NativeAbi {
+  /** Per shard, in the order of {@link Board.shardCounters}. */
+  readonly shardCounters: readonly CounterInfo[];
+  /** Per listener (summed over shards), in the order of {@link Board.listenerCounters}. */
+  readonly listenerCounters: readonly CounterInfo[];
+  /** Per endpoint, in the order of {@link Board.endpointCounters}. */
+  readonly endpointCounters: readonly CounterInfo[];
+  /** Why a connection ended; the index is the position in {@link Board.closeReasons}. */
+  readonly closeReasons: readonly { readonly name: string; readonly help: string }[];
+  /** Why an accepted socket was refused; the position in {@link Board.refusals}. */
+  readonly refusals: readonly { readonly name: string; readonly help: string }[];
+  /** Balancer names a cluster may use. */
+  readonly balancers: readonly string[];
+  /** What a shard can be doing, indexed by the number in {@link ShardPulse.activity}. */
+  readonly activities: readonly string[];
+  /** Sizes in bytes of the hot records: `conn`, `tunnel`, `chunk`, `mailboxMessage`. */
+  readonly sizes: Readonly<Record<string, number>>;
+  readonly shardsMax: number;
+  readonly listenersMax: number;
+  readonly clustersMax: number;
+  readonly endpointsMax: number;
+}
+
+/** A shard's sign of life, times on CLOCK_MONOTONIC in nanoseconds. */
+export interface ShardPulse {
+  /** Answered wake-ups; stands still while the shard's thread is stalled. */
+  readonly heartbeats: number;
+  /** When the last turn began. */
+  readonly turnStartNs: bigint;
+  /** True while a turn is running. */
+  readonly isInTurn: boolean;
+  readonly activity: number;
+}
+
+/** Shared memory of the whole process: counters, endpoint table, mailboxes and log rings of all shards. */
+export interface Board {
+  /** The memfd behind the board; another thread attaches with it. Owned by the board. */
+  readonly fd: number;
+  shardCounters(shard: number): number[];
+  listenerCounters(listener: number): number[];
+  /** Closed connections of one listener by reason, summed over shards. */
+  closeReasons(listener: number): number[];
+  /** Refused sockets of one listener by reason. */
+  refusals(listener: number): number[];
+  endpointCounters(endpoint: number): number[];
+  /** Live connections of the whole process. */
+  connections(): number;
+  /** Live connections of each shard. */
+  shardConnections(): number[];
+  /** Live connections of one listener. A listener id may be given to another listener only at 0. */
+  listenerConnections(listener: number): number;
+  /** Live connections to one endpoint. An endpoint id may be reused only at 0. */
+  endpointConnections(endpoint: number): number;
+  /** Names of at most 63 bytes, used in access records. Resets the entry's counters. */
+  setListener(id: number, name: string): void;
+  setCluster(id: number, name: string): void;
+  /** `display` is what access records show (`10.0.1.10:1883`); resets counters and health. */
+  setEndpoint(id: number, display: string): void;
+  /** What active health checks found. Starts the slow-start window when it turns true. */
+  setEndpointHealthy(id: number, healthy: boolean): void;
+  /** Seconds of passive ejection left, 0 when not ejected. */
+  endpointEjectedMs(id: number): number;
+  pulse(shard: number): ShardPulse;
+  /** Wakes a shard so that it answers with a heartbeat; one eventfd write. */
+  ping(shard: number): void;
+  /** Clears what a dead shard left behind (mailbox, gauges); call before its successor attaches. */
+  resetShard(shard: number): void;
+}
+
+export interface BoardOptions {
+  readonly shards: number;
+  /** Connections the whole process may hold; sizes the per-address table. */
+  readonly connectionsMax: number;
+  /** Bytes that all shards together may hold in pending chains. */
+  readonly pendingBytesMax: number;
+}
+
+/** What may be listened on. Times out of nothing: listening either works or throws at once. */
+export interface ListenSpec {
+  readonly listener: number;
+  readonly address: SocketAddress;
+  /** Descriptor of the network namespace to create the socket in, or -1 for the process's own. */
+  readonly netnsFd: number;
+  readonly backlog: number;
+}
+
+export interface ListenerLimits {
+  readonly connectionsMax: number;
+  /** 0: no limit. */
+  readonly connectionsPerAddressMax: number;
+  /** Accepted sockets per second (token bucket, burst of one second); 0: no limit. */
+  readonly acceptsPerSecond: number;
+}
+
+/** Accepts on the main thread's loop and hands each descriptor to a shard. */
+export interface Acceptor {
+  /** @throws NativeError with the syscall that failed (`bind`, `listen`, `setns`, ...). */
+  listen(spec: ListenSpec): { readonly handle: number; readonly address: SocketAddress };
+  /** Closes one listening socket; established connections stay. */
+  unlisten(handle: number): void;
+  setLimits(listener: number, limits: ListenerLimits): void;
+  setConnectionsMax(connections: number): void;
+  setDistribution(kind: 'least-connections' | 'round-robin'): void;
+  /** Lets a shard take part in the distribution, or takes it out. */
+  setShardReady(shard: number, ready: boolean): void;
+  /** Accepts that failed by errno name since start (`EMFILE`: 3), and how often accepting backed off. */
+  errors(): Readonly<Record<string, number>>;
+  close(): void;
+}
+
+/** Opens a TCP connection only to see that it opens; runs on the thread that made it. */
+export interface Prober {
+  /** Calls back once with an errno name (or `ETIMEDOUT`), or null on success, and the microseconds taken. */
+  probe(
+    spec: { readonly address: SocketAddress; readonly netnsFd: number; readonly timeoutMs: number },
+    done: (error: string | null, micros: number) => void,
+  ): void;
+  close(): void;
+}
+
+/** Socket options of one side. Zero means: leave the kernel's default. */
+export interface SocketOptionsInput {
+  readonly nodelay: boolean;
+  readonly keepaliveIdleSeconds: number;
+  readonly keepaliveIntervalSeconds: number;
+  readonly keepaliveCount: number;
+  readonly userTimeoutMs: number;
+}
+
+export interface ListenerInput {
+  readonly id: number;
+  /** Position in {@link SnapshotInput.clusters}. */
+  readonly cluster: number;
+  /** 0: never. */
+  readonly idleMs: number;
+  readonly halfCloseMs: number;
+  readonly maxAgeMs: number;
+  /** 0 to 1000: how much of maxAgeMs is spread at random (100 = plus or minus 10 %). */
+  readonly maxAgeJitterPermille: number;
+  /** Networks whose connections must start with a PROXY header (`10.0.0.0/8`); empty: none. */
+  readonly proxyProtocolFrom: readonly string[];
+  readonly proxyHeaderMs: number;
+  /** Bytes a connection may hold for a slow reader: reading pauses at high and resumes at low. */
+  readonly bufferHigh: number;
+  readonly bufferLow: number;
+  /** Live connections one client address may hold (after PROXY header); 0: no limit. */
+  readonly connectionsPerAddressMax: number;
+  /** Interval of access records for connections that live long; 0: only at the end. */
+  readonly accessIntervalMs: number;
+  readonly accessLog: boolean;
+  readonly socket: SocketOptionsInput;
+}
+
+export interface EndpointInput {
+  readonly id: number;
+  readonly address: SocketAddress;
+  /** 1 to 256. */
+  readonly weight: number;
+  /** Live connections this endpoint may have; 0: no limit. */
+  readonly connectionsMax: number;
+}
+
+export interface ClusterInput {
+  readonly id: number;
+  readonly balance: string;
+  readonly endpoints: readonly EndpointInput[];
+  readonly connectMs: number;
+  /** Further endpoints tried after a failed connect. */
+  readonly retries: number;
+  /** 0: none, 1 or 2: the PROXY protocol version sent to endpoints. */
+  readonly proxyProtocol: 0 | 1 | 2;
+  readonly netnsFd: number;
+  readonly slowStartMs: number;
+  /** Consecutive connect failures that eject an endpoint; 0: never. */
+  readonly ejectAfter: number;
+  readonly ejectMs: number;
+  readonly ejectMsMax: number;
+  /** At most this share of endpoints is ejected, 0 to 100. */
+  readonly ejectPercentMax: number;
+  /** Below this share of usable endpoints, all are used, 0 to 100. */
+  readonly panicPercent: number;
+  readonly socket: SocketOptionsInput;
+}
+
+/** Everything the path needs, as plain data; compiled once and shared by all shards. */
+export interface SnapshotInput {
+  readonly generation: number;
+  readonly listeners: readonly ListenerInput[];
+  readonly clusters: readonly ClusterInput[];
+}
+
+/** One live connection, as `holdfast conns` shows it. */
+export interface ConnectionInfo {
+  /** `shard-slot-generation`, hexadecimal; names this connection and no later one. */
+  readonly id: string;
+  readonly listener: number;
+  readonly cluster: number;
+  /** -1 before an endpoint is chosen. */
+  readonly endpoint: number;
+  readonly client: string;
+  readonly state: string;
+  readonly ageMs: number;
+  readonly idleMs: number;
+  /** Bytes received from the client and from the endpoint. */
+  readonly bytesFromClient: number;
+  readonly bytesFromEndpoint: number;
+  /** Bytes waiting for a slow reader, both directions. */
+  readonly pendingBytes: number;
+}
+
+export interface ConnectionFilter {
+  readonly listener?: number;
+  readonly cluster?: number;
+  readonly endpoint?: number;
+  readonly olderThanMs?: number;
+  readonly idleMoreThanMs?: number;
+  /** Client address without port. */
+  readonly client?: string;
+}
+
+export interface ConnectionPage {
+  readonly connections: readonly ConnectionInfo[];
+  /** Where to go on, or -1 at the end. */
+  readonly next: number;
+}
+
+export interface NativeShardOptions {
+  readonly boardFd: number;
+  readonly shard: number;
+  /** Slots for connections; virtual memory only until used. */
+  readonly connectionsMax: number;
+  readonly pendingBytesMax: number;
+}
+
+/** One native reactor, watched by the loop of the worker thread that made it. */
+export interface NativeShard {
+  start(): void;
+  /** Maps the snapshot behind `fd` and uses it for new connections. Does not close `fd`. */
+  applySnapshot(fd: number): void;
+  /** Looks at no more than `slots` slots from `cursor` on; bounded work. */
+  connections(cursor: number, slots: number, limit: number, filter: ConnectionFilter): ConnectionPage;
+  /** True when the connection was alive and is now being closed. */
+  kill(id: string): boolean;
+  /** Closes all connections, spread at random over `overMs`. Returns how many there are. */
+  drain(overMs: number): number;
+  undrain(): void;
+  /** Closes everything at once and stops the reactor; also done when the thread ends. */
+  stop(): void;
+}
+
+/** Moves access records from the shards' rings to a descriptor, on a thread of its own. */
+export interface AccessLog {
+  /** Opens the file again under its name, after rotation. */
+  reopen(): void;
+  written(): number;
+  dropped(): number;
+  /** Writes what is left, for at most `timeoutMs`, and ends the thread. */
+  close(timeoutMs: number): void;
+}
+
+export interface Native {
+  readonly abi: NativeAbi;
+  createBoard(options: BoardOptions): Board;
+  /** Returns a sealed memfd; close it with {@link Native.closeFd} when every shard has it. */
+  compileSnapshot(input: SnapshotInput): number;
+  closeFd(fd: number): void;
+  /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */
+  openNetns(name: string): number;
+  createAcceptor(board: Board): Acceptor;
+  createProber(): Prober;
+  createShard(options: NativeShardOptions): NativeShard;
+  /** `target` is `stdout`, `stderr` or a file path. */
+  createAccessLog(board: Board, target: string): AccessLog;
+  /** `resetAndDestroy` of a descriptor is not here: see the test tools. Resident bytes and limits of this process. */
+  processInfo(): { readonly residentBytes: number; readonly openFds: number; readonly fdsMax: number; readonly threads: number };
+}
+
+/**
+ * Loads the addon.
+ *
+ * @throws Error when the addon was not built for this platform; the message says how to build it.
+ */
+export function loadNative(): Native {
+  const require = createRequire(import.meta.url);
+  const built = './build/Release/holdfast.node';
+  try {
+    return require(process.env['HF_NATIVE_PATH'] ?? built) as Native;
+  } catch (cause) {
+    throw new Error(
+      `holdfast: the native core could not be loaded (${(cause as Error).message}). ` +
+        'Build it with "npm run build:native", or point HF_NATIVE_PATH at a built holdfast.node.',
+      { cause },
+    );
+  }
+}
