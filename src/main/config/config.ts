@@ -1,0 +1,208 @@
+/**
+ * The normalized configuration: what the rest of the control plane reads.
+ *
+ * Path: file text -> load.ts (YAML, schema, checks) -> here -> model and snapshot.
+ * Invariant: a `Config` is complete and valid. Every default is filled in, durations are milliseconds,
+ * sizes are bytes, rates are per second, addresses are parsed, names resolve. 0 means "none" or "never"
+ * where a comment says so. It is plain data: it can be compared, copied and printed as JSON.
+ * Does not contain the human forms (`1h`, `64KiB`); those live in schema.ts.
+ */
+
+/** Log levels, from the most to the least talkative. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+/** How the main thread gives accepted connections to shards. */
+export type Distribution = 'least-connections' | 'round-robin';
+
+/** How a cluster chooses an endpoint. Every balancer honours weights. */
+export type Balance =
+  | 'round-robin'
+  | 'random'
+  | 'least-connections'
+  | 'least-request'
+  | 'maglev'
+  | 'ring-hash';
+
+/** Where a listener listens: an IP literal with a port, or a Unix socket path. */
+export type BindAddress =
+  | { readonly ip: string; readonly port: number }
+  | {
+      readonly path: string;
+      /** Permission bits of the socket file; without it the process's umask decides. */
+      readonly mode?: number;
+    };
+
+/** Options of one side's TCP sockets. 0 leaves the kernel's default. */
+export interface SocketConfig {
+  readonly nodelay: boolean;
+  readonly keepaliveIdleSeconds: number;
+  readonly keepaliveIntervalSeconds: number;
+  readonly keepaliveCount: number;
+  readonly userTimeoutMs: number;
+}
+
+/** The admin endpoint over TCP. One of `token` and `tokenFile` is set. */
+export interface AdminTcpConfig {
+  /** IP literal. */
+  readonly host: string;
+  readonly port: number;
+  /** Read when the gateway starts and on each reload. */
+  readonly tokenFile: string | null;
+  readonly token: string | null;
+}
+
+/** Where the admin API answers. */
+export interface AdminConfig {
+  /** Path of the Unix socket (mode 0600); null: none. */
+  readonly socket: string | null;
+  readonly tcp: AdminTcpConfig | null;
+}
+
+/** Process log and access records. */
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** `stdout`, `stderr`, `off`, or a file path. */
+  readonly access: string;
+  /** Interval of records for connections that live on; 0: only one at the end. */
+  readonly accessIntervalMs: number;
+  readonly format: 'auto' | 'json' | 'pretty';
+}
+
+/** Limits of the whole process. */
+export interface ProcessLimits {
+  /** Proxied connections (each takes two descriptors). */
+  readonly connections: number;
+  /** Bytes that all connections together may hold for slow readers. */
+  readonly memory: number;
+  /** The same for one shard. */
+  readonly memoryPerShard: number;
+}
+
+/** What SIGTERM and `holdfast drain` do. */
+export interface DrainConfig {
+  /** Closes are spread over this window. */
+  readonly overMs: number;
+  /** How long connections may take to flush after the window; then they are cut. */
+  readonly graceMs: number;
+  /** Between the moment readiness fails and the first close. */
+  readonly readinessDelayMs: number;
+}
+
+/** Limits of one listener. 0: no limit of its own. */
+export interface ListenerLimitsConfig {
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** Accepted connections per second, burst of one second. */
+  readonly acceptRate: number;
+  /** Bytes held for a slow reader, each direction: reading the other side pauses here... */
+  readonly bufferHigh: number;
+  /** ...and goes on here. */
+  readonly bufferLow: number;
+}
+
+/** Deadlines of one listener's connections. 0: never. */
+export interface ListenerTimeouts {
+  readonly idleMs: number;
+  readonly halfCloseMs: number;
+  readonly maxAgeMs: number;
+  /** How much of `maxAgeMs` is spread at random: 100 is plus or minus 10 %. */
+  readonly maxAgeJitterPermille: number;
+}
+
+/** A listener: where connections come from, and which cluster they go to. */
+export interface ListenerConfig {
+  /** At most 63 bytes, unique among listeners. */
+  readonly name: string;
+  readonly bind: readonly BindAddress[];
+  /** Network namespace the sockets are created in; null: the process's own. */
+  readonly netns: string | null;
+  readonly protocol: 'tcp';
+  readonly backlog: number;
+  /** Networks that must send a PROXY header; null: nobody sends one. */
+  readonly proxyProtocol: { readonly accept: readonly string[]; readonly timeoutMs: number } | null;
+  readonly limits: ListenerLimitsConfig;
+  readonly timeouts: ListenerTimeouts;
+  readonly socket: SocketConfig;
+  readonly accessLog: boolean;
+  /** Name of a cluster in {@link Config.clusters}. */
+  readonly cluster: string;
+}
+
+/** One endpoint of a cluster. */
+export type EndpointConfig =
+  | {
+      /** IP literal or DNS name. */
+      readonly host: string;
+      readonly port: number;
+      readonly weight: number;
+      /** Live connections this endpoint may have; 0: no limit. */
+      readonly connections: number;
+    }
+  | { readonly path: string; readonly weight: number; readonly connections: number };
+
+/** Active health checks of a cluster. */
+export interface HealthCheckConfig {
+  readonly type: 'tcp';
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+  readonly jitterPermille: number;
+}
+
+/** Passive ejection after connect failures. */
+export interface EjectionConfig {
+  /** Consecutive connect failures; 0: never. */
+  readonly afterFailures: number;
+  readonly baseMs: number;
+  readonly maxMs: number;
+  /** At most this share of endpoints is out at once, 0 to 100. */
+  readonly percentMax: number;
+  /** Below this share of usable endpoints all are used, 0 to 100. */
+  readonly panicPercent: number;
+}
+
+/** How the cluster's DNS names are resolved. */
+export interface DnsConfig {
+  /** The record's TTL is followed between these two. */
+  readonly refreshMinMs: number;
+  readonly refreshMaxMs: number;
+  /** `ip` or `ip:port`; null: the machine's resolvers. */
+  readonly servers: readonly string[] | null;
+  readonly family: 'any' | 'ipv4' | 'ipv6';
+}
+
+/** A cluster: endpoints that can stand in for each other, and how one is chosen. */
+export interface ClusterConfig {
+  /** At most 63 bytes, unique among clusters. */
+  readonly name: string;
+  readonly balance: Balance;
+  readonly endpoints: readonly EndpointConfig[];
+  readonly connect: {
+    readonly timeoutMs: number;
+    /** Further endpoints tried after a failed connect. */
+    readonly retries: number;
+  };
+  readonly healthCheck: HealthCheckConfig | null;
+  readonly ejection: EjectionConfig;
+  /** An endpoint that turns healthy gets its full share after this time; 0: at once. */
+  readonly slowStartMs: number;
+  /** PROXY protocol version sent to endpoints; 0: none. */
+  readonly proxyProtocol: 0 | 1 | 2;
+  readonly netns: string | null;
+  readonly socket: SocketConfig;
+  readonly dns: DnsConfig;
+}
+
+/** The whole configuration. */
+export interface Config {
+  readonly version: 1;
+  readonly shards: number;
+  readonly distribution: Distribution;
+  readonly admin: AdminConfig;
+  readonly log: LogConfig;
+  readonly limits: ProcessLimits;
+  readonly drain: DrainConfig;
+  readonly listeners: readonly ListenerConfig[];
+  readonly clusters: readonly ClusterConfig[];
+}
