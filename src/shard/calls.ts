@@ -1,0 +1,96 @@
+/**
+ * What a shard does for each request of the main thread.
+ *
+ * Path: worker.ts -> here -> the native shard. Runs on the shard thread.
+ * Invariant: each answer is bounded work; a page of connections looks at no more slots than it was told.
+ * Does not know about ports or threads, so tests drive it directly.
+ */
+import type { NativeShard } from '../../native/epoll/index.ts';
+import type { ShardCallName, ShardCalls, ShardEnvelope, ShardFault } from './protocol.ts';
+
+type CallTable = {
+  readonly [Name in ShardCallName]: (
+    argument: ShardCalls[Name]['argument'],
+  ) => ShardCalls[Name]['result'];
+};
+
+/** Answers requests with the native shard behind it. */
+export interface Calls {
+  answer(envelope: ShardEnvelope): unknown;
+}
+
+/** Makes the table of answers for one shard. */
+export function createCallTable(shard: NativeShard, faults: 'allowed' | 'refused'): Calls {
+  const table: CallTable = {
+    apply: ({ fd }) => {
+      shard.applySnapshot(fd);
+      return null;
+    },
+    connections: ({ cursor, slots, limit, filter }) =>
+      shard.connections(cursor, slots, limit, filter),
+    kill: ({ connection }) => shard.kill(connection),
+    drain: ({ overMs }) => shard.drain(overMs),
+    undrain: () => {
+      shard.undrain();
+      return null;
+    },
+    memory: () => {
+      const usage = process.memoryUsage();
+      return {
+        heapUsedBytes: usage.heapUsed,
+        heapTotalBytes: usage.heapTotal,
+        externalBytes: usage.external,
+      };
+    },
+    stop: () => {
+      shard.stop();
+      return null;
+    },
+    fault: (fault) => {
+      if (faults !== 'allowed') {
+        throw new Error('faults are refused: the gateway runs without HF_TEST_FAULTS=1');
+      }
+      breakShard(fault);
+      return null;
+    },
+  };
+  return {
+    answer: ({ name, argument }) => {
+      const answer = table[name] as ((argument: unknown) => unknown) | undefined;
+      if (answer === undefined) {
+        throw new Error(`a shard has no call "${name}"`);
+      }
+      return answer(argument);
+    },
+  };
+}
+
+/** Breaks this thread once the answer has left, in the way a test asked for. */
+function breakShard(fault: ShardFault): void {
+  setImmediate(() => {
+    switch (fault.kind) {
+      case 'throw':
+        throw new Error('a fault that a test asked for');
+      case 'exit':
+        process.exit(3);
+        break;
+      case 'stall':
+        blockThread(fault.forMs);
+        break;
+      case 'exhaust-heap':
+        exhaustHeap();
+        break;
+    }
+  });
+}
+
+function blockThread(forMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
+}
+
+function exhaustHeap(): void {
+  const held: unknown[] = [];
+  for (;;) {
+    held.push(Array.from({ length: 1024 }, (_, index) => ({ index })));
+  }
+}

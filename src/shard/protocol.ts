@@ -1,0 +1,76 @@
+/**
+ * The messages between the main thread and a shard, as types and nothing else.
+ *
+ * Path: main/shards sends a {@link ShardEnvelope} over the worker's port; worker.ts answers each with
+ * exactly one {@link ShardReply}. Events flow the other way without being asked for.
+ * Invariant: only plain data crosses; descriptors cross as numbers, because all threads share one
+ * descriptor table. Nothing here is sent per connection or per message of a client.
+ */
+import type {
+  ConnectionFilter,
+  ConnectionPage,
+  NativeShardOptions,
+} from '../../native/epoll/index.ts';
+
+/** What main can ask of a shard, by name: the argument, and the value of the answer. */
+export interface ShardCalls {
+  /** Uses the snapshot behind `fd` for new connections; the descriptor stays main's. */
+  readonly apply: { readonly argument: { readonly fd: number }; readonly result: null };
+  readonly connections: {
+    readonly argument: {
+      readonly cursor: number;
+      readonly slots: number;
+      readonly limit: number;
+      readonly filter: ConnectionFilter;
+    };
+    readonly result: ConnectionPage;
+  };
+  /** True when the connection was alive. */
+  readonly kill: { readonly argument: { readonly connection: string }; readonly result: boolean };
+  /** How many connections the shard is closing. */
+  readonly drain: { readonly argument: { readonly overMs: number }; readonly result: number };
+  readonly undrain: { readonly argument: null; readonly result: null };
+  readonly memory: { readonly argument: null; readonly result: ShardMemory };
+  /** Closes everything and lets the thread end. */
+  readonly stop: { readonly argument: null; readonly result: null };
+  /** Refused unless the shard was started with `faults: 'allowed'`; see docs/operating.md. */
+  readonly fault: { readonly argument: ShardFault; readonly result: null };
+}
+
+export type ShardCallName = keyof ShardCalls;
+
+/** Bytes that the shard's own JavaScript heap holds; native memory is on the board. */
+export interface ShardMemory {
+  readonly heapUsedBytes: number;
+  readonly heapTotalBytes: number;
+  readonly externalBytes: number;
+}
+
+/** How a test breaks a shard: an uncaught error, an exit, a blocked thread, or a heap that grows. */
+export type ShardFault =
+  | { readonly kind: 'throw' | 'exit' | 'exhaust-heap' }
+  | { readonly kind: 'stall'; readonly forMs: number };
+
+/** One request. `call` is unique in the life of the shard. */
+export interface ShardEnvelope<Name extends ShardCallName = ShardCallName> {
+  readonly call: number;
+  readonly name: Name;
+  readonly argument: ShardCalls[Name]['argument'];
+}
+
+/** The answer to one request. */
+export type ShardReply =
+  | { readonly kind: 'reply'; readonly call: number; readonly result: unknown }
+  | { readonly kind: 'failure'; readonly call: number; readonly message: string };
+
+/** What a shard says without being asked. */
+export type ShardEvent = { readonly kind: 'started' };
+
+export type ShardMessage = ShardReply | ShardEvent;
+
+/** What a worker thread is started with. */
+export interface ShardStart {
+  readonly native: NativeShardOptions;
+  /** Whether `fault` calls are obeyed. Tests only. */
+  readonly faults: 'allowed' | 'refused';
+}
