@@ -24,7 +24,10 @@ export function listSources(pattern) {
   /** @type {string[]} */
   const found = [];
   for (const layer of LAYERS) {
-    for (const name of readdirSync(join(HERE, 'src', layer), { recursive: true, encoding: 'utf8' })) {
+    for (const name of readdirSync(join(HERE, 'src', layer), {
+      recursive: true,
+      encoding: 'utf8',
+    })) {
       if (pattern.test(name) && !NOT_IN_ADDON.test(name)) found.push(join('src', layer, name));
     }
   }

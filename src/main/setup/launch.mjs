@@ -14,7 +14,11 @@ import { pathToFileURL } from 'node:url';
 const SAME_SIGNAL_MS = 1000;
 const NODE_MAJOR_MIN = 20;
 /** A closed terminal ends the program: there is nobody left to talk to. */
-const FORWARDED = /** @type {const} */ ({ SIGINT: 'SIGINT', SIGTERM: 'SIGTERM', SIGHUP: 'SIGTERM' });
+const FORWARDED = /** @type {const} */ ({
+  SIGINT: 'SIGINT',
+  SIGTERM: 'SIGTERM',
+  SIGHUP: 'SIGTERM',
+});
 
 /** @param {import('node:child_process').ChildProcess} child */
 function forwardSignals(child) {

@@ -46,7 +46,9 @@ export function pinnedNode() {
  */
 function outsideEnv() {
   const inside = join(ROOT, 'node_modules') + sep;
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter((dir) => !(dir + sep).startsWith(inside));
+  const path = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((dir) => !(dir + sep).startsWith(inside));
   return { ...process.env, PATH: path.join(delimiter) };
 }
 
@@ -55,7 +57,12 @@ function npmCommand() {
   const cli = process.env['npm_execpath'];
   const node = process.env['npm_node_execpath'];
   const isUsable = cli !== undefined && basename(cli) === 'npm-cli.js' && existsSync(cli);
-  if (isUsable && node !== undefined && existsSync(node) && !node.startsWith(join(ROOT, 'node_modules') + sep)) {
+  if (
+    isUsable &&
+    node !== undefined &&
+    existsSync(node) &&
+    !node.startsWith(join(ROOT, 'node_modules') + sep)
+  ) {
     return { command: node, args: [cli] };
   }
   return { command: 'npm', args: [] };
@@ -65,7 +72,14 @@ async function installDependencies() {
   const npm = npmCommand();
   removeStamp(dependencyStamp(ROOT));
   const hash = dependencyHash(ROOT);
-  const flags = ['ci', '--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const flags = [
+    'ci',
+    '--include=dev',
+    '--include=optional',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+  ];
   await runStep({
     title: 'installing packages and the pinned Node (npm ci)',
     command: npm.command,
@@ -175,6 +189,9 @@ export async function prepareOrExplain(options) {
   }
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (
+  process.argv[1] !== undefined &&
+  realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+) {
   process.exitCode = await prepareOrExplain({ isRebuild: process.argv.includes('--rebuild') });
 }

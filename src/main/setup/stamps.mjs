@@ -56,7 +56,9 @@ export function removeStamp(file) {
 
 /** @param {string} root */
 export function dependencyHash(root) {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 /**
@@ -99,7 +101,8 @@ function isInstalledAsLocked(root) {
 
 /** @param {string} root */
 export function areDependenciesCurrent(root) {
-  if (!existsSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node'))) return false;
+  if (!existsSync(join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')))
+    return false;
   const hash = dependencyHash(root);
   if (readStamp(dependencyStamp(root)) === hash) return true;
   if (!isInstalledAsLocked(root)) return false;

@@ -35,7 +35,8 @@ export function say(line) {
 function showTail(log) {
   const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
   const telling = lines.filter((line) => !CHATTER.test(line));
-  for (const line of (telling.length > 0 ? telling : lines).slice(-TAIL_LINES)) process.stderr.write(`  | ${line}\n`);
+  for (const line of (telling.length > 0 ? telling : lines).slice(-TAIL_LINES))
+    process.stderr.write(`  | ${line}\n`);
 }
 
 /**
@@ -106,9 +107,13 @@ export async function runStep(step) {
   closeSync(output);
   const seconds = (Number(process.hrtime.bigint() - started) / 1e9).toFixed(1);
   if (stopped !== undefined) {
-    throw new SetupFailure('stopped; the next run goes on from here', SIGNAL_EXIT_BASE + (stopped === 'SIGINT' ? 2 : 15));
+    throw new SetupFailure(
+      'stopped; the next run goes on from here',
+      SIGNAL_EXIT_BASE + (stopped === 'SIGINT' ? 2 : 15),
+    );
   }
-  if (error !== undefined) throw new SetupFailure(`${step.command} could not be started: ${error.message}`);
+  if (error !== undefined)
+    throw new SetupFailure(`${step.command} could not be started: ${error.message}`);
   if (code !== 0) {
     showTail(step.log);
     throw new SetupFailure(
