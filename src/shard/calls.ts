@@ -72,8 +72,7 @@ function breakShard(fault: ShardFault): void {
       case 'throw':
         throw new Error('a fault that a test asked for');
       case 'exit':
-        process.exit(3);
-        break;
+        return process.exit(3);
       case 'stall':
         blockThread(fault.forMs);
         break;

@@ -54,11 +54,11 @@ export function openLog({ level, format, target, isTerminal }: LogOptions): Open
     dropped++;
   });
   const log = isPretty
-    ? pino({ level, base: undefined }, createPrettyStream(destination, isTerminal))
+    ? pino({ level, base: null }, createPrettyStream(destination, isTerminal))
     : pino(
         {
           level,
-          base: undefined,
+          base: null,
           timestamp: pino.stdTimeFunctions.isoTime,
           formatters: { level: (label) => ({ level: label }) },
         },

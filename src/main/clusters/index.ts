@@ -1,0 +1,20 @@
+/**
+ * The face of clusters: endpoints as they are now, DNS, run-time changes, health.
+ *
+ * Path: snapshot/ compiles what this resolves; admin/ patches overlays and shows health.
+ */
+export { type Answer, createLookups, type Lookups } from './dns-lookups.ts';
+export { type DnsQuery, DnsTable, type DnsTableOptions, type DnsView } from './dns-table.ts';
+export {
+  HealthChecks,
+  type HealthTarget,
+  type HealthView,
+  type ProbeCount,
+} from './health-checks.ts';
+export { EMPTY_OVERLAY, type Overlay, patchOverlay, type PatchOutcome } from './overlay.ts';
+export {
+  listDnsQueries,
+  type Resolution,
+  type ResolvedEndpoint,
+  resolveEndpoints,
+} from './resolve.ts';

@@ -1,0 +1,87 @@
+/**
+ * The endpoints of a cluster as they are now: configured ones, names resolved, run-time changes on top.
+ *
+ * Path: config cluster + dns-table + overlay -> here -> snapshot/compile.ts and the health checks.
+ * Invariant: an address occurs once in a cluster; the first mention wins. A pure function.
+ */
+import { isIP } from 'node:net';
+import type { SocketAddress } from '../../../native/epoll/index.ts';
+import type { ClusterConfig } from '../config/index.ts';
+import { formatAddress } from '../model/index.ts';
+import type { DnsQuery } from './dns-table.ts';
+import type { Overlay } from './overlay.ts';
+
+/** One endpoint that can be connected to. */
+export interface ResolvedEndpoint {
+  readonly address: SocketAddress;
+  /** The address as people write it. */
+  readonly text: string;
+  /** The DNS name it comes from; null for a literal. */
+  readonly host: string | null;
+  readonly weight: number;
+  /** 0: no limit. */
+  readonly connections: number;
+  /** Gets no new connections. */
+  readonly isDraining: boolean;
+}
+
+/** The endpoints, and the names that have no address yet. */
+export interface Resolution {
+  readonly endpoints: readonly ResolvedEndpoint[];
+  readonly unresolved: readonly string[];
+}
+
+/** The DNS names of a cluster. */
+export function listDnsQueries(cluster: ClusterConfig): DnsQuery[] {
+  return cluster.endpoints
+    .filter((endpoint) => 'host' in endpoint)
+    .filter(({ host }) => isIP(host) === 0)
+    .map(({ host }) => ({ host, dns: cluster.dns }));
+}
+
+/** Resolves a cluster's endpoints. */
+export function resolveEndpoints(
+  cluster: ClusterConfig,
+  overlay: Overlay,
+  addressesOf: (query: DnsQuery) => readonly string[] | null,
+): Resolution {
+  const found = new Map<string, ResolvedEndpoint>();
+  const unresolved: string[] = [];
+  const add = (
+    address: SocketAddress,
+    host: string | null,
+    limits: { readonly weight: number; readonly connections: number },
+  ): void => {
+    const text = formatAddress(address);
+    if (!found.has(text) && !overlay.removed.has(text)) {
+      const change = overlay.changed.get(text);
+      found.set(text, {
+        address,
+        text,
+        host,
+        weight: change?.weight ?? limits.weight,
+        connections: change?.connections ?? limits.connections,
+        isDraining: change?.isDraining ?? false,
+      });
+    }
+  };
+  for (const endpoint of cluster.endpoints) {
+    if ('path' in endpoint) {
+      add({ path: endpoint.path }, null, endpoint);
+    } else if (isIP(endpoint.host) !== 0) {
+      add({ ip: endpoint.host, port: endpoint.port }, null, endpoint);
+    } else {
+      const addresses = addressesOf({ host: endpoint.host, dns: cluster.dns });
+      if (addresses === null) {
+        unresolved.push(endpoint.host);
+      }
+      for (const ip of addresses ?? []) {
+        add({ ip, port: endpoint.port }, endpoint.host, endpoint);
+      }
+    }
+  }
+  for (const endpoint of overlay.added.values()) {
+    add(endpoint.address, null, endpoint);
+  }
+  return { endpoints: [...found.values()], unresolved };
+}
