@@ -1,0 +1,367 @@
+/**
+ * Every finding that configuration can cause: its stable code, what it means, and how to mend it.
+ *
+ * Path: the loader makes findings by name; render.ts prints the code; generate.ts writes docs/errors.md.
+ * Invariant: a code is never reused for another meaning, and never renumbered. HF100x reading, HF101x shape,
+ * HF102x-HF103x single values, HF104x-HF105x values that do not go together, HF106x warnings, HF108x what
+ * only this machine can tell (`validate --deep`).
+ */
+import type { Severity } from './diagnostic.ts';
+
+/** One row of the table. */
+export interface FindingRow {
+  readonly code: `HF1${string}`;
+  readonly severity: Severity;
+  /** What it means, in a sentence. */
+  readonly title: string;
+  /** What to do about it, in a sentence or two. */
+  readonly mend: string;
+}
+
+/** The table, by the name that the code uses. */
+export const FINDINGS = {
+  unreadable: {
+    code: 'HF1001',
+    severity: 'error',
+    title: 'The file cannot be read.',
+    mend: 'Check the path and its permissions; the message has the reason.',
+  },
+  tooLarge: {
+    code: 'HF1002',
+    severity: 'error',
+    title: 'The file is larger than 8 MiB.',
+    mend: 'Split large sets of endpoints into DNS names, or change endpoints through the admin API.',
+  },
+  notText: {
+    code: 'HF1003',
+    severity: 'error',
+    title: 'The file is not UTF-8 text.',
+    mend: 'Save it as UTF-8. A binary file was probably named by mistake.',
+  },
+  syntax: {
+    code: 'HF1004',
+    severity: 'error',
+    title: 'The text is not valid YAML or JSON.',
+    mend: 'The message says what the parser expected. Only syntax is reported until it is right.',
+  },
+  tab: {
+    code: 'HF1005',
+    severity: 'error',
+    title: 'A tab is used for indentation.',
+    mend: 'YAML is indented with spaces; set the editor to two spaces.',
+  },
+  duplicateKey: {
+    code: 'HF1006',
+    severity: 'error',
+    title: 'A key appears twice in one map.',
+    mend: 'Keep one of them. YAML parsers differ in which one they use, so neither is used here.',
+  },
+  severalDocuments: {
+    code: 'HF1007',
+    severity: 'error',
+    title: 'The file has several YAML documents.',
+    mend: 'Remove the `---` lines, or put each document into its own file.',
+  },
+  expansion: {
+    code: 'HF1008',
+    severity: 'error',
+    title: 'Aliases expand to more than the limit, or to themselves.',
+    mend: 'Write the values out. The limit keeps a small file from filling the memory.',
+  },
+  tooDeep: {
+    code: 'HF1009',
+    severity: 'error',
+    title: 'Values are nested too deeply.',
+    mend: 'No field needs more than ten levels; brackets are probably not closed.',
+  },
+  empty: {
+    code: 'HF1010',
+    severity: 'error',
+    title: 'There is no configuration in the text.',
+    mend: '`holdfast init` writes a file to start from.',
+  },
+  format: {
+    code: 'HF1011',
+    severity: 'error',
+    title: 'The file is in a format that is not read.',
+    mend: 'Write YAML (`.yaml`, `.yml`) or JSON (`.json`).',
+  },
+  unknownKey: {
+    code: 'HF1012',
+    severity: 'error',
+    title: 'A key is not known here.',
+    mend: 'Look for a typing error, or for wrong indentation that puts the key into the wrong map.',
+  },
+  missingKey: {
+    code: 'HF1013',
+    severity: 'error',
+    title: 'A key that has no default is missing.',
+    mend: 'Add it; the hint shows an example.',
+  },
+  wrongType: {
+    code: 'HF1014',
+    severity: 'error',
+    title: 'A value has the wrong type.',
+    mend: 'Compare with the example in the reference: lists start with `-`, maps have keys.',
+  },
+  unknownValue: {
+    code: 'HF1015',
+    severity: 'error',
+    title: 'A value is not one of the allowed words.',
+    mend: 'Use one of the words in the hint.',
+  },
+  version: {
+    code: 'HF1016',
+    severity: 'error',
+    title: 'The configuration version is not supported.',
+    mend: 'This release reads `version: 1`.',
+  },
+  badDuration: {
+    code: 'HF1020',
+    severity: 'error',
+    title: 'A value is not a duration.',
+    mend: 'Write a number and a unit: `250ms`, `30s`, `10m`, `1h30m`, `7d`.',
+  },
+  badSize: {
+    code: 'HF1021',
+    severity: 'error',
+    title: 'A value is not a size in bytes.',
+    mend: 'Write `4096`, `64KiB`, `1MiB` or `64kB`.',
+  },
+  badCount: {
+    code: 'HF1022',
+    severity: 'error',
+    title: 'A value is not a whole count.',
+    mend: 'Write `200`, `100k` or `2M`.',
+  },
+  badRate: {
+    code: 'HF1023',
+    severity: 'error',
+    title: 'A value is not a rate.',
+    mend: 'Write a count and a period: `500/s`, `5k/s`, `300/m`.',
+  },
+  badPercent: {
+    code: 'HF1024',
+    severity: 'error',
+    title: 'A value is not a share between 0 and 100 percent.',
+    mend: 'Write `10%`.',
+  },
+  badAddress: {
+    code: 'HF1025',
+    severity: 'error',
+    title: 'A value is not an address.',
+    mend: 'Write `10.0.1.10:1883`, `"[::1]:1883"` (quoted) or `unix:/run/app.sock`. Listeners bind IPs, not names.',
+  },
+  badCidr: {
+    code: 'HF1026',
+    severity: 'error',
+    title: 'A value is not a network.',
+    mend: 'Write `10.0.0.0/8`; bits below the prefix must be zero.',
+  },
+  outOfRange: {
+    code: 'HF1027',
+    severity: 'error',
+    title: 'A value is outside its limits.',
+    mend: 'The message has the limits; the reference has the reason.',
+  },
+  unixPathTooLong: {
+    code: 'HF1028',
+    severity: 'error',
+    title: 'A Unix socket path is longer than 107 bytes.',
+    mend: 'The kernel takes no more. Use a shorter directory.',
+  },
+  badName: {
+    code: 'HF1029',
+    severity: 'error',
+    title: 'A name has characters or a length that names cannot have.',
+    mend: 'Names have 1 to 63 letters, digits, `.`, `_` and `-`, and start with a letter or digit.',
+  },
+  badMode: {
+    code: 'HF1030',
+    severity: 'error',
+    title: 'A value is not a file mode.',
+    mend: 'Write octal digits in quotes: `"0660"`.',
+  },
+  badReference: {
+    code: 'HF1031',
+    severity: 'error',
+    title: 'A reference does not resolve.',
+    mend: 'Set the environment variable, or create the file; `${env:NAME:-default}` has a default.',
+  },
+  badSecret: {
+    code: 'HF1032',
+    severity: 'error',
+    title: 'A token is too short or has characters that a header cannot carry.',
+    mend: 'Use at least 16 printable characters: `openssl rand -hex 32`.',
+  },
+  badPort: {
+    code: 'HF1033',
+    severity: 'error',
+    title: 'A port is not between 1 and 65535.',
+    mend: 'Port 0 is allowed only where a listener may take any free port.',
+  },
+  badPath: {
+    code: 'HF1034',
+    severity: 'error',
+    title: 'A value is not a usable file path.',
+    mend: 'Paths are not empty and have no NUL.',
+  },
+  duplicateName: {
+    code: 'HF1040',
+    severity: 'error',
+    title: 'Two listeners or two clusters have the same name.',
+    mend: 'Names appear in metrics and logs; give each its own.',
+  },
+  duplicateBind: {
+    code: 'HF1041',
+    severity: 'error',
+    title: 'Two listeners bind the same address in the same network namespace.',
+    mend: 'Change one of the addresses, or merge the listeners.',
+  },
+  unknownCluster: {
+    code: 'HF1042',
+    severity: 'error',
+    title: 'A listener names a cluster that does not exist.',
+    mend: 'Define it under `clusters`, or correct the name.',
+  },
+  watermarks: {
+    code: 'HF1043',
+    severity: 'error',
+    title: 'The low watermark of a buffer is above the high one.',
+    mend: 'Reading pauses at `high` and goes on at `low`; half of high is a good low.',
+  },
+  tooMany: {
+    code: 'HF1044',
+    severity: 'error',
+    title: 'There are more items than the limit.',
+    mend: 'Limits: 64 shards, 256 listeners, 64 binds of one listener, 1024 clusters, 16384 endpoints.',
+  },
+  tokenMissing: {
+    code: 'HF1045',
+    severity: 'error',
+    title: 'The admin endpoint listens on TCP without a token.',
+    mend: 'Set `tokenFile`, or `token: ${env:HOLDFAST_TOKEN}`; or use the Unix socket only.',
+  },
+  tokenTwice: {
+    code: 'HF1046',
+    severity: 'error',
+    title: 'Both `token` and `tokenFile` are set.',
+    mend: 'Keep one.',
+  },
+  wrongOrder: {
+    code: 'HF1047',
+    severity: 'error',
+    title: 'A minimum is above its maximum.',
+    mend: 'Exchange the two, or correct one.',
+  },
+  duplicateEndpoint: {
+    code: 'HF1048',
+    severity: 'error',
+    title: 'A cluster has the same endpoint twice.',
+    mend: 'Keep one and give it a `weight`.',
+  },
+  loop: {
+    code: 'HF1049',
+    severity: 'error',
+    title: 'An endpoint is the address of a listener that leads to it.',
+    mend: 'Such a connection would come back until a limit is reached. Correct the endpoint.',
+  },
+  unusedCluster: {
+    code: 'HF1060',
+    severity: 'warning',
+    title: 'No listener leads to a cluster.',
+    mend: 'Remove it, or name it in a listener.',
+  },
+  noEndpoints: {
+    code: 'HF1061',
+    severity: 'warning',
+    title: 'A cluster has no endpoints.',
+    mend: 'Its connections are closed until endpoints are added through the admin API.',
+  },
+  moreThanDescriptors: {
+    code: 'HF1062',
+    severity: 'warning',
+    title: 'A limit on connections is higher than the descriptor limit of this process allows.',
+    mend: 'Raise the limit of open files (`ulimit -n`, `LimitNOFILE=`); each connection takes two.',
+  },
+  adminExposed: {
+    code: 'HF1063',
+    severity: 'warning',
+    title: 'The admin endpoint can be reached from other machines.',
+    mend: 'Bind 127.0.0.1, and use a tunnel; the admin API can close every connection.',
+  },
+  trustsEveryone: {
+    code: 'HF1064',
+    severity: 'warning',
+    title: 'PROXY headers are accepted from everyone.',
+    mend: 'Anyone can then claim any address. Name the networks of the load balancers only.',
+  },
+  checkTooSlow: {
+    code: 'HF1065',
+    severity: 'warning',
+    title: 'A health check may take longer than its interval.',
+    mend: 'Checks of one endpoint never overlap, so the interval is not kept. Shorten the timeout.',
+  },
+  notApplicable: {
+    code: 'HF1066',
+    severity: 'warning',
+    title: 'A setting has no effect here.',
+    mend: 'The message says why; remove it.',
+  },
+  noListeners: {
+    code: 'HF1067',
+    severity: 'warning',
+    title: 'There is no listener.',
+    mend: 'Nothing is accepted until a reload brings one.',
+  },
+  tokenInText: {
+    code: 'HF1068',
+    severity: 'warning',
+    title: 'The token stands in the configuration itself.',
+    mend: 'Use `tokenFile`, or `${env:NAME}` or `${file:path}`, so that the file can be shared.',
+  },
+  needsRestart: {
+    code: 'HF1069',
+    severity: 'warning',
+    title: 'A changed setting takes effect only when the gateway starts anew.',
+    mend: 'The reference marks such settings with "restart". Everything else of the reload is applied.',
+  },
+  cannotBind: {
+    code: 'HF1080',
+    severity: 'error',
+    title: 'An address cannot be bound on this machine.',
+    mend: 'The port is taken, the address is not local, or the privilege for ports below 1024 is missing.',
+  },
+  cannotResolve: {
+    code: 'HF1081',
+    severity: 'warning',
+    title: 'A name does not resolve now.',
+    mend: 'Check the name and the resolvers. The gateway starts anyway and keeps trying.',
+  },
+  noNetns: {
+    code: 'HF1082',
+    severity: 'error',
+    title: 'A network namespace does not exist or cannot be entered.',
+    mend: 'Create it with `ip netns add NAME`; entering needs CAP_SYS_ADMIN.',
+  },
+  cannotWrite: {
+    code: 'HF1083',
+    severity: 'error',
+    title: 'A socket or log file cannot be created where it should be.',
+    mend: 'Create the directory and let the user of the gateway write into it.',
+  },
+  cannotConnect: {
+    code: 'HF1084',
+    severity: 'warning',
+    title: 'An endpoint does not accept connections now.',
+    mend: 'Start it, or look at the firewall. The gateway starts anyway and keeps trying.',
+  },
+} as const satisfies Readonly<Record<string, FindingRow>>;
+
+/** The name of a finding, as the code writes it. */
+export type FindingName = keyof typeof FINDINGS;
+
+/** The row of a code such as `HF1012`, or null. */
+export function findingByCode(code: string): FindingRow | null {
+  return Object.values(FINDINGS).find((row) => row.code === code.toUpperCase()) ?? null;
+}

@@ -1,0 +1,25 @@
+/**
+ * Limits of the configuration as a whole, and constants that defaults are worked out from.
+ *
+ * Path: schema.ts and check.ts refuse what is beyond; the reference page lists them.
+ * Invariant: no larger than what the native core takes (`NativeAbi`); a test compares them.
+ */
+export const SHARDS_MAX = 64;
+export const LISTENERS_MAX = 256;
+export const BINDS_MAX = 64;
+export const CLUSTERS_MAX = 1024;
+/** Endpoints of all clusters together. */
+export const ENDPOINTS_MAX = 16_384;
+export const NETWORKS_MAX = 256;
+export const NAME_BYTES_MAX = 63;
+export const CONNECTIONS_MAX = 10_000_000;
+
+/** A proxied connection is two sockets. */
+export const DESCRIPTORS_PER_CONNECTION = 2;
+
+/** Descriptors kept for listeners, logs, the admin endpoint, health checks and libraries. */
+export const DESCRIPTORS_RESERVED = 256;
+
+/** A token shorter than this can be guessed. */
+export const TOKEN_LENGTH_MIN = 16;
+export const TOKEN_LENGTH_MAX = 4096;

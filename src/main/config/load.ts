@@ -1,0 +1,92 @@
+/**
+ * Loads a configuration: text in, a complete `Config` or every finding out.
+ *
+ * Path: read (source.ts) -> references -> shape (schema.ts) and checks (check.ts) -> normalize.
+ * Invariant: never throws and never stops at the first fault; `config` is there exactly when no finding is
+ * an error. Reads nothing but its arguments, and secret files through the world.
+ * Does not touch ports, names or namespaces; deep.ts does.
+ */
+import { isUtf8 } from 'node:buffer';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { checkMeaning } from './check.ts';
+import type { Config } from './config.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import { Findings, NOWHERE } from './findings.ts';
+import { normalize } from './normalize.ts';
+import { resolveReferences } from './references.ts';
+import { checkShape } from './shape.ts';
+import { readSource, TEXT_BYTES_MAX } from './source.ts';
+import { createWorld, type World } from './world.ts';
+
+/** What a load gives. */
+export interface LoadResult {
+  /** null when a diagnostic is an error. */
+  readonly config: Config | null;
+  /** In the order of the text. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** What was read; for code frames. */
+  readonly text: string;
+  /** File it came from; null for text that has none. */
+  readonly path: string | null;
+}
+
+/** Loads from text. `path` is only a name for messages, and the base of relative secret files. */
+export function loadConfigText(text: string, path: string | null, world: World = createWorld(path)): LoadResult {
+  const findings = new Findings();
+  const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  if (path !== null && /\.(?:toml|ts|js|mjs)$/i.test(path)) {
+    const message = `${path.slice(path.lastIndexOf('.'))} files are not read`;
+    findings.add({ name: 'format', path: [], place: NOWHERE, message, hint: 'write YAML or JSON' });
+    return { config: null, diagnostics: findings.sorted(), text, path };
+  }
+  const source = readSource(plain, findings);
+  let config: Config | null = null;
+  if (source.value !== undefined) {
+    const resolved = resolveReferences(source, world, findings);
+    const parsed = checkShape(source, resolved, findings);
+    checkMeaning({ source, resolved, world, findings });
+    if (parsed !== null && !findings.hasErrors) config = normalize(parsed, world);
+  }
+  return { config, diagnostics: findings.sorted(), text: plain, path };
+}
+
+/** Loads from a file. A file that cannot be read is a finding like any other. */
+export function loadConfigFile(path: string, world: World = createWorld(path)): LoadResult {
+  const fail = (name: 'unreadable' | 'tooLarge' | 'notText', message: string, hint = ''): LoadResult => {
+    const findings = new Findings();
+    findings.add({ name, path: [], place: NOWHERE, message, hint });
+    return { config: null, diagnostics: findings.sorted(), text: '', path };
+  };
+  let bytes: Buffer;
+  try {
+    if (statSync(path).isDirectory()) return fail('unreadable', `${path} is a directory`, 'name the file in it');
+    bytes = readBounded(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return fail('unreadable', `${path} does not exist`, '"holdfast init" writes a file to start from');
+    const reason = code === 'EACCES' ? 'permission denied' : (code ?? (cause as Error).message);
+    return fail('unreadable', `${path} cannot be read: ${reason}`);
+  }
+  if (bytes.length > TEXT_BYTES_MAX) return fail('tooLarge', `${path} is larger than ${TEXT_BYTES_MAX} bytes`);
+  if (!isUtf8(bytes)) return fail('notText', `${path} is not UTF-8 text`);
+  return loadConfigText(bytes.toString('utf8'), path, world);
+}
+
+/** Reads a file or pipe, and no more than one byte beyond the limit. */
+function readBounded(path: string): Buffer {
+  const fd = openSync(path, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    let total = 0;
+    while (total <= TEXT_BYTES_MAX) {
+      const chunk = Buffer.alloc(64 * 1024);
+      const length = readSync(fd, chunk, 0, chunk.length, null);
+      if (length === 0) break;
+      total += length;
+      chunks.push(chunk.subarray(0, length));
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    closeSync(fd);
+  }
+}

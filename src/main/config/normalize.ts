@@ -1,0 +1,138 @@
+/**
+ * Renames what the schema yields into the normalized `Config` and works out what is `auto`.
+ *
+ * Path: the last step of load.ts.
+ * Invariant: total; whatever passed the schema and the checks becomes a complete Config.
+ * Does not check anything.
+ */
+import type { Address } from './address.ts';
+import type { BindAddress, ClusterConfig, Config, EndpointConfig, ListenerConfig, SocketConfig } from './config.ts';
+import { DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, SHARDS_MAX } from './limits.ts';
+import type { ParsedConfig } from './schema.ts';
+import type { World } from './world.ts';
+
+type ParsedListener = ParsedConfig['listeners'][number];
+type ParsedCluster = ParsedConfig['clusters'][number];
+
+/** Connections that a limit of open files allows. */
+export function connectionsForDescriptors(descriptors: number): number {
+  return Math.max(1, Math.floor((descriptors - DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION));
+}
+
+function toSocket(socket: ParsedListener['socket']): SocketConfig {
+  return {
+    nodelay: socket.nodelay,
+    keepaliveIdleSeconds: socket.keepalive.idle,
+    keepaliveIntervalSeconds: socket.keepalive.interval,
+    keepaliveCount: socket.keepalive.count,
+    userTimeoutMs: socket.userTimeout,
+  };
+}
+
+function toBind(bind: ParsedListener['bind'][number]): BindAddress {
+  const { address, mode } = bind;
+  if (address.kind === 'ip') return { ip: address.ip, port: address.port };
+  return mode === undefined ? { path: address.path } : { path: address.path, mode };
+}
+
+function toListener(listener: ParsedListener): ListenerConfig {
+  const { limits, timeouts, proxyProtocol } = listener;
+  return {
+    name: listener.name,
+    bind: listener.bind.map(toBind),
+    netns: listener.netns ?? null,
+    protocol: listener.protocol,
+    backlog: listener.backlog,
+    proxyProtocol:
+      proxyProtocol === undefined ? null : { accept: proxyProtocol.accept, timeoutMs: proxyProtocol.timeout },
+    limits: {
+      connections: limits.connections,
+      connectionsPerAddress: limits.connectionsPerAddress,
+      acceptRate: limits.acceptRate,
+      bufferHigh: limits.buffer.high,
+      bufferLow: limits.buffer.low,
+    },
+    timeouts: {
+      idleMs: timeouts.idle,
+      halfCloseMs: timeouts.halfClose,
+      maxAgeMs: timeouts.maxAge.value,
+      maxAgeJitterPermille: timeouts.maxAge.jitter,
+    },
+    socket: toSocket(listener.socket),
+    accessLog: listener.accessLog,
+    cluster: listener.cluster,
+  };
+}
+
+function toEndpoint(endpoint: { address: Address; weight: number; connections: number }): EndpointConfig {
+  const { address, weight, connections } = endpoint;
+  if (address.kind === 'unix') return { path: address.path, weight, connections };
+  const host = address.kind === 'ip' ? address.ip : address.host;
+  return { host, port: address.port, weight, connections };
+}
+
+function toCluster(cluster: ParsedCluster): ClusterConfig {
+  const { healthCheck, ejection, dns } = cluster;
+  return {
+    name: cluster.name,
+    balance: cluster.balance,
+    endpoints: cluster.endpoints.map(toEndpoint),
+    connect: { timeoutMs: cluster.connect.timeout, retries: cluster.connect.retries },
+    healthCheck:
+      healthCheck === undefined
+        ? null
+        : {
+            type: healthCheck.type,
+            intervalMs: healthCheck.interval,
+            timeoutMs: healthCheck.timeout,
+            unhealthyAfter: healthCheck.unhealthyAfter,
+            healthyAfter: healthCheck.healthyAfter,
+            jitterPermille: healthCheck.jitter,
+          },
+    ejection: {
+      afterFailures: ejection.afterFailures,
+      baseMs: ejection.base,
+      maxMs: ejection.max,
+      percentMax: ejection.atMost,
+      panicPercent: ejection.panic,
+    },
+    slowStartMs: cluster.slowStart,
+    proxyProtocol: ({ off: 0, v1: 1, v2: 2 } as const)[cluster.proxyProtocol],
+    netns: cluster.netns ?? null,
+    socket: toSocket(cluster.socket),
+    dns: {
+      refreshMinMs: dns.refreshMin,
+      refreshMaxMs: dns.refreshMax,
+      servers: dns.resolvers ?? null,
+      family: dns.family,
+    },
+  };
+}
+
+function toAdmin(admin: ParsedConfig['admin']): Config['admin'] {
+  const { socket, tcp } = admin;
+  if (tcp === undefined || tcp.bind.kind !== 'ip') return { socket, tcp: null };
+  const { ip, port } = tcp.bind;
+  return { socket, tcp: { host: ip, port, tokenFile: tcp.tokenFile ?? null, token: tcp.token ?? null } };
+}
+
+/** Makes the normalized configuration. */
+export function normalize(parsed: ParsedConfig, world: World): Config {
+  const shards = parsed.shards ?? Math.min(SHARDS_MAX, Math.max(1, world.parallelism));
+  const { limits, drain, log } = parsed;
+  return {
+    version: parsed.version,
+    shards,
+    distribution: parsed.distribution,
+    admin: toAdmin(parsed.admin),
+    log: { level: log.level, access: log.access, accessIntervalMs: log.accessInterval, format: log.format },
+    limits: {
+      connections: limits.connections ?? connectionsForDescriptors(world.descriptorsMax),
+      memory: limits.memory,
+      memoryPerShard: limits.memoryPerShard ?? Math.floor(limits.memory / shards),
+    },
+    drain: { overMs: drain.over, graceMs: drain.grace, readinessDelayMs: drain.readinessDelay },
+    listeners: parsed.listeners.map(toListener),
+    clusters: parsed.clusters.map(toCluster),
+  };
+}
