@@ -1,0 +1,70 @@
+// Mode churn: connect, one round trip, close, and again, on `--connections` places at once.
+//
+// With --opens-per-second it is an open loop, and latency runs from the intended time of the connect;
+// without, it is saturation. --close is fin (this side first) or rst.
+#include <algorithm>
+
+#include "histogram.h"
+#include "modes.h"
+#include "stage.h"
+
+namespace holdfast::loadgen {
+
+namespace {
+
+class Churn : public Fleet::Observer {
+ public:
+  Fleet* fleet = nullptr;
+  CloseKind closeKind = CloseKind::kFin;
+  Histogram opening;
+  u64 completed = 0;
+  bool isCounting = false;
+
+  void opened(u32 index, u64 startedNs, u64 now) override {
+    if (isCounting) opening.record(now > startedNs ? now - startedNs : 0);
+    fleet->close(index, closeKind);
+    if (closeKind == CloseKind::kReset) completed += isCounting ? 1 : 0;
+  }
+  void finished(u32) override { completed += isCounting ? 1 : 0; }
+};
+
+void churnUntil(Stage& stage, Fleet& fleet, u64 untilNs) {
+  for (u64 now = nowNs(); now < untilNs; now = nowNs()) {
+    stage.loop.turn(std::min(fleet.pump(now), untilNs));
+  }
+}
+
+}  // namespace
+
+int runChurn(Flags& flags) {
+  Stage stage(flags);
+  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const u64 warmupNs = flags.number("warmup-ms", 500) * kMillisecondNs;
+  const u64 durationNs = flags.number("duration-ms", 2000) * kMillisecondNs;
+  const std::string closeKind = flags.text("close", "fin");
+  if (closeKind != "fin" && closeKind != "rst") fail("--close is fin or rst");
+  flags.rejectUnknown();
+  stage.checkDescriptors(options.connections);
+  Churn load;
+  load.closeKind = closeKind == "fin" ? CloseKind::kFin : CloseKind::kReset;
+  Fleet fleet(stage.loop, *stage.payload, options, &load);
+  load.fleet = &fleet;
+  stage.announce("ready", fleet);
+  fleet.aimFor(options.connections);
+  churnUntil(stage, fleet, nowNs() + warmupNs);
+  load.isCounting = true;
+  const Usage::Reading before = stage.usage.read();
+  churnUntil(stage, fleet, before.atNs + durationNs);
+  const Usage::Reading after = stage.usage.read();
+
+  JsonObject result = resultOf("churn");
+  const bool isLimited = Usage::ownShare(before, after) > 0.85;
+  result.nested("connections", fleet.json()).number("completed", load.completed);
+  result.flag("limited", isLimited);
+  result.text("limitedReason", isLimited ? "the generator used more than 85 % of its core" : "");
+  result.nested("usage", stage.usage.json(before, after)).nested("response", load.opening.json());
+  printLine(result);
+  return 0;
+}
+
+}  // namespace holdfast::loadgen
