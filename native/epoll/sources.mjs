@@ -1,8 +1,9 @@
 /**
  * Tells the build which sources make the addon, and where node-addon-api is (seen from build/).
  *
- * Path: binding.gyp calls it (`node sources.mjs sources`), and src/main/setup imports it to know when
- * the addon has to be built again. It runs on any Node from 20 and needs nothing installed for that.
+ * Path: binding.gyp calls it (`node sources.mjs sources`), and src/main/setup imports it to know
+ * when the addon has to be built again. It runs on any Node from 20 and needs nothing installed for
+ * that.
  * Invariant: tests, fuzzers, simulations and benches never become part of the addon.
  */
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,9 +1,12 @@
 /**
- * Prepares the clone and then runs one file of it under the pinned Node: `launch.mjs FILE [ARGUMENT...]`.
+ * Prepares the clone and then runs one file of it under the pinned Node: `launch.mjs FILE
+ * [ARGUMENT...]`.
  *
- * Path: every npm script that runs project code comes through here. The file gets a process group of
- * its own; signals reach it from here only, each once, although a terminal and npm both send them.
- * Invariant: ends as the file ends, with its exit code or by its signal, and leaves nothing running.
+ * Path: every npm script that runs project code comes through here. The file gets a process group
+ * of its own; signals reach it from here only, each once, although a terminal and npm both send
+ * them.
+ * Invariant: ends as the file ends, with its exit code or by its signal, and leaves nothing
+ * running.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

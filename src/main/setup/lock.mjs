@@ -1,9 +1,9 @@
 /**
  * Keeps two set-ups of one clone from running at once.
  *
- * Path: prepare.mjs holds the lock while it installs and builds. The lock is an abstract Unix socket
- * named after the clone, so the kernel releases it however the holder ends and nothing can be stale;
- * who waits is connected to the holder and woken by the end of that connection.
+ * Path: prepare.mjs holds the lock while it installs and builds. The lock is an abstract Unix
+ * socket named after the clone, so the kernel releases it however the holder ends and nothing can
+ * be stale; who waits is connected to the holder and woken by the end of that connection.
  * Invariant: at most one holder for each user and clone in a network namespace.
  */
 import { createHash } from 'node:crypto';

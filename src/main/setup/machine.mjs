@@ -1,8 +1,8 @@
 /**
  * Says what this machine lacks to build and run Holdfast, in sentences a person can act on.
  *
- * Path: prepare.mjs asks before it installs or builds anything. Plain JavaScript that runs on Node 20
- * with nothing installed.
+ * Path: prepare.mjs asks before it installs or builds anything. Plain JavaScript that runs on Node
+ * 20 with nothing installed.
  * Invariant: each thing that is missing gives exactly one sentence with its remedy, and all of them
  * are reported at once. Does not install anything.
  */

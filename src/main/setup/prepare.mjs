@@ -1,8 +1,9 @@
 /**
- * Makes a clone ready to run: packages, the pinned Node, and the native core built from its sources.
+ * Makes a clone ready to run: packages, the pinned Node, and the native core built from its
+ * sources.
  *
- * Path: `npm start`, `npm test` and the other scripts come through here first, on whatever Node runs
- * npm. When everything is current it returns within milliseconds and prints nothing.
+ * Path: `npm start`, `npm test` and the other scripts come through here first, on whatever Node
+ * runs npm. When everything is current it returns within milliseconds and prints nothing.
  * Invariant: safe to interrupt at any point and to run twice at once; the next run repairs what is
  * half done. Does not touch anything outside the clone, and installs nothing on the machine.
  */

@@ -1,9 +1,12 @@
 /**
- * Runs one long command of the set-up: a line when it starts, a line when it ends, all else in a log.
+ * Runs one long command of the set-up: a line when it starts, a line when it ends, all else in a
+ * log.
  *
  * Path: prepare.mjs runs npm and node-gyp through it. The command gets its own process group, so a
- * signal to the set-up ends the command with all its children, once, and the set-up then ends itself.
- * Invariant: after a failure the last lines of the log are shown, with the name of the whole log.
+ * signal to the set-up ends the command with all its children, once, and the set-up then ends
+ * itself.
+ * Invariant: after a failure the last lines of the log are shown, with the name of the
+ * whole log.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';

@@ -1,8 +1,8 @@
 /**
  * Ends this process when the launcher that started it is gone, so that no gateway is left behind.
  *
- * Path: launch.mjs loads it with --import into the process it starts, over an IPC channel that carries
- * no messages; the kernel closes the channel however the launcher ends.
+ * Path: launch.mjs loads it with --import into the process it starts, over an IPC channel that
+ * carries no messages; the kernel closes the channel however the launcher ends.
  * Invariant: neither keeps the process alive nor is passed on to workers and forks.
  */
 import { isMainThread } from 'node:worker_threads';
