@@ -31,6 +31,7 @@ const DIRECTORIES = [
   'src',
   'test',
 ];
+const FINDINGS_SHOWN_MAX = 40;
 const NOT_OURS = /^(node_modules|build.*|dist|out|tmp|\.tmp.*|__pycache__)$/;
 const BINARY = /\.(bin|png|gz|node|o|a|so|hgrm|hlog|seed)$/;
 
@@ -99,8 +100,12 @@ export function findLines(file: string, pattern: RegExp, says: string): Finding[
   );
 }
 
-/** Fails with all findings at once, each as `file:line: rule`. */
+/** Fails with the findings, as many as one can read at once, each as `file:line: rule`. */
 export function expectNone(findings: readonly Finding[]): void {
-  const shown = findings.map(({ file, line, says }) => `${file}:${line}: ${says}`);
+  const shown = findings
+    .slice(0, FINDINGS_SHOWN_MAX)
+    .map(({ file, line, says }) => `${file}:${line}: ${says}`);
+  const rest = findings.length - shown.length;
+  if (rest > 0) shown.push(`and ${rest} more`);
   if (shown.length > 0) assert.fail(shown.join('\n'));
 }
