@@ -1,10 +1,11 @@
 /**
  * Every finding that configuration can cause: its stable code, what it means, and how to mend it.
  *
- * Path: the loader makes findings by name; render.ts prints the code; generate.ts writes docs/errors.md.
- * Invariant: a code is never reused for another meaning, and never renumbered. HF100x reading, HF101x shape,
- * HF102x-HF103x single values, HF104x-HF105x values that do not go together, HF106x warnings, HF108x what
- * only this machine can tell (`validate --deep`).
+ * Path: the loader makes findings by name; render.ts prints the code; generate.ts writes
+ * docs/errors.md.
+ * Invariant: a code is never reused for another meaning, and never renumbered. HF100x reading,
+ * HF101x shape, HF102x-HF103x single values, HF104x-HF105x values that do not go together, HF106x
+ * warnings, HF108x what only this machine can tell (`validate --deep`).
  */
 import type { Severity } from './diagnostic.ts';
 

@@ -2,10 +2,10 @@
  * The normalized configuration: what the rest of the control plane reads.
  *
  * Path: file text -> load.ts (YAML, schema, checks) -> here -> model and snapshot.
- * Invariant: a `Config` is complete and valid. Every default is filled in, durations are milliseconds,
- * sizes are bytes, rates are per second, addresses are parsed, names resolve. 0 means "none" or "never"
- * where a comment says so. It is plain data: it can be compared, copied and printed as JSON.
- * Does not contain the human forms (`1h`, `64KiB`); those live in schema.ts.
+ * Invariant: a `Config` is complete and valid. Every default is filled in, durations are
+ * milliseconds, sizes are bytes, rates are per second, addresses are parsed, names resolve. 0 means
+ * "none" or "never" where a comment says so. It is plain data: it can be compared, copied and
+ * printed as JSON. Does not contain the human forms (`1h`, `64KiB`); those live in schema.ts.
  */
 
 /** Log levels, from the most to the least talkative. */

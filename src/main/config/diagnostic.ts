@@ -1,9 +1,10 @@
 /**
  * One finding about a configuration: where it is, what is wrong, and how to mend it.
  *
- * Path: every step of load.ts makes these; render.ts prints them; the admin API returns them as JSON.
- * Invariant: configuration faults are never thrown. `code` is stable and has a row in codes.ts and in
- * docs/errors.md. Messages never contain what a `${env:}` or `${file:}` reference resolved to.
+ * Path: every step of load.ts makes these; render.ts prints them; the admin API returns them as
+ * JSON.
+ * Invariant: configuration faults are never thrown. `code` is stable and has a row in codes.ts and
+ * in docs/errors.md. Messages never contain what a `${env:}` or `${file:}` reference resolved to.
  * Does not know how it is printed.
  */
 

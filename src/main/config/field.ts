@@ -1,10 +1,10 @@
 /**
  * Builders of schema fields: each couples a parser of the human form with its description.
  *
- * Path: schema.ts is written with these; zod runs the parsers; generate.ts reads the descriptions back out
- * of the JSON Schema.
- * Invariant: a field without `initial` is required; what a field yields is in base units (ms, bytes, per
- * second, permille). A fault carries the name of its finding in `params`.
+ * Path: schema.ts is written with these; zod runs the parsers; generate.ts reads the descriptions
+ * back out of the JSON Schema.
+ * Invariant: a field without `initial` is required; what a field yields is in base units (ms,
+ * bytes, per second, permille). A fault carries the name of its finding in `params`.
  * Does not know any particular field.
  */
 import { z } from 'zod';
@@ -74,7 +74,11 @@ export function field<T>(parse: (value: unknown) => Parsed<T>, text: FieldText, 
     const result = parse(value);
     if (result.ok) return result.value;
     const { name, message, hint } = result.fault;
-    ctx.addIssue({ code: 'custom', message, params: { finding: name, hint } satisfies FaultParams });
+    ctx.addIssue({
+      code: 'custom',
+      message,
+      params: { finding: name, hint } satisfies FaultParams,
+    });
     return z.NEVER;
   });
   const meta = {
@@ -98,7 +102,8 @@ function amount(parse: (value: unknown) => Parsed<number>, limits: AmountLimits,
     if (typeof value === 'string' && zero.includes(value)) return { ok: true, value: 0 };
     const parsed = parse(value);
     if (!parsed.ok) {
-      const hint = zero[0] === undefined ? parsed.fault.hint : `${parsed.fault.hint}; or "${zero[0]}"`;
+      const hint =
+        zero[0] === undefined ? parsed.fault.hint : `${parsed.fault.hint}; or "${zero[0]}"`;
       return { ok: false, fault: { ...parsed.fault, hint } };
     }
     if (parsed.value === 0 && zero.length > 0) return parsed;
@@ -106,7 +111,14 @@ function amount(parse: (value: unknown) => Parsed<number>, limits: AmountLimits,
       const side = parsed.value < limits.min ? 'below' : 'above';
       const bound = format(side === 'below' ? limits.min : limits.max);
       const hint = `allowed: ${limitsText(limits, format)}`;
-      return { ok: false, fault: { name: 'outOfRange', message: `${quote(value)} is ${side} the limit of ${bound}`, hint } };
+      return {
+        ok: false,
+        fault: {
+          name: 'outOfRange',
+          message: `${quote(value)} is ${side} the limit of ${bound}`,
+          hint,
+        },
+      };
     }
     if (limits.step !== undefined && parsed.value % limits.step !== 0) {
       const message = `${quote(value)} is not a multiple of ${format(limits.step)}`;
@@ -142,7 +154,11 @@ export function seconds(text: FieldText, limits: AmountLimits) {
     return parsed.ok ? { ok: true, value: parsed.value / 1000 } : parsed;
   };
   const json = { type: ['string', 'integer'] };
-  return field(inSeconds, text, { kind: 'duration', json, limits: `${limitsText(limits, formatDuration)}, whole seconds` });
+  return field(inSeconds, text, {
+    kind: 'duration',
+    json,
+    limits: `${limitsText(limits, formatDuration)}, whole seconds`,
+  });
 }
 
 /** A size; yields bytes. */
@@ -165,22 +181,36 @@ export function count(text: FieldText, limits: AmountLimits) {
 
 /** A count, or `auto` (null), which the loader works out on the machine. */
 export function countOrAuto(text: FieldText, limits: AmountLimits) {
-  return orAuto(amount(parseCount, limits, formatCount), text, { kind: 'count', limits: limitsText(limits, formatCount) });
+  return orAuto(amount(parseCount, limits, formatCount), text, {
+    kind: 'count',
+    limits: limitsText(limits, formatCount),
+  });
 }
 
 /** A size, or `auto` (null). */
 export function sizeOrAuto(text: FieldText, limits: AmountLimits) {
-  return orAuto(amount(parseSize, limits, formatSize), text, { kind: 'size', limits: limitsText(limits, formatSize) });
+  return orAuto(amount(parseSize, limits, formatSize), text, {
+    kind: 'size',
+    limits: limitsText(limits, formatSize),
+  });
 }
 
-function orAuto(parse: (value: unknown) => Parsed<number>, text: FieldText, shape: { kind: string; limits: string }) {
+function orAuto(
+  parse: (value: unknown) => Parsed<number>,
+  text: FieldText,
+  shape: { kind: string; limits: string },
+) {
   const parseAuto = (value: unknown): Parsed<number | null> => {
     if (value === 'auto') return { ok: true, value: null };
     const parsed = parse(value);
     if (parsed.ok) return parsed;
     return { ok: false, fault: { ...parsed.fault, hint: `${parsed.fault.hint}; or "auto"` } };
   };
-  return field(parseAuto, text, { kind: shape.kind, json: AMOUNT_JSON, limits: `${shape.limits}, or "auto"` });
+  return field(parseAuto, text, {
+    kind: shape.kind,
+    json: AMOUNT_JSON,
+    limits: `${shape.limits}, or "auto"`,
+  });
 }
 
 /** A rate; yields events per second. */
@@ -219,7 +249,10 @@ export function flag(text: FieldText) {
     const isYes = typeof value === 'string' && /^(?:yes|on|y|enabled?)$/i.test(value);
     const isNo = typeof value === 'string' && /^(?:no|off|n|disabled?)$/i.test(value);
     const hint = isYes ? 'write true' : isNo ? 'write false' : 'write true or false';
-    return { ok: false, fault: { name: 'wrongType', message: `${quote(value)} is not true or false`, hint } };
+    return {
+      ok: false,
+      fault: { name: 'wrongType', message: `${quote(value)} is not true or false`, hint },
+    };
   };
   return field(parse, text, { kind: 'boolean', json: { type: 'boolean' } });
 }
@@ -233,12 +266,19 @@ export function choice<const Word extends string>(
   const known = [...words, ...Object.keys(aliases)];
   const parse = (value: unknown): Parsed<Word> => {
     const word = value === false && known.includes('off') ? 'off' : value;
-    const found = words.find((candidate) => candidate === word) ?? (typeof word === 'string' && Object.hasOwn(aliases, word) ? aliases[word] : undefined);
+    const found =
+      words.find((candidate) => candidate === word) ??
+      (typeof word === 'string' && Object.hasOwn(aliases, word) ? aliases[word] : undefined);
     if (found !== undefined) return { ok: true, value: found };
-    const guess = typeof value === 'string' && known.length > CHOICES_LISTED ? suggest(value, known) : null;
-    const list = known.length === 1 ? `the only choice is "${known[0]}"` : `choose one of ${known.join(', ')}`;
+    const guess =
+      typeof value === 'string' && known.length > CHOICES_LISTED ? suggest(value, known) : null;
+    const list =
+      known.length === 1 ? `the only choice is "${known[0]}"` : `choose one of ${known.join(', ')}`;
     const hint = guess === null ? list : `did you mean "${guess}"?`;
-    return { ok: false, fault: { name: 'unknownValue', message: `${quote(value)} is not one of the choices`, hint } };
+    return {
+      ok: false,
+      fault: { name: 'unknownValue', message: `${quote(value)} is not one of the choices`, hint },
+    };
   };
   return field(parse, text, { kind: 'word', json: { enum: known }, limits: known.join(', ') });
 }
@@ -247,19 +287,32 @@ export function choice<const Word extends string>(
 export function text<T>(about: FieldText, kind: string, parse: (value: string) => Parsed<T>) {
   const parseText = (value: unknown): Parsed<T> => {
     if (typeof value === 'string') return parse(value);
-    const hint = typeof value === 'number' || typeof value === 'boolean' ? `write "${String(value)}" in quotes` : '';
-    return { ok: false, fault: { name: 'wrongType', message: `${quote(value)} is not text`, hint } };
+    const hint =
+      typeof value === 'number' || typeof value === 'boolean'
+        ? `write "${String(value)}" in quotes`
+        : '';
+    return {
+      ok: false,
+      fault: { name: 'wrongType', message: `${quote(value)} is not text`, hint },
+    };
   };
   return field(parseText, about, { kind, json: { type: 'string' } });
 }
 
 /** A map that may be left out, with all its defaults. */
 export function section<Shape extends z.core.$ZodLooseShape>(is: string, shape: Shape) {
-  return z.strictObject(shape).prefault({} as never).meta({ description: is });
+  return z
+    .strictObject(shape)
+    .prefault({} as never)
+    .meta({ description: is });
 }
 
 /** A short form of a map: a lone value stands for `{ [key]: value }`. */
-export function shorthand<Inner extends z.ZodType>(inner: Inner, key: string, json: Readonly<Record<string, unknown>>) {
+export function shorthand<Inner extends z.ZodType>(
+  inner: Inner,
+  key: string,
+  json: Readonly<Record<string, unknown>>,
+) {
   const expand = (value: unknown): unknown => {
     const isMap = typeof value === 'object' && value !== null;
     return isMap || value === undefined ? value : { [key]: value };
@@ -269,6 +322,7 @@ export function shorthand<Inner extends z.ZodType>(inner: Inner, key: string, js
 
 /** A list that may also be written as its only item. */
 export function oneOrMore<Item extends z.ZodType>(item: Item) {
-  const expand = (value: unknown): unknown => (Array.isArray(value) || value === undefined ? value : [value]);
+  const expand = (value: unknown): unknown =>
+    Array.isArray(value) || value === undefined ? value : [value];
   return z.preprocess(expand, z.array(item).min(1));
 }

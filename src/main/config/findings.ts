@@ -2,8 +2,8 @@
  * Collects findings while a configuration is read, and puts them in order.
  *
  * Path: each step of load.ts reports here; the loader takes the sorted list at the end.
- * Invariant: at most `FINDINGS_MAX` are kept, so that a hostile file cannot fill the memory; a finding with
- * the same code at the same place is kept once.
+ * Invariant: at most `FINDINGS_MAX` are kept, so that a hostile file cannot fill the memory; a
+ * finding with the same code at the same place is kept once.
  */
 import { FINDINGS, type FindingName } from './codes.ts';
 import type { Diagnostic } from './diagnostic.ts';
@@ -25,7 +25,9 @@ export const NOWHERE: Place = { line: 0, column: 0, length: 1 };
 
 /** Writes a path as a JSON pointer (RFC 6901). */
 export function toPointer(path: ValuePath): string {
-  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return path
+    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    .join('');
 }
 
 /** What a step reports. */

@@ -2,8 +2,8 @@
  * Loads a configuration: text in, a complete `Config` or every finding out.
  *
  * Path: read (source.ts) -> references -> shape (schema.ts) and checks (check.ts) -> normalize.
- * Invariant: never throws and never stops at the first fault; `config` is there exactly when no finding is
- * an error. Reads nothing but its arguments, and secret files through the world.
+ * Invariant: never throws and never stops at the first fault; `config` is there exactly when no
+ * finding is an error. Reads nothing but its arguments, and secret files through the world.
  * Does not touch ports, names or namespaces; deep.ts does.
  */
 import { isUtf8 } from 'node:buffer';
@@ -31,7 +31,11 @@ export interface LoadResult {
 }
 
 /** Loads from text. `path` is only a name for messages, and the base of relative secret files. */
-export function loadConfigText(text: string, path: string | null, world: World = createWorld(path)): LoadResult {
+export function loadConfigText(
+  text: string,
+  path: string | null,
+  world: World = createWorld(path),
+): LoadResult {
   const findings = new Findings();
   const plain = text.startsWith('\uFEFF') ? text.slice(1) : text;
   if (path !== null && /\.(?:toml|ts|js|mjs)$/i.test(path)) {
@@ -52,22 +56,33 @@ export function loadConfigText(text: string, path: string | null, world: World =
 
 /** Loads from a file. A file that cannot be read is a finding like any other. */
 export function loadConfigFile(path: string, world: World = createWorld(path)): LoadResult {
-  const fail = (name: 'unreadable' | 'tooLarge' | 'notText', message: string, hint = ''): LoadResult => {
+  const fail = (
+    name: 'unreadable' | 'tooLarge' | 'notText',
+    message: string,
+    hint = '',
+  ): LoadResult => {
     const findings = new Findings();
     findings.add({ name, path: [], place: NOWHERE, message, hint });
     return { config: null, diagnostics: findings.sorted(), text: '', path };
   };
   let bytes: Buffer;
   try {
-    if (statSync(path).isDirectory()) return fail('unreadable', `${path} is a directory`, 'name the file in it');
+    if (statSync(path).isDirectory())
+      return fail('unreadable', `${path} is a directory`, 'name the file in it');
     bytes = readBounded(path);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return fail('unreadable', `${path} does not exist`, '"holdfast init" writes a file to start from');
+    if (code === 'ENOENT')
+      return fail(
+        'unreadable',
+        `${path} does not exist`,
+        '"holdfast init" writes a file to start from',
+      );
     const reason = code === 'EACCES' ? 'permission denied' : (code ?? (cause as Error).message);
     return fail('unreadable', `${path} cannot be read: ${reason}`);
   }
-  if (bytes.length > TEXT_BYTES_MAX) return fail('tooLarge', `${path} is larger than ${TEXT_BYTES_MAX} bytes`);
+  if (bytes.length > TEXT_BYTES_MAX)
+    return fail('tooLarge', `${path} is larger than ${TEXT_BYTES_MAX} bytes`);
   if (!isUtf8(bytes)) return fail('notText', `${path} is not UTF-8 text`);
   return loadConfigText(bytes.toString('utf8'), path, world);
 }

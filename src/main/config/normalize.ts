@@ -6,7 +6,14 @@
  * Does not check anything.
  */
 import type { Address } from './address.ts';
-import type { BindAddress, ClusterConfig, Config, EndpointConfig, ListenerConfig, SocketConfig } from './config.ts';
+import type {
+  BindAddress,
+  ClusterConfig,
+  Config,
+  EndpointConfig,
+  ListenerConfig,
+  SocketConfig,
+} from './config.ts';
 import { DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, SHARDS_MAX } from './limits.ts';
 import type { ParsedConfig } from './schema.ts';
 import type { World } from './world.ts';
@@ -44,7 +51,9 @@ function toListener(listener: ParsedListener): ListenerConfig {
     protocol: listener.protocol,
     backlog: listener.backlog,
     proxyProtocol:
-      proxyProtocol === undefined ? null : { accept: proxyProtocol.accept, timeoutMs: proxyProtocol.timeout },
+      proxyProtocol === undefined
+        ? null
+        : { accept: proxyProtocol.accept, timeoutMs: proxyProtocol.timeout },
     limits: {
       connections: limits.connections,
       connectionsPerAddress: limits.connectionsPerAddress,
@@ -64,7 +73,11 @@ function toListener(listener: ParsedListener): ListenerConfig {
   };
 }
 
-function toEndpoint(endpoint: { address: Address; weight: number; connections: number }): EndpointConfig {
+function toEndpoint(endpoint: {
+  address: Address;
+  weight: number;
+  connections: number;
+}): EndpointConfig {
   const { address, weight, connections } = endpoint;
   if (address.kind === 'unix') return { path: address.path, weight, connections };
   const host = address.kind === 'ip' ? address.ip : address.host;
@@ -113,7 +126,10 @@ function toAdmin(admin: ParsedConfig['admin']): Config['admin'] {
   const { socket, tcp } = admin;
   if (tcp === undefined || tcp.bind.kind !== 'ip') return { socket, tcp: null };
   const { ip, port } = tcp.bind;
-  return { socket, tcp: { host: ip, port, tokenFile: tcp.tokenFile ?? null, token: tcp.token ?? null } };
+  return {
+    socket,
+    tcp: { host: ip, port, tokenFile: tcp.tokenFile ?? null, token: tcp.token ?? null },
+  };
 }
 
 /** Makes the normalized configuration. */
@@ -125,7 +141,12 @@ export function normalize(parsed: ParsedConfig, world: World): Config {
     shards,
     distribution: parsed.distribution,
     admin: toAdmin(parsed.admin),
-    log: { level: log.level, access: log.access, accessIntervalMs: log.accessInterval, format: log.format },
+    log: {
+      level: log.level,
+      access: log.access,
+      accessIntervalMs: log.accessInterval,
+      format: log.format,
+    },
     limits: {
       connections: limits.connections ?? connectionsForDescriptors(world.descriptorsMax),
       memory: limits.memory,

@@ -2,8 +2,8 @@
  * Terminal colours, or none.
  *
  * Path: render.ts and the command line print with this.
- * Invariant: without colour the text is unchanged; colour is decided once, by whoever owns the stream
- * (a terminal, no NO_COLOR; FORCE_COLOR wins).
+ * Invariant: without colour the text is unchanged; colour is decided once, by whoever owns the
+ * stream (a terminal, no NO_COLOR; FORCE_COLOR wins).
  */
 import { styleText } from 'node:util';
 

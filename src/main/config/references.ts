@@ -1,9 +1,10 @@
 /**
- * Replaces `${env:NAME}`, `${env:NAME:-default}` and `${file:path}` in the texts of a configuration.
+ * Replaces `${env:NAME}`, `${env:NAME:-default}` and `${file:path}` in the texts of a
+ * configuration.
  *
  * Path: load.ts runs this between reading and the schema, so a value can never add structure.
- * Invariant: only the fields in `SECRET_POINTERS` may be read from files, so that neither a message nor the
- * admin API can be used to read other files; `$${` stands for a literal `${`.
+ * Invariant: only the fields in `SECRET_POINTERS` may be read from files, so that neither a message
+ * nor the admin API can be used to read other files; `$${` stands for a literal `${`.
  * Does not read anything itself; the world does.
  */
 import { type Findings, toPointer, type ValuePath } from './findings.ts';
@@ -38,16 +39,24 @@ export function resolveReferences(source: Source, world: World, findings: Findin
     if (env !== null) {
       const name = env[1] ?? '';
       const value = world.env[name] ?? env[2];
-      return value ?? report(`the environment has no ${name}`, `set it, or write "\${env:${name}:-default}"`);
+      return (
+        value ??
+        report(`the environment has no ${name}`, `set it, or write "\${env:${name}:-default}"`)
+      );
     }
     if (!body.startsWith('file:')) {
-      return report(`${quote(reference)} is not a reference`, 'write ${env:NAME}, ${file:path}, or $${ for a literal ${');
+      return report(
+        `${quote(reference)} is not a reference`,
+        'write ${env:NAME}, ${file:path}, or $${ for a literal ${',
+      );
     }
     if (!SECRET_POINTERS.has(toPointer(path))) {
       return report('only a token can be read from a file', 'use ${env:NAME} here');
     }
     const file = world.readSecret(body.slice('file:'.length));
-    return file.ok ? file.value : report(file.reason, 'paths are relative to the configuration file');
+    return file.ok
+      ? file.value
+      : report(file.reason, 'paths are relative to the configuration file');
   };
 
   const walk = (value: unknown, path: ValuePath): unknown => {

@@ -22,7 +22,7 @@ const FRAME_WIDTH_MAX = 110;
 
 /** Replaces what a terminal would obey. */
 function clean(text: string): string {
-  return text.replaceAll('\t', ' ').replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\u00b7');
+  return text.replaceAll('\t', ' ').replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '\u00b7');
 }
 
 function plural(count: number, word: string): string {
@@ -54,16 +54,26 @@ function frame(diagnostic: Diagnostic, lines: readonly string[], paint: Paint): 
     const shown = full.slice(shift, shift + FRAME_WIDTH_MAX);
     const gutter = String(number).padStart(width);
     const bar = number === line ? mark('>') : ' ';
-    out.push(` ${bar} ${paint.blue(`${gutter} |`)} ${number === line ? shown : paint.dim(shown)}`.trimEnd());
+    out.push(
+      ` ${bar} ${paint.blue(`${gutter} |`)} ${number === line ? shown : paint.dim(shown)}`.trimEnd(),
+    );
     if (number !== line) continue;
-    const room = Math.max(1, Math.min(diagnostic.length, Math.max(1, full.length - column + 1), FRAME_WIDTH_MAX));
+    const room = Math.max(
+      1,
+      Math.min(diagnostic.length, Math.max(1, full.length - column + 1), FRAME_WIDTH_MAX),
+    );
     const carets = mark('^'.repeat(room));
     const gap = `   ${paint.blue(`${' '.repeat(width)} |`)} `;
     const indent = Math.max(0, column - 1 - shift);
     const hint = clean(diagnostic.hint);
     const fits = indent + room + hint.length < FRAME_WIDTH_MAX;
-    out.push(`${gap}${' '.repeat(indent)}${carets}${fits && hint !== '' ? ` ${paint.cyan(hint)}` : ''}`);
-    if (!fits) out.push(`${gap}${' '.repeat(Math.max(0, Math.min(indent, FRAME_WIDTH_MAX - hint.length)))}${paint.cyan(hint)}`);
+    out.push(
+      `${gap}${' '.repeat(indent)}${carets}${fits && hint !== '' ? ` ${paint.cyan(hint)}` : ''}`,
+    );
+    if (!fits)
+      out.push(
+        `${gap}${' '.repeat(Math.max(0, Math.min(indent, FRAME_WIDTH_MAX - hint.length)))}${paint.cyan(hint)}`,
+      );
   }
   return out;
 }
@@ -75,10 +85,14 @@ export function renderHuman(input: RenderInput, options: { readonly color: boole
   const out: string[] = [];
   for (const diagnostic of input.diagnostics) {
     const { severity, code, message } = diagnostic;
-    const head = severity === 'error' ? paint.red(`error[${code}]`) : paint.yellow(`warning[${code}]`);
+    const head =
+      severity === 'error' ? paint.red(`error[${code}]`) : paint.yellow(`warning[${code}]`);
     out.push(`${head} ${paint.bold(clean(message))}`);
     if (diagnostic.line > 0) {
-      out.push(paint.dim(`  at ${clean(input.name)}:${diagnostic.line}:${diagnostic.column}`), ...frame(diagnostic, lines, paint));
+      out.push(
+        paint.dim(`  at ${clean(input.name)}:${diagnostic.line}:${diagnostic.column}`),
+        ...frame(diagnostic, lines, paint),
+      );
     } else if (diagnostic.hint !== '') {
       out.push(`  ${paint.cyan(clean(diagnostic.hint))}`);
     }

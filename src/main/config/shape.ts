@@ -2,17 +2,17 @@
  * Turns what the schema refuses into findings with a place, a name for the thing, and a suggestion.
  *
  * Path: load.ts calls it between references and normalization.
- * Invariant: each issue of the schema becomes at least one finding; nothing is lost and nothing throws.
- * Does not know fields: known keys are read out of the schema.
+ * Invariant: each issue of the schema becomes at least one finding; nothing is lost and nothing
+ * throws. Does not know fields: known keys are read out of the schema.
  */
 import { z } from 'zod';
 import type { FaultParams } from './field.ts';
 import type { Findings, ValuePath } from './findings.ts';
+import { toPointer } from './findings.ts';
 import type { Resolved } from './references.ts';
 import { configSchema, type ParsedConfig } from './schema.ts';
 import type { Source } from './source.ts';
 import { suggest } from './suggest.ts';
-import { toPointer } from './findings.ts';
 import { quote } from './units.ts';
 
 /** Words for the items of the two top lists. */
@@ -31,10 +31,18 @@ const MISSING_HINTS: Readonly<Record<string, string>> = {
 export function valueAt(root: unknown, path: ValuePath): unknown {
   let value = root;
   for (const part of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
+      return undefined;
     value = (value as Record<string | number, unknown>)[part];
   }
   return value;
+}
+
+/** The part of a path that stands in the text; short forms are expanded beyond it. */
+function writtenPath(root: unknown, path: ValuePath): ValuePath {
+  let written = path;
+  while (written.length > 0 && valueAt(root, written) === undefined) written = written.slice(0, -1);
+  return written;
 }
 
 /** Names the map at a path: `timeouts of listener "mqtt"`. */
@@ -56,8 +64,10 @@ export function describePlace(root: unknown, path: ValuePath): string {
 function unwrap(schema: unknown): z.ZodType | undefined {
   let current = schema as z.ZodType | undefined;
   for (let depth = 0; depth < 8; depth++) {
-    if (current instanceof z.ZodPrefault || current instanceof z.ZodOptional) current = current.unwrap() as z.ZodType;
-    else if (current instanceof z.ZodPipe && current.in instanceof z.ZodTransform) current = current.out as z.ZodType;
+    if (current instanceof z.ZodPrefault || current instanceof z.ZodOptional)
+      current = current.unwrap() as z.ZodType;
+    else if (current instanceof z.ZodPipe && current.in instanceof z.ZodTransform)
+      current = current.out as z.ZodType;
     else return current;
   }
   return current;
@@ -97,7 +107,9 @@ function unknownKeyHint(key: string, path: ValuePath): string {
   if (guess !== null) return `did you mean "${guess}"?`;
   const homes = homesOf(key);
   const top = String(path[0] ?? '');
-  const near = homes.filter((home) => home.startsWith(`${top}.`)).map((home) => home.slice(top.length + 1));
+  const near = homes
+    .filter((home) => home.startsWith(`${top}.`))
+    .map((home) => home.slice(top.length + 1));
   const list = near.length > 0 ? near : homes;
   if (list.includes('')) return `"${key}" belongs to the top level`;
   if (list.length > 0 && list.length <= 3) return `"${key}" belongs under ${list.join(' or ')}`;
@@ -105,7 +117,11 @@ function unknownKeyHint(key: string, path: ValuePath): string {
 }
 
 /** Runs the schema. Returns null when it refused something. */
-export function checkShape(source: Source, resolved: Resolved, findings: Findings): ParsedConfig | null {
+export function checkShape(
+  source: Source,
+  resolved: Resolved,
+  findings: Findings,
+): ParsedConfig | null {
   const result = configSchema.safeParse(resolved.value);
   if (result.success) return result.data;
   for (const issue of result.error.issues) reportIssue(issue, { source, resolved, findings });
@@ -126,7 +142,8 @@ function reportIssue(issue: z.core.$ZodIssue, scope: Scope): void {
     return;
   }
   const params = issue.code === 'custom' ? (issue.params as FaultParams | undefined) : undefined;
-  const isMissing = params?.finding === 'missingKey' || (issue.code === 'invalid_type' && value === undefined);
+  const isMissing =
+    params?.finding === 'missingKey' || (issue.code === 'invalid_type' && value === undefined);
   if (isMissing) {
     reportMissing(path, params?.hint ?? '', scope);
     return;
@@ -134,7 +151,9 @@ function reportIssue(issue: z.core.$ZodIssue, scope: Scope): void {
   const place = scope.source.place(path);
   if (params !== undefined) {
     const origin = scope.resolved.origins.get(toPointer(path));
-    const subject = path.findLast((part) => typeof part === 'string');
+    const subject = writtenPath(scope.resolved.value, path).findLast(
+      (part) => typeof part === 'string',
+    );
     const message = `${subject ?? 'value'}: ${issue.message}${origin === undefined ? '' : ` (from ${origin})`}`;
     scope.findings.add({ name: params.finding, path, place, message, hint: params.hint });
     return;
@@ -144,7 +163,8 @@ function reportIssue(issue: z.core.$ZodIssue, scope: Scope): void {
 
 function reportUnknownKeys(keys: readonly string[], path: ValuePath, scope: Scope): void {
   for (const key of keys) {
-    const where = path.length === 0 ? 'at the top level' : `in ${describePlace(scope.resolved.value, path)}`;
+    const where =
+      path.length === 0 ? 'at the top level' : `in ${describePlace(scope.resolved.value, path)}`;
     scope.findings.add({
       name: 'unknownKey',
       path: [...path, key],
@@ -158,7 +178,8 @@ function reportUnknownKeys(keys: readonly string[], path: ValuePath, scope: Scop
 function reportMissing(path: ValuePath, example: string, scope: Scope): void {
   const key = String(path.at(-1) ?? '');
   const parent = path.slice(0, -1);
-  const where = parent.length === 0 ? 'the configuration' : describePlace(scope.resolved.value, parent);
+  const where =
+    parent.length === 0 ? 'the configuration' : describePlace(scope.resolved.value, parent);
   const hint = MISSING_HINTS[key] ?? (example === '' ? '' : `${key}: ${example}`);
   scope.findings.add({
     name: 'missingKey',
@@ -172,15 +193,24 @@ function reportMissing(path: ValuePath, example: string, scope: Scope): void {
 function reportWrongType(issue: z.core.$ZodIssue, path: ValuePath, scope: Scope): void {
   const place = scope.source.place(path);
   const value = valueAt(scope.resolved.value, path);
-  const subject = path.length === 0 ? 'the configuration' : describePlace(scope.resolved.value, path);
+  const subject =
+    path.length === 0 ? 'the configuration' : describePlace(scope.resolved.value, path);
   if (issue.code === 'too_small') {
-    scope.findings.add({ name: 'wrongType', path, place, message: `${subject} is an empty list`, hint: 'list at least one' });
+    scope.findings.add({
+      name: 'wrongType',
+      path,
+      place,
+      message: `${subject} is an empty list`,
+      hint: 'list at least one',
+    });
     return;
   }
   const expected = issue.code === 'invalid_type' && issue.expected === 'array' ? 'a list' : 'a map';
   const key = String(path.at(-1) ?? '');
-  const listHint = MISSING_HINTS[key] ?? 'write [one, two], or one line for each, starting with "- "';
-  const hint = expected === 'a list' ? listHint : 'write one "key: value" on each line below, indented';
+  const listHint =
+    MISSING_HINTS[key] ?? 'write [one, two], or one line for each, starting with "- "';
+  const hint =
+    expected === 'a list' ? listHint : 'write one "key: value" on each line below, indented';
   const message = `${subject} must be ${expected}, not ${quote(value)}`;
   scope.findings.add({ name: 'wrongType', path, place, message, hint });
 }

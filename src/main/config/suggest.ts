@@ -16,7 +16,11 @@ export function editDistance(a: string, b: string): number {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1];
-      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
+      let cost = Math.min(
+        (last[j] ?? 0) + 1,
+        (row[j - 1] ?? 0) + 1,
+        (last[j - 1] ?? 0) + (same ? 0 : 1),
+      );
       const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       if (swapped) cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
       row.push(cost);
@@ -47,7 +51,10 @@ export function suggest(word: string, known: Iterable<string>): string | null {
     const target = fold(candidate);
     let distance = editDistance(folded, target);
     // A word that only lacks or adds a prefix or suffix is a better guess than its distance says.
-    const contained = target.length > 3 && folded.length > 3 && (target.includes(folded) || folded.includes(target));
+    const contained =
+      target.length > 3 &&
+      folded.length > 3 &&
+      (target.includes(folded) || folded.includes(target));
     if (contained) distance = Math.min(distance, 1.25);
     if (distance < bestDistance) {
       best = candidate;

@@ -1,9 +1,10 @@
 /**
  * The human forms of amounts: `1h30m`, `64KiB`, `100k`, `5k/s`, `10%`.
  *
- * Path: schema.ts parses with these; the command line parses its options and prints amounts with them.
- * Invariant: a parser returns a safe non-negative integer in the base unit, or a fault that says what to
- * write instead. `format(parse(x))` names the same amount as `x`.
+ * Path: schema.ts parses with these; the command line parses its options and prints amounts with
+ * them.
+ * Invariant: a parser returns a safe non-negative integer in the base unit, or a fault that says
+ * what to write instead. `format(parse(x))` names the same amount as `x`.
  * Does not know limits of single fields; schema.ts checks those.
  */
 import type { FindingName } from './codes.ts';
@@ -16,7 +17,9 @@ export interface Fault {
 }
 
 /** What a parser of one value returns. */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly fault: Fault };
 
 const SECOND = 1000;
 const DURATION_UNITS: Readonly<Record<string, number>> = {
@@ -73,7 +76,11 @@ export function parseDuration(value: unknown): Parsed<number> {
   if (value === 0) return { ok: true, value: 0 };
   const hint = 'write a number and a unit: "250ms", "30s", "10m", "1h30m", "7d"';
   if (typeof value === 'number') {
-    return refuse('badDuration', `${value} is not a duration: the unit is missing`, `write "${value}s" or "${value}ms"`);
+    return refuse(
+      'badDuration',
+      `${value} is not a duration: the unit is missing`,
+      `write "${value}s" or "${value}ms"`,
+    );
   }
   if (!isShort(value) || !/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(value)) {
     return refuse('badDuration', `${quote(value)} is not a duration`, hint);
@@ -94,10 +101,14 @@ export function parseSize(value: unknown): Parsed<number> {
   const unit = match[2] ?? '';
   const factor = SIZE_UNITS[unit];
   if (factor === undefined) {
-    const guess = /^[kmgt]/i.test(unit) ? `write "${match[1]}${unit.slice(0, 1).toUpperCase()}iB"` : hint;
+    const guess = /^[kmgt]/i.test(unit)
+      ? `write "${match[1]}${unit.slice(0, 1).toUpperCase()}iB"`
+      : hint;
     return refuse('badSize', `${quote(value)} is not a size: unknown unit "${unit}"`, guess);
   }
-  return accept(Number(match[1]) * factor) ?? refuse('badSize', `${quote(value)} is too large`, hint);
+  return (
+    accept(Number(match[1]) * factor) ?? refuse('badSize', `${quote(value)} is too large`, hint)
+  );
 }
 
 /** Parses a count (`200`, `100k`, `1.5M`). */
@@ -108,7 +119,10 @@ export function parseCount(value: unknown): Parsed<number> {
   if (match === null) return refuse('badCount', `${quote(value)} is not a count`, hint);
   const amount = Number(match[1]) * (COUNT_UNITS[match[2] ?? ''] ?? 1);
   const isWhole = Math.abs(amount - Math.round(amount)) < 1e-6;
-  return (isWhole ? accept(amount) : null) ?? refuse('badCount', `${quote(value)} is not a whole count`, hint);
+  return (
+    (isWhole ? accept(amount) : null) ??
+    refuse('badCount', `${quote(value)} is not a whole count`, hint)
+  );
 }
 
 /** Parses a rate (`5k/s`, `300/m`) into events per second. */
@@ -122,7 +136,11 @@ export function parseRate(value: unknown): Parsed<number> {
   const amount = Number(match[1]) * (COUNT_UNITS[match[2] ?? ''] ?? 1);
   const perSecond = amount / (RATE_PERIODS[match[3] ?? 's'] ?? 1);
   if (amount > 0 && perSecond < 1) {
-    return refuse('badRate', `${quote(value)} is less than one each second`, 'the smallest rate is "1/s"');
+    return refuse(
+      'badRate',
+      `${quote(value)} is less than one each second`,
+      'the smallest rate is "1/s"',
+    );
   }
   return accept(perSecond) ?? refuse('badRate', `${quote(value)} is too large`, hint);
 }
@@ -132,12 +150,21 @@ export function parsePercent(value: unknown): Parsed<number> {
   const hint = 'write a number and a percent sign: "10%"';
   if (typeof value === 'number') {
     const guess = value > 0 && value < 1 ? value * 100 : value;
-    return refuse('badPercent', `${value} is not a share: the percent sign is missing`, `write "${guess}%"`);
+    return refuse(
+      'badPercent',
+      `${value} is not a share: the percent sign is missing`,
+      `write "${guess}%"`,
+    );
   }
   const match = isShort(value) ? /^(\d+(?:\.\d+)?) ?%$/.exec(value) : null;
   if (match === null) return refuse('badPercent', `${quote(value)} is not a share`, hint);
   const percent = Number(match[1]);
-  if (percent > 100) return refuse('badPercent', `${quote(value)} is more than the whole`, 'the largest share is "100%"');
+  if (percent > 100)
+    return refuse(
+      'badPercent',
+      `${quote(value)} is more than the whole`,
+      'the largest share is "100%"',
+    );
   return { ok: true, value: percent };
 }
 
@@ -146,7 +173,13 @@ export function formatDuration(ms: number): string {
   if (ms === 0) return '0s';
   let rest = Math.round(ms);
   let text = '';
-  for (const [unit, factor] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000], ['ms', 1]] as const) {
+  for (const [unit, factor] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ] as const) {
     const amount = Math.floor(rest / factor);
     if (amount === 0) continue;
     text += `${amount}${unit}`;

@@ -1,7 +1,8 @@
 /**
  * What the loader asks of the machine: environment, secret files, cores, the limit of open files.
  *
- * Path: load.ts gets one as an argument; tests bring their own, so the same text gives the same result.
+ * Path: load.ts gets one as an argument; tests bring their own, so the same text gives the same
+ * result.
  * Invariant: reading a secret is bounded and never throws.
  * Does not read the configuration file; `loadConfigFile` does.
  */
@@ -23,16 +24,22 @@ export interface World {
   /** Limit of open files of this process. */
   readonly descriptorsMax: number;
   /** Reads the first line of a file; relative paths start at the configuration file. */
-  readSecret(path: string): { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
+  readSecret(
+    path: string,
+  ):
+    | { readonly ok: true; readonly value: string }
+    | { readonly ok: false; readonly reason: string };
 }
 
 /**
- * The limit of open files of this process. Node raises the soft limit to the hard one when it starts, so
- * this is what the gateway gets.
+ * The limit of open files of this process. Node raises the soft limit to the hard one when it
+ * starts, so this is what the gateway gets.
  */
 export function descriptorLimit(): number {
   try {
-    const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+    const line = /^Max open files\s+(\d+|unlimited)/m.exec(
+      readFileSync('/proc/self/limits', 'utf8'),
+    );
     const soft = line?.[1] ?? '';
     return soft === 'unlimited' ? 1_048_576 : Number.parseInt(soft, 10) || DESCRIPTORS_FALLBACK;
   } catch {
@@ -47,12 +54,16 @@ export function readSecretFile(path: string): ReturnType<World['readSecret']> {
     fd = openSync(path, 'r');
     const bytes = Buffer.alloc(SECRET_BYTES_MAX + 1);
     const length = readSync(fd, bytes, 0, bytes.length, 0);
-    if (length > SECRET_BYTES_MAX) return { ok: false, reason: `${path} is larger than ${SECRET_BYTES_MAX} bytes` };
+    if (length > SECRET_BYTES_MAX)
+      return { ok: false, reason: `${path} is larger than ${SECRET_BYTES_MAX} bytes` };
     const [line = ''] = bytes.toString('utf8', 0, length).split('\n');
     return { ok: true, value: line.replace(/\r$/, '') };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? `${path} does not exist` : `${path} cannot be read (${code ?? String(cause)})`;
+    const reason =
+      code === 'ENOENT'
+        ? `${path} does not exist`
+        : `${path} cannot be read (${code ?? String(cause)})`;
     return { ok: false, reason };
   } finally {
     if (fd >= 0) closeSync(fd);

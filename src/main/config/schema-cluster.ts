@@ -1,0 +1,166 @@
+/**
+ * The part of the language that describes clusters: where connections go and how an endpoint is
+ * chosen.
+ *
+ * Path: one section of schema.ts. Names and endpoints are compared with others in check.ts.
+ */
+import { z } from 'zod';
+import { parseEndpoint } from './address.ts';
+import {
+  choice,
+  count,
+  duration,
+  field,
+  oneOrMore,
+  percent,
+  permille,
+  section,
+  shorthand,
+  text,
+} from './field.ts';
+import * as limit from './limits.ts';
+import { DAY, HOUR, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
+import { parseName, parseNetns, parseResolver } from './values.ts';
+
+const endpoint = shorthand(
+  z.strictObject({
+    address: field(
+      parseEndpoint,
+      {
+        is: 'IP or DNS name and port, or `unix:` and a path. A name stands for all its addresses.',
+        example: '10.0.1.10:1883',
+      },
+      { kind: 'address', json: { type: 'string' } },
+    ),
+    weight: count(
+      { is: 'Share of new connections, relative to the other endpoints.', initial: 1 },
+      { min: 1, max: 256 },
+    ),
+    connections: count(
+      { is: 'Live connections this endpoint takes at most.', initial: 'unlimited' },
+      { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
+    ),
+  }),
+  'address',
+  { type: 'string', examples: ['10.0.1.10:1883', 'broker.internal:1883', 'unix:/run/app.sock'] },
+);
+
+const healthCheck = z
+  .strictObject({
+    type: choice({ is: '`tcp` opens a connection and closes it.', initial: 'tcp' }, ['tcp']),
+    interval: duration(
+      { is: 'Time between two checks of one endpoint.', initial: '5s' },
+      { min: 100, max: HOUR },
+    ),
+    timeout: duration(
+      { is: 'A check that takes longer has failed.', initial: '2s' },
+      { min: 10, max: 5 * MINUTE },
+    ),
+    unhealthyAfter: count(
+      { is: 'Failed checks in a row that take an endpoint out.', initial: 3 },
+      { min: 1, max: 100 },
+    ),
+    healthyAfter: count(
+      { is: 'Good checks in a row that bring it back.', initial: 2 },
+      { min: 1, max: 100 },
+    ),
+    jitter: permille({ is: 'Spreads the checks over the interval.', initial: '10%' }),
+  })
+  .optional()
+  .meta({
+    description:
+      'Active checks; without this map, endpoints count as healthy until connecting fails.',
+  });
+
+/** One cluster. */
+export const cluster = z.strictObject({
+  name: text(
+    { is: 'Name that listeners refer to; unique among clusters.', example: 'brokers' },
+    'name',
+    parseName,
+  ),
+  balance: choice(
+    {
+      is: 'How the endpoint of a new connection is chosen. Every choice honours weights; `weighted` is another word for `round-robin`. `maglev` and `ring-hash` keep a client address on its endpoint.',
+      initial: 'least-connections',
+    },
+    ['round-robin', 'random', 'least-connections', 'least-request', 'maglev', 'ring-hash'],
+    { weighted: 'round-robin' },
+  ),
+  endpoints: z.array(endpoint).meta({
+    description:
+      'Where connections go: addresses, or maps with `address`, `weight` and `connections`.',
+    examples: [['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }]],
+  }),
+  connect: section('How endpoints are connected to.', {
+    timeout: duration(
+      { is: 'A connect that takes longer has failed.', initial: '3s' },
+      { min: 10, max: 5 * MINUTE },
+    ),
+    retries: count(
+      { is: 'Further endpoints tried after a failed connect.', initial: 1 },
+      { min: 0, max: 10 },
+    ),
+  }),
+  healthCheck,
+  ejection: section('How endpoints that refuse connections are left alone for a while.', {
+    afterFailures: count(
+      { is: 'Failed connects in a row that eject an endpoint.', initial: 5 },
+      { min: 1, max: 1000, zero: ['off'] },
+    ),
+    base: duration(
+      { is: 'Length of the first ejection; each further one is longer by this.', initial: '10s' },
+      { min: 100, max: HOUR },
+    ),
+    max: duration({ is: 'Longest ejection.', initial: '5m' }, { min: 100, max: DAY }),
+    atMost: percent({ is: 'Share of endpoints that may be ejected at once.', initial: '50%' }),
+    panic: percent({
+      is: 'Below this share of usable endpoints all are used: a bad endpoint is better than an overloaded one.',
+      initial: '30%',
+    }),
+  }),
+  slowStart: duration(
+    {
+      is: 'An endpoint that turns healthy takes its full share only after this time.',
+      initial: 'off',
+    },
+    { min: SECOND, max: HOUR, zero: NEVER },
+  ),
+  proxyProtocol: choice(
+    { is: 'PROXY header sent to endpoints, so that they see the client address.', initial: 'off' },
+    ['off', 'v1', 'v2'],
+  ),
+  netns: text(
+    { is: 'Network namespace to connect from.', example: 'blue' },
+    'name',
+    parseNetns,
+  ).optional(),
+  socket,
+  dns: section('How DNS names among the endpoints are followed.', {
+    refreshMin: duration(
+      { is: 'A shorter TTL counts as this.', initial: '5s' },
+      { min: SECOND, max: HOUR },
+    ),
+    refreshMax: duration(
+      { is: 'A longer TTL counts as this.', initial: '5m' },
+      { min: SECOND, max: DAY },
+    ),
+    resolvers: oneOrMore(
+      field(
+        parseResolver,
+        { is: 'An IP, with or without port.', example: '10.0.0.2' },
+        { kind: 'address', json: { type: 'string' } },
+      ),
+    )
+      .optional()
+      .meta({
+        description: 'DNS resolvers to ask; without this list, those of the machine.',
+        examples: [['10.0.0.2', '10.0.0.3:5353']],
+      }),
+    family: choice({ is: 'Which addresses of a name are used.', initial: 'any' }, [
+      'any',
+      'ipv4',
+      'ipv6',
+    ]),
+  }),
+});

@@ -1,0 +1,176 @@
+/**
+ * The part of the language that describes listeners: where connections come from and what they may
+ * cost.
+ *
+ * Path: one section of schema.ts. Names, binds and clusters are compared with others in check.ts.
+ */
+import { z } from 'zod';
+import { parseBind, parseCidr } from './address.ts';
+import {
+  choice,
+  count,
+  duration,
+  field,
+  flag,
+  oneOrMore,
+  permille,
+  rate,
+  section,
+  shorthand,
+  size,
+  text,
+} from './field.ts';
+import * as limit from './limits.ts';
+import { DAY, KIB, MIB, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
+import { parseMode, parseName, parseNetns } from './values.ts';
+
+const bind = shorthand(
+  z.strictObject({
+    address: field(
+      parseBind,
+      {
+        is: 'IP and port, or `unix:` and a path. Port 0 takes any free port.',
+        example: '0.0.0.0:1883',
+      },
+      {
+        kind: 'address',
+        json: { type: 'string' },
+      },
+    ),
+    mode: text(
+      { is: 'Permission bits of a Unix socket, in octal and quoted.', example: '0660' },
+      'mode',
+      parseMode,
+    ).optional(),
+  }),
+  'address',
+  { type: 'string', examples: ['0.0.0.0:1883', '[::]:1883', 'unix:/run/holdfast/app.sock'] },
+);
+
+const maxAge = shorthand(
+  z.strictObject({
+    value: duration(
+      {
+        is: 'A connection is closed at this age, so that long-lived ones are spread anew.',
+        initial: 'never',
+      },
+      { min: SECOND, max: 30 * DAY, zero: NEVER },
+    ),
+    jitter: permille({
+      is: 'Spreads the age at random, so that connections that came together do not leave together.',
+      initial: '10%',
+    }),
+  }),
+  'value',
+  { type: 'string', examples: ['24h', 'never'] },
+);
+
+/** One listener. */
+export const listener = z.strictObject({
+  name: text(
+    { is: 'Name in metrics, logs and `holdfast conns`; unique among listeners.', example: 'mqtt' },
+    'name',
+    parseName,
+  ),
+  bind: oneOrMore(bind).meta({
+    description: 'Addresses to listen on: one, or a list of at most 64.',
+    examples: [['0.0.0.0:1883', '[::]:1883']],
+  }),
+  netns: text(
+    {
+      is: 'Network namespace to create the sockets in, as `ip netns` names it. Entering it needs CAP_SYS_ADMIN at that moment.',
+      example: 'blue',
+    },
+    'name',
+    parseNetns,
+  ).optional(),
+  protocol: choice(
+    { is: 'What is spoken on the connections. `tcp` relays bytes as they are.', initial: 'tcp' },
+    ['tcp'],
+  ),
+  backlog: count(
+    {
+      is: 'Connections the kernel holds until they are accepted; `net.core.somaxconn` bounds it.',
+      initial: 4096,
+    },
+    { min: 1, max: 65_535 },
+  ),
+  proxyProtocol: z
+    .strictObject({
+      accept: oneOrMore(
+        field(
+          parseCidr,
+          { is: 'A network.', example: '10.0.0.0/8' },
+          { kind: 'network', json: { type: 'string' } },
+        ),
+      ).meta({
+        description:
+          'Networks that start each connection with a PROXY header (v1 or v2). Who is listed must send one; who is not listed is relayed as it is.',
+        examples: [['10.0.0.0/8']],
+      }),
+      timeout: duration(
+        { is: 'A header that is not complete by then closes the connection.', initial: '5s' },
+        { min: 100, max: MINUTE },
+      ),
+    })
+    .optional()
+    .meta({
+      description:
+        'Takes the client address from a PROXY header that a load balancer in front sends.',
+    }),
+  limits: section('What this listener accepts at most.', {
+    connections: count(
+      {
+        is: 'Live connections; further ones are closed at once and counted.',
+        initial: 'unlimited',
+      },
+      { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
+    ),
+    connectionsPerAddress: count(
+      {
+        is: 'Live connections of one client address, after the PROXY header. Raise it for clients behind one NAT.',
+        initial: 1000,
+      },
+      { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
+    ),
+    acceptRate: rate(
+      {
+        is: 'Accepted connections each second, with a burst of one second; guards against reconnect storms.',
+        initial: 'unlimited',
+      },
+      { min: 1, max: 1_000_000, zero: UNLIMITED },
+    ),
+    buffer: section('Bytes that one connection may hold for a slow reader, in each direction.', {
+      high: size(
+        { is: 'Reading from the faster side pauses here.', initial: '64KiB' },
+        { min: 4 * KIB, max: 16 * MIB },
+      ),
+      low: size({ is: 'Reading goes on here.', initial: '32KiB' }, { min: 0, max: 16 * MIB }),
+    }),
+  }),
+  timeouts: section('When connections of this listener are closed.', {
+    idle: duration(
+      { is: 'No byte in either direction for this long.', initial: '1h' },
+      { min: SECOND, max: 30 * DAY, zero: NEVER },
+    ),
+    halfClose: duration(
+      {
+        is: 'One side has ended its direction, and the other stays open for this long.',
+        initial: '60s',
+      },
+      { min: SECOND, max: 30 * DAY, zero: NEVER },
+    ),
+    maxAge: maxAge.prefault('never').meta({
+      description:
+        'Age at which a connection is closed: a duration, or a map with `value` and `jitter`.',
+      'x-shorthand': { type: 'string', examples: ['24h', 'never'] },
+    }),
+  }),
+  socket,
+  accessLog: flag({ is: 'Writes access records for this listener.', initial: true }),
+  cluster: text(
+    { is: 'Cluster that connections go to.', example: 'brokers' },
+    'cluster',
+    parseName,
+  ),
+});
