@@ -79,8 +79,8 @@ bool checkEqual(const char* file, int line, const char* text, const A& a, const 
 
 }  // namespace holdfast::check
 
-#define TEST(name)                                                                               \
-  static void test_##name();                                                                     \
+#define TEST(name)                                                                              \
+  static void test_##name();                                                                    \
   static ::holdfast::check::Case case_##name{__FILE__, __LINE__, #name, &test_##name, nullptr}; \
   static const ::holdfast::check::Registration registration_##name(&case_##name);               \
   static void test_##name()

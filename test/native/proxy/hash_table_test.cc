@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "check.h"
 #include "runtime/random.h"
+
+#include "check.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -28,7 +29,8 @@ std::vector<u64> placements(HashKind kind, const std::vector<HashMember>& from, 
   CHECK(view.isValid(static_cast<u32>(from.size())));
   Random random(1);
   std::vector<u64> placed;
-  for (u32 i = 0; i < kClients; ++i) placed.push_back(from[view.lookup(random.nextU64(), probe)].identity);
+  for (u32 i = 0; i < kClients; ++i)
+    placed.push_back(from[view.lookup(random.nextU64(), probe)].identity);
   return placed;
 }
 

@@ -9,8 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "check.h"
 #include "runtime/random.h"
+
+#include "check.h"
 
 namespace holdfast {
 namespace {
@@ -55,8 +56,9 @@ TEST(addressTableAgreesWithAMap) {
     const u64 homes = 1 + random.below(40);
     u64 connections = 0;
     for (int step = 0; step < 20000 && check::failures() == 0; ++step) {
-      const u64 home = (AddressTable::kStripeSlots - homes / 2 + random.below(static_cast<u32>(homes))) %
-                       AddressTable::kStripeSlots;
+      const u64 home =
+          (AddressTable::kStripeSlots - homes / 2 + random.below(static_cast<u32>(homes))) %
+          AddressTable::kStripeSlots;
       const u64 key = (u64{random.below(8)} << 61) | (u64{random.below(16)} << 12) | home;
       if (random.chance(random.chance(1, 2) ? 3 : 1, 4)) {
         const u32 limit = random.below(4);

@@ -29,9 +29,9 @@ Cidr cidr(std::string_view text) {
 }
 
 TEST(addressTextRoundTrips) {
-  for (const char* text : {"1.2.3.4:5", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:5", "[::]:0",
-                           "[2001:db8::1]:443",
-                           "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"}) {
+  for (const char* text :
+       {"1.2.3.4:5", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:5", "[::]:0", "[2001:db8::1]:443",
+        "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"}) {
     Address address;
     CHECK(parseAddress(text, &address));
     CHECK_EQ(show(address), text);
@@ -40,9 +40,9 @@ TEST(addressTextRoundTrips) {
 
 TEST(addressRefusesWhatIsNotOne) {
   Address address;
-  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", " 1.2.3.4", "1.2.3.4 ",
-                           "::1%lo", "[::1]", ":::", "1::2::3", "localhost", "1.2.3.4/8",
-                           "0x7f.0.0.1", "2130706433", "fe80::1%1"}) {
+  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", " 1.2.3.4",
+                           "1.2.3.4 ", "::1%lo", "[::1]", ":::", "1::2::3", "localhost",
+                           "1.2.3.4/8", "0x7f.0.0.1", "2130706433", "fe80::1%1"}) {
     CHECK(!parseIp(text, 0, &address));
   }
   CHECK(!parseIp(std::string_view("1.2.3.4\0x", 9), 0, &address));
@@ -135,7 +135,8 @@ TEST(cidrContainsItsNetworkOnly) {
 
 TEST(cidrTextRoundTripsAndClearsHostBits) {
   char text[kCidrTextMax];
-  for (const char* written : {"10.0.0.0/8", "1.2.3.4/32", "0.0.0.0/0", "::/0", "fd00::/8", "::1/128"}) {
+  for (const char* written :
+       {"10.0.0.0/8", "1.2.3.4/32", "0.0.0.0/0", "::/0", "fd00::/8", "::1/128"}) {
     bool hadHostBits = true;
     Cidr parsed;
     CHECK(parseCidr(written, &parsed, &hadHostBits));
@@ -172,8 +173,8 @@ TEST(unixPathKeepsTheLimitsOfTheKernel) {
 }
 
 TEST(sipHashIsKeyedAndCoversEveryByte) {
-  // SipHash-1-3 has no vectors in the paper; these are what CPython 3.11 hashes byte strings to with
-  // PYTHONHASHSEED=0 (key zero).
+  // SipHash-1-3 has no vectors in the paper; these are what CPython 3.11 hashes byte strings to
+  // with PYTHONHASHSEED=0 (key zero).
   CHECK_EQ(sipHash13(HashKey{}, "a", 1), 0x407448d2b89b1813u);
   CHECK_EQ(sipHash13(HashKey{}, "abcdefgh", 8), 0x3f7b849c0b8e35eau);
   CHECK_EQ(sipHash13(HashKey{}, "abcdefghijklmno", 15), 0x1fd27a29b0e9dc7au);

@@ -6,8 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "check.h"
 #include "runtime/random.h"
+
+#include "check.h"
 
 namespace holdfast {
 namespace {
@@ -24,7 +25,8 @@ struct Bench {
 
   std::vector<u32> advance(u32 tick, u32 expirationsMax = 1000000) {
     std::vector<u32> fired;
-    (void)wheel.advance(tick, [&](u32 index) { fired.push_back(index); }, expirationsMax);
+    (void)wheel.advance(
+        tick, [&](u32 index) { fired.push_back(index); }, expirationsMax);
     return fired;
   }
 };

@@ -113,6 +113,9 @@ class Writer {
   void putU32(u32 value) { putInteger<u32>(value); }
   void putU64(u64 value) { putInteger<u64>(value); }
 
+  // Gives up: for a caller that finds in the middle that it cannot finish.
+  void fail() { isFailed_ = true; }
+
   // Opens a 16-bit length field; endLengthU16 sets it to the bytes written since.
   [[nodiscard]] LengthMark beginLengthU16() {
     const LengthMark mark{size_};

@@ -1,8 +1,8 @@
 // Builds and reads the tables of the hash balancers; see hash_table.h.
 //
-// Maglev follows Eisenbud et al., NSDI 2016, section 3.4, with weights as turns that lighter members
-// sit out. The ring follows ketama with nested points: a member's first k points are the same
-// whatever its weight is, so a change of weight moves only what it must.
+// Maglev follows Eisenbud et al., NSDI 2016, section 3.4, with weights as turns that lighter
+// members sit out. The ring follows ketama with nested points: a member's first k points are the
+// same whatever its weight is, so a change of weight moves only what it must.
 #include "proxy/hash_table.h"
 
 #include <algorithm>
@@ -53,9 +53,9 @@ std::vector<u32> buildMaglev(std::span<const HashMember> members, const std::vec
   for (u32 position : order) {
     const HashMember& member = members[position];
     weightMax = std::max(weightMax, member.weight);
-    turns.push_back(MaglevTurn{position, member.weight,
-                               static_cast<u32>(hashOf(member.identity, 1) % entries),
-                               static_cast<u32>(hashOf(member.identity, 2) % (entries - 1)) + 1, 0});
+    turns.push_back(
+        MaglevTurn{position, member.weight, static_cast<u32>(hashOf(member.identity, 1) % entries),
+                   static_cast<u32>(hashOf(member.identity, 2) % (entries - 1)) + 1, 0});
   }
   // A turn in every round belongs to the next power of two, so that a small change of the heaviest
   // weight does not change the turns of all others. At most 2 * entries rounds.

@@ -44,11 +44,12 @@ class HashTableView {
  public:
   HashTableView(std::span<const u32> words, HashKind kind) : words_(words), kind_(kind) {}
 
-  // The member for a client. Probe 0 is its place; each further probe names another candidate, which
-  // may be the same member again. kNoIndex when the table is empty.
+  // The member for a client. Probe 0 is its place; each further probe names another candidate,
+  // which may be the same member again. kNoIndex when the table is empty.
   [[nodiscard]] u32 lookup(u64 hash, u32 probe) const;
 
-  // True when every answer lies below `memberCount` and the words are a table of this kind. O(size).
+  // True when every answer lies below `memberCount` and the words are a table of this kind.
+  // O(size).
   [[nodiscard]] bool isValid(u32 memberCount) const;
 
  private:

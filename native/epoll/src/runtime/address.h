@@ -3,8 +3,8 @@
 // On the path from accept to the access record: acceptor, PROXY header, balancers and limits all
 // speak this one type. Text and sockaddr are converted at the edges, into the caller's buffers.
 // Invariant: `ip` always holds the 16-byte form; IPv4 is stored v4-mapped (::ffff:a.b.c.d) with
-// family AF_INET, and a v4-mapped IPv6 address becomes AF_INET on entry. So one client is one value,
-// whichever listener it came through.
+// family AF_INET, and a v4-mapped IPv6 address becomes AF_INET on entry. So one client is one
+// value, whichever listener it came through.
 // Does not hold Unix paths (see UnixPath), host names, or IPv6 scopes: a scoped literal is refused.
 #pragma once
 
@@ -112,8 +112,8 @@ struct Cidr {
 };
 static_assert(sizeof(Cidr) == 22 && std::is_trivially_copyable_v<Cidr>);
 
-// Parses `10.0.0.0/8`, `fd00::/8`, or a bare address (a network of one host). Bits behind the prefix
-// are cleared; `hadHostBits`, when given, tells whether any was set.
+// Parses `10.0.0.0/8`, `fd00::/8`, or a bare address (a network of one host). Bits behind the
+// prefix are cleared; `hadHostBits`, when given, tells whether any was set.
 [[nodiscard]] bool parseCidr(std::string_view text, Cidr* out, bool* hadHostBits = nullptr);
 
 // Writes `10.0.0.0/8` and a NUL. Returns the length; 0 when `capacity` is too small.

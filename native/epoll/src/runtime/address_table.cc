@@ -13,7 +13,8 @@ constexpr u64 kMagic = 0x31656c6261547248u;  // "HrTable1"
 // Addresses a stripe is meant for: 448 is seven standard deviations above.
 constexpr u32 kStripeAddressesMean = 320;
 constexpr u32 kSlotMask = AddressTable::kStripeSlots - 1;
-// A holder keeps the lock for tens of nanoseconds unless it lost its core; then waiting is pointless.
+// A holder keeps the lock for tens of nanoseconds unless it lost its core; then waiting is
+// pointless.
 constexpr u32 kSpinsBeforeYield = 128;
 
 void pauseCpu() {

@@ -2,11 +2,11 @@
 //
 // Lives in memory that the caller maps; the acceptor and every shard use it at the same time, each
 // through its own mapping. Keys are keyed hashes of addresses (see hashNetwork), so neither
-// addresses nor pointers are stored. Zeroed memory with a header is an empty table, and pages become
-// resident only when touched.
-// Invariant: within a stripe every key is reachable from its home slot without crossing a free slot,
-// and a slot is free exactly when its count is 0. One stripe is changed under its own lock only.
-// Does not allocate, does not know which shard acquired what, does not expire anything.
+// addresses nor pointers are stored. Zeroed memory with a header is an empty table, and pages
+// become resident only when touched.
+// Invariant: within a stripe every key is reachable from its home slot without crossing a free
+// slot, and a slot is free exactly when its count is 0. One stripe is changed under its own lock
+// only. Does not allocate, does not know which shard acquired what, does not expire anything.
 #pragma once
 
 #include <atomic>

@@ -2,8 +2,9 @@
 //
 // A hierarchical wheel: five levels of 64 slots and a top level of 4 cover all 32-bit ticks. A node
 // lives in the slot of the highest digit (6 bits) in which its expiry differs from now, and moves
-// down when time reaches that slot: at most five times in its life. Arm and disarm are O(1); advance
-// skips empty slots by bitmap. Nodes are 16 bytes inside the caller's records, named by index.
+// down when time reaches that slot: at most five times in its life. Arm and disarm are O(1);
+// advance skips empty slots by bitmap. Nodes are 16 bytes inside the caller's records, named by
+// index.
 // Invariant: every armed node is in exactly one list, and every node in the slots expires after
 // now(); a node never fires early, and never later than the first advance() that has the budget.
 // Does not read a clock, does not allocate, does not own records, is not thread-safe.
@@ -80,8 +81,8 @@ class TimerWheel {
   }
 
   // Moves time to `nowTick` and calls `callback(index)` for each deadline that has come, earliest
-  // tick first, the order within one tick being unspecified. The node is not armed any more when its
-  // callback runs; the callback may arm, disarm and free any node, its own too, but not call
+  // tick first, the order within one tick being unspecified. The node is not armed any more when
+  // its callback runs; the callback may arm, disarm and free any node, its own too, but not call
   // advance(). A deadline armed by a callback fires in a later tick, never twice in one.
   // Stops after `maxExpirations` callbacks or kMovesPerExpiration times as many moves, and goes on
   // in the next call: isBehind() tells. Returns the number of callbacks.
