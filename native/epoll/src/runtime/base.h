@@ -37,8 +37,8 @@ using i64 = std::int64_t;
 
 inline constexpr u32 kNoIndex = 0xffffffffu;
 
-// Names a pool slot across loop turns. A handle whose generation no longer matches the slot is stale
-// and resolves to nothing, so a late event can never reach the slot's next owner.
+// Names a pool slot across loop turns. A handle whose generation no longer matches the slot is
+// stale and resolves to nothing, so a late event can never reach the slot's next owner.
 struct Handle {
   u32 index = kNoIndex;
   u32 generation = 0;

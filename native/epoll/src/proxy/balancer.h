@@ -1,0 +1,68 @@
+// Balancer: chooses an endpoint of one cluster for a new connection, inside one shard.
+//
+// Reads load and health from the board, so all shards see the same endpoints; keeps only positions
+// and the list of usable endpoints, which it renews when health changes or a time limit passes.
+// Invariant: a pick holds one live-connection count on the board; the tunnel gives it back.
+// Weights count in every balancer. Slow start scales weights of endpoints that just came up (not in
+// the hash balancers, whose tables are fixed).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "proxy/snapshot.h"
+#include "runtime/board.h"
+#include "runtime/random.h"
+
+namespace holdfast::proxy {
+
+struct Pick {
+  const EndpointSpec* endpoint = nullptr;
+  bool isAtLimit = false;  // with null: some endpoint was usable but had all it may have
+};
+
+class Balancer {
+ public:
+  Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& board, u64 seed);
+
+  // `avoid` holds endpoint ids that failed for this connection already. O(endpoints) at worst.
+  [[nodiscard]] Pick pick(u64 nowMs, const Address& client, std::span<const u32> avoid);
+
+  // Tells the board how a connect to `endpoint` ended; may eject it.
+  void onConnected(u32 endpoint, u32 micros);
+  void onConnectFailed(u32 endpoint, u64 nowMs);
+
+ private:
+  void refresh(u64 nowMs);
+  [[nodiscard]] bool isUsable(u32 position, u64 nowMs) const;
+  [[nodiscard]] u32 slowStartWeight(u32 position, u64 nowMs) const;
+  [[nodiscard]] bool tryHold(u32 position);
+  [[nodiscard]] static bool isAvoided(u32 id, std::span<const u32> avoid);
+
+  // Each returns a position held on the board, or kNoIndex.
+  u32 pickRoundRobin(std::span<const u32> avoid);
+  u32 pickWeighted(std::span<const u32> avoid);
+  u32 pickRandom(std::span<const u32> avoid);
+  u32 pickLeast(std::span<const u32> avoid);
+  u32 pickTwo(std::span<const u32> avoid);
+  u32 pickHash(const Address& client, std::span<const u32> avoid);
+  u32 pickAny(std::span<const u32> avoid);
+
+  const ClusterSpec* cluster_;
+  const EndpointSpec* endpoints_;
+  const u32* table_;
+  Board& board_;
+  Random random_;
+  bool isUniform_ = true;       // all usable weights equal
+  bool isAtLimit_ = false;      // some candidate of this pick was at its cap
+  u32 epoch_ = 0;
+  u64 refreshAtMs_ = 0;
+  u32 rotation_ = 0;
+  u64 weightSum_ = 0;
+  std::vector<u32> usable_;     // positions
+  std::vector<u32> weights_;    // by index of usable_, scaled by kWeightScale
+  std::vector<i64> credits_;    // smooth weighted round robin, by position
+  std::vector<u8> isUsableNow_; // by position
+};
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,49 @@
+// Looking at live tunnels, a bounded number of records at a time.
+#include "proxy/shard.h"
+
+#include <algorithm>
+
+namespace holdfast::proxy {
+namespace {
+
+bool isMatch(const ConnectionFilter& filter, const ConnectionView& view) {
+  if (filter.listener != kNoIndex && filter.listener != view.listener) return false;
+  if (filter.cluster != kNoIndex && filter.cluster != view.cluster) return false;
+  if (filter.endpoint != kNoIndex && filter.endpoint != view.endpoint) return false;
+  if (view.ageMs < filter.olderThanMs || view.idleMs < filter.idleMoreThanMs) return false;
+  return filter.client.family == 0 || isSameIp(filter.client, view.client);
+}
+
+}  // namespace
+
+u32 Shard::list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter,
+                std::vector<ConnectionView>* out) {
+  enter(Activity::kList);
+  const u32 touched = tunnels_.touched();
+  const u32 tick = static_cast<u32>((sys::nowNs() - startNs_) / (kTickMs * 1'000'000ull)) + 1;
+  const u32 end = slots < touched - std::min(cursor, touched) ? cursor + slots : touched;
+  for (; cursor < end && out->size() < limit; cursor++) {
+    const Tunnel& tunnel = tunnels_[cursor];
+    if (tunnel.state == TunnelState::kClosed) continue;
+    const Conn& down = conns_[tunnel.downstream];
+    const Conn& up = conns_[tunnel.upstream];
+    ConnectionView view;
+    view.shard = options_.index;
+    view.handle = tunnels_.handleOf(cursor);
+    view.listener = tunnel.listener;
+    view.cluster = tunnel.cluster;
+    view.endpoint = tunnel.endpoint;
+    view.client = tunnel.client;
+    view.state = tunnel.state;
+    view.ageMs = u64{tick - tunnel.openedTick} * kTickMs;
+    view.idleMs = u64{tick - tunnel.lastActiveTick} * kTickMs;
+    view.bytesFromClient = down.bytesIn;
+    view.bytesFromEndpoint = up.bytesIn;
+    view.pendingBytes = u64{down.pending.bytes} + up.pending.bytes;
+    if (isMatch(filter, view)) out->push_back(view);
+  }
+  enter(Activity::kIdle);
+  return cursor < touched ? cursor : kNoIndex;
+}
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,420 @@
+// The turn of a shard: events, tasks, deadlines, admissions, and freeing what closed.
+#include "proxy/shard.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace holdfast::proxy {
+namespace {
+
+// Keys of the descriptors that are not connections; a connection's generation is never 0.
+inline constexpr u64 kWakeKey = Handle{1, 0}.pack();
+inline constexpr u64 kTimerKey = Handle{2, 0}.pack();
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+Shard::Shard(Board& board, const ShardOptions& options)
+    : board_(board),
+      options_(options),
+      block_(&board.shard(options.index)),
+      startNs_(sys::nowNs()),
+      random_(options.seed),
+      established_(conns_),
+      exchanges_(conns_),
+      wheel_(TimerOf{&tunnels_}, 0) {
+  std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
+  std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
+}
+
+Shard::~Shard() {
+  stop();
+  if (scratch_ != nullptr) sys::unreserve(scratch_, kScratchBytes);
+}
+
+Status Shard::start() {
+  if (Status status = tunnels_.reserve(options_.connectionsMax); !status.isOk()) return status;
+  if (Status status = conns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
+  BoardHeader& header = board_.header();
+  if (Status status = chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes,
+                                      header.pendingBytesMax);
+      !status.isOk()) {
+    return status;
+  }
+  scratch_ = static_cast<u8*>(sys::reserve(kScratchBytes));
+  if (scratch_ == nullptr) return Status::fromErrno(ENOMEM);
+  epollFd_ = sys::epollCreate();
+  if (epollFd_ < 0) return Status::fromErrno(-epollFd_);
+  timerFd_ = sys::timerCreate();
+  if (timerFd_ < 0) return Status::fromErrno(-timerFd_);
+  const int wake = block_->wakeFd.load(kRelaxed);
+  int result = sys::epollAdd(epollFd_, wake, sys::Watch::kEdgeRead, kWakeKey);
+  if (result >= 0) result = sys::epollAdd(epollFd_, timerFd_, sys::Watch::kEdgeRead, kTimerKey);
+  if (result < 0) return Status::fromErrno(-result);
+  nowNs_ = sys::nowNs();
+  pausedSinceNs_ = nowNs_;
+  isStopped_ = false;
+  return Status::ok();
+}
+
+void Shard::turn(int timeoutMs) {
+  if (isStopped_) return;
+  const int events = sys::epollWait(epollFd_, events_, timeoutMs);
+  nowNs_ = sys::nowNs();
+  nowTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
+  block_->turnStartNs.store(nowNs_, kRelaxed);
+  block_->isInTurn.store(1, kRelaxed);
+  for (int i = 0; i < events; i++) takeEvent(events_[i]);
+  runTasks();
+  admit();
+  runDeadlines();
+  if (drainCursor_ != kNoIndex) spreadDrain();
+  freeClosed();
+  armTimer();
+  // What a budget left over runs next turn: the descriptor becomes readable again by our own
+  // signal.
+  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 ||
+                          wheel_.isBehind() || drainCursor_ != kNoIndex ||
+                          !board_.mailbox(options_.index).isEmpty();
+  if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+  bump(count(ShardCounter::kTurns));
+  if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
+  publish();
+  enter(Activity::kIdle);
+  block_->isInTurn.store(0, kRelaxed);
+}
+
+void Shard::takeEvent(const sys::Event& event) {
+  if (event.key == kWakeKey) {
+    bump(block_->heartbeats);
+    return;
+  }
+  if (event.key == kTimerKey) {
+    isTimerArmed_ = false;
+    return;
+  }
+  const Handle handle = Handle::unpack(event.key);
+  Conn* conn = conns_.resolve(handle);
+  if (conn == nullptr || (conn->flags & kConnOpen) == 0) {
+    bump(count(ShardCounter::kStaleEvents));
+    return;
+  }
+  u16 flags = conn->flags;
+  constexpr u32 kReadBits =
+      sys::kEventReadable | sys::kEventReadHup | sys::kEventError | sys::kEventHup;
+  if (event.bits & kReadBits) flags |= kConnReadable;
+  if (event.bits & sys::kEventWritable) flags |= kConnWritable;
+  if (event.bits & (sys::kEventReadHup | sys::kEventHup)) flags |= kConnReadHup;
+  if (event.bits & sys::kEventError) flags |= kConnError;
+  if (event.bits & sys::kEventUrgent) flags |= kConnUrgent | kConnReadable;
+  conn->flags = flags;
+  // An edge that only says "writable" matters when something waits for it.
+  const bool isOnlyWritable = (event.bits & (kReadBits | sys::kEventUrgent)) == 0;
+  if (isOnlyWritable && tunnels_[conn->tunnel].state == TunnelState::kOpen &&
+      conn->pending.isEmpty() && (peerOf(*conn).flags & kConnBlocked) == 0) {
+    return;
+  }
+  queue(handle.index);
+}
+
+void Shard::queue(u32 conn) {
+  Conn& record = conns_[conn];
+  if (record.flags & kConnQueued) return;
+  record.flags |= kConnQueued;
+  const TunnelState state = tunnels_[record.tunnel].state;
+  const bool isNew = state == TunnelState::kHeader || state == TunnelState::kConnecting;
+  (isNew ? exchanges_ : established_).push(conn);
+}
+
+void Shard::runTasks() {
+  enter(Activity::kRead);
+  u32 left = runList(established_, kEstablishedTasksMax);
+  enter(Activity::kConnect);
+  left += runList(exchanges_, kExchangeTasksMax);
+  if (left > 0) bump(count(ShardCounter::kTasksDeferred), left);
+}
+
+// Runs at most what was queued when it began, so that a task that queues itself again waits a turn.
+u32 Shard::runList(TaskList<Pool<Conn>>& list, u32 budget) {
+  const u32 tasks = std::min(list.count(), budget);
+  for (u32 i = 0; i < tasks; i++) {
+    runTask(list.pop());
+    const bool isClockDue = (i + 1) % kTasksPerClock == 0;
+    if (isClockDue && sys::nowNs() - nowNs_ > kTurnNsMax) break;
+  }
+  if (tasks > 0) bump(count(ShardCounter::kTasks), tasks);
+  return list.count();
+}
+
+void Shard::runTask(u32 conn) {
+  Conn& record = conns_[conn];
+  record.flags = static_cast<u16>(record.flags & ~kConnQueued);
+  const u32 tunnel = record.tunnel;
+  switch (tunnels_[tunnel].state) {
+    case TunnelState::kHeader:
+      readHeader(tunnel);
+      return;
+    case TunnelState::kConnecting:
+      if (record.side == Side::kUpstream) {
+        finishConnect(tunnel);
+      } else {
+        checkClientWhileConnecting(tunnel);
+      }
+      return;
+    case TunnelState::kOpen:
+      forward(conn);
+      return;
+    case TunnelState::kFlushing:
+      tryEndFlush(tunnel);
+      return;
+    case TunnelState::kLingering:
+      discardInput(conn);
+      return;
+    case TunnelState::kClosed:
+      return;
+  }
+}
+
+void Shard::runDeadlines() {
+  if (wheel_.count() == 0 && wheel_.now() == nowTick_) return;
+  enter(Activity::kTimers);
+  const u32 fired = wheel_.advance(
+      nowTick_, [this](u32 tunnel) { fireTimer(tunnel); }, kExpirationsMax);
+  if (fired > 0) bump(count(ShardCounter::kExpirations), fired);
+}
+
+void Shard::armTimer() {
+  if (wheel_.count() == 0) return;
+  const u32 next = wheel_.nextExpiryTick();
+  if (isTimerArmed_ && !isTickBefore(next, armedTick_)) return;
+  const u64 deadlineNs = startNs_ + (u64{next} - 1) * kTickMs * 1'000'000ull;
+  (void)sys::timerArm(timerFd_, deadlineNs);
+  armedTick_ = next;
+  isTimerArmed_ = true;
+}
+
+void Shard::admit() {
+  Mailbox& mailbox = board_.mailbox(options_.index);
+  if (mailbox.isEmpty()) return;
+  enter(Activity::kAdmit);
+  const u32 budget = established_.count() > 0 ? kAdmissionsWhenBusyMax : kAdmissionsMax;
+  MailboxMessage message;
+  u32 admitted = 0;
+  while (admitted < budget && mailbox.pop(&message)) {
+    admitOne(message);
+    admitted++;
+  }
+  bump(count(ShardCounter::kAdmissions), admitted);
+}
+
+void Shard::admitOne(const MailboxMessage& message) {
+  bump(count(message.listener, ListenerCounter::kOpened));
+  const ListenerSpec* listener = findListener(message.listener);
+  if (listener == nullptr) return refuse(message, CloseReason::kUnrouted);
+  const u32 index = tunnels_.take();
+  if (index == kNoIndex) return refuse(message, CloseReason::kShardLimit);
+  // The pool of conns has twice the slots of the pool of tunnels, so these two cannot fail.
+  Tunnel& tunnel = tunnels_[index];
+  tunnel.downstream = conns_.take();
+  tunnel.upstream = conns_.take();
+  tunnel.listener = message.listener;
+  tunnel.client = message.client;
+  const ClusterSpec& cluster = snapshot_.cluster(listener->cluster);
+  tunnel.cluster = static_cast<u16>(cluster.id);
+  tunnel.retriesLeft = static_cast<u8>(cluster.retries);
+  tunnel.idleTicks = ticksOf(listener->idleMs);
+  tunnel.halfCloseTicks = ticksOf(listener->halfCloseMs);
+  tunnel.bufferHigh = listener->bufferHigh;
+  tunnel.bufferLow = listener->bufferLow;
+  tunnel.accessIntervalTicks = ticksOf(listener->accessIntervalMs);
+  if (listener->accessLog != 0) tunnel.flags |= kTunnelAccessLog;
+  tunnel.openedTick = nowTick_;
+  tunnel.lastActiveTick = nowTick_;
+  if (listener->maxAgeMs != 0) {
+    const u64 spread = u64{listener->maxAgeMs} * listener->maxAgeJitterPermille / 1000;
+    const u64 age = listener->maxAgeMs - spread + random_.between(0, 2 * spread);
+    tunnel.ageTick = nowTick_ + ticksOf(static_cast<u32>(std::min<u64>(age, 0xffffffffu)));
+  }
+  Conn& downstream = conns_[tunnel.downstream];
+  downstream.fd = message.fd;
+  downstream.tunnel = index;
+  downstream.side = Side::kDownstream;
+  downstream.flags = kConnOpen | kConnWritable;
+  Conn& upstream = conns_[tunnel.upstream];
+  upstream.tunnel = index;
+  upstream.side = Side::kUpstream;
+  const bool isHeaderDue = listener->cidrCount != 0 &&
+                           snapshot_.isProxyTrusted(*listener, message.client);
+  enterState(index, TunnelState::kHeader, ticksOf(listener->proxyHeaderMs));
+  const int added = sys::epollAdd(epollFd_, message.fd, sys::Watch::kEdgeBoth,
+                                  conns_.handleOf(tunnel.downstream).pack());
+  if (added < 0) return close(index, CloseReason::kShardLimit, How::kReset);
+  if (isHeaderDue) return;
+  if (!holdAddress(index, *listener)) return;
+  startConnect(index);
+}
+
+// Counts the client's address; closes the tunnel and returns false when it has too many.
+bool Shard::holdAddress(u32 index, const ListenerSpec& listener) {
+  Tunnel& tunnel = tunnels_[index];
+  if (listener.connectionsPerAddressMax == 0 || !tunnel.client.isIp()) return true;
+  // One IPv6 client commonly owns a /64 and could otherwise count as many.
+  constexpr u32 kIpv6ClientBits = 64;
+  u64 hash = hashNetwork(tunnel.client, board_.addressKey(), kIpv6ClientBits);
+  hash ^= (u64{tunnel.listener} + 1) * 0x9e3779b97f4a7c15ull;
+  const auto result = board_.addresses().acquire(hash, listener.connectionsPerAddressMax);
+  if (result == AddressTable::Outcome::kAtLimit) {
+    close(index, CloseReason::kAddressLimit, How::kReset);
+    return false;
+  }
+  if (result == AddressTable::Outcome::kOk) {
+    tunnel.addressKey = hash;
+    tunnel.flags |= kTunnelAddressHeld;
+  }
+  return true;
+}
+
+void Shard::refuse(const MailboxMessage& message, CloseReason reason) {
+  (void)sys::armReset(message.fd);
+  sys::close(message.fd);
+  countClosed(message.listener, reason);
+}
+
+void Shard::countClosed(u32 listener, CloseReason reason) {
+  ListenerCell& cell = board_.cell(options_.index, listener);
+  bump(cell.closed[static_cast<size_t>(reason)]);
+  bump(cell.counters[static_cast<size_t>(ListenerCounter::kClosed)]);
+  bump(block_->closed);
+}
+
+// A tunnel whose conn still has a task in the queue stays until the task was taken.
+void Shard::freeClosed() {
+  u32 index = closedHead_;
+  closedHead_ = kNoIndex;
+  while (index != kNoIndex) {
+    Tunnel& tunnel = tunnels_[index];
+    const u32 next = tunnel.link;
+    const u16 queued = (conns_[tunnel.downstream].flags | conns_[tunnel.upstream].flags) & kConnQueued;
+    if (queued != 0) {
+      tunnel.link = closedHead_;
+      closedHead_ = index;
+    } else {
+      conns_.release(tunnel.downstream);
+      conns_.release(tunnel.upstream);
+      tunnels_.release(index);
+    }
+    index = next;
+  }
+}
+
+void Shard::publish() {
+  count(ShardCounter::kPendingChunks).store(chunks_.inUse(), kRelaxed);
+  count(ShardCounter::kTunnels).store(tunnels_.inUse(), kRelaxed);
+  count(ShardCounter::kTimers).store(wheel_.count(), kRelaxed);
+  count(ShardCounter::kPaused).store(paused_, kRelaxed);
+  if (paused_ > 0) bump(count(ShardCounter::kPausedNs), paused_ * (nowNs_ - pausedSinceNs_));
+  pausedSinceNs_ = nowNs_;
+}
+
+Status Shard::applySnapshot(int fd) {
+  enter(Activity::kSnapshot);
+  if (Status status = snapshot_.map(fd); !status.isOk()) return status;
+  std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
+  std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
+  for (u32 i = 0; i < snapshot_.listenerCount(); i++) listenerAt_[snapshot_.listener(i).id] = i;
+  balancers_.clear();
+  for (u32 i = 0; i < snapshot_.clusterCount(); i++) {
+    const ClusterSpec& cluster = snapshot_.cluster(i);
+    clusterAt_[cluster.id] = i;
+    balancers_.push_back(
+        std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
+  }
+  enter(Activity::kIdle);
+  return Status::ok();
+}
+
+const ListenerSpec* Shard::findListener(u32 id) const {
+  if (id >= kListenersMax || listenerAt_[id] == kNoIndex) return nullptr;
+  return &snapshot_.listener(listenerAt_[id]);
+}
+
+u32 Shard::findCluster(u32 id) const { return id < kClustersMax ? clusterAt_[id] : kNoIndex; }
+
+void Shard::stop() {
+  if (isStopped_) return;
+  nowNs_ = sys::nowNs();
+  for (u32 i = 0; i < tunnels_.touched(); i++) {
+    const Tunnel& tunnel = tunnels_[i];
+    const bool isLive = tunnel.state != TunnelState::kClosed && tunnel.downstream != kNoIndex;
+    if (isLive) close(i, CloseReason::kShardStopped, How::kReset);
+  }
+  while (established_.count() > 0) runTask(established_.pop());
+  while (exchanges_.count() > 0) runTask(exchanges_.pop());
+  freeClosed();
+  MailboxMessage message;
+  while (board_.mailbox(options_.index).pop(&message)) {
+    bump(count(message.listener, ListenerCounter::kOpened));
+    refuse(message, CloseReason::kShardStopped);
+  }
+  publish();
+  isStopped_ = true;
+  sys::close(timerFd_);
+  sys::close(epollFd_);
+  timerFd_ = -1;
+  epollFd_ = -1;
+}
+
+bool Shard::kill(Handle handle) {
+  const Tunnel* tunnel = tunnels_.resolve(handle);
+  if (tunnel == nullptr || tunnel->state == TunnelState::kClosed) return false;
+  close(handle.index, CloseReason::kKilled, How::kReset);
+  // Not inside a turn: the record is freed by the next one.
+  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+  return true;
+}
+
+u32 Shard::drain(u32 overMs) {
+  isDraining_ = true;
+  nowNs_ = sys::nowNs();
+  drainStartTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
+  drainTicks_ = ticksOf(overMs);
+  drainCursor_ = 0;
+  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+  return tunnels_.inUse();
+}
+
+void Shard::undrain() {
+  isDraining_ = false;
+  drainCursor_ = 0;  // the same walk takes the times back
+  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+}
+
+// Gives each tunnel its random moment within the drain, a bounded number of slots per turn.
+void Shard::spreadDrain() {
+  enter(Activity::kDrain);
+  const u32 end = std::min(drainCursor_ + kDrainSlotsMax, tunnels_.touched());
+  for (; drainCursor_ < end; drainCursor_++) {
+    Tunnel& tunnel = tunnels_[drainCursor_];
+    if (tunnel.state == TunnelState::kClosed) continue;
+    tunnel.drainTick = isDraining_ ? drainStartTick_ + 1 + random_.below(drainTicks_ + 1) : 0;
+    if (tunnel.state == TunnelState::kOpen) rearm(drainCursor_);
+  }
+  if (drainCursor_ >= tunnels_.touched()) drainCursor_ = kNoIndex;
+}
+
+void Shard::assertConserved() {
+  u32 live = 0;
+  for (u32 i = 0; i < tunnels_.touched(); i++) {
+    const Tunnel& tunnel = tunnels_[i];
+    if (tunnel.state == TunnelState::kClosed) continue;
+    HF_ASSERT(TimerWheel<TimerOf>::isArmed(tunnel.timer));
+    live++;
+  }
+  HF_ASSERT(live == wheel_.count());
+  HF_ASSERT(live <= tunnels_.inUse());
+  wheel_.assertConserved();
+}
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,228 @@
+// Shard: one reactor and everything that lives in it. The hub of the data plane.
+//
+// A shard runs on one thread. turn() never blocks: it takes ready events, runs tasks by class and
+// budget, fires deadlines, and frees what closed. The owner calls it whenever pollFd() is readable
+// (a libuv poll handle in the worker, or a plain loop in tests).
+// Invariant: a connection stays in its shard for life, and only its shard touches its records,
+// its descriptors and its pending chains. No call here enters JavaScript.
+//
+// The parts: shard.cc (turn, admission, snapshot), tunnel_open.cc (PROXY header, pick, connect),
+// tunnel_io.cc (forwarding), tunnel_end.cc (deadlines, resets, closing), listing.cc (inspection).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/balancer.h"
+#include "proxy/snapshot.h"
+#include "proxy/tunnel.h"
+#include "runtime/board.h"
+#include "runtime/pool.h"
+#include "runtime/random.h"
+#include "runtime/task_queue.h"
+
+namespace holdfast::proxy {
+
+inline constexpr u32 kTickMs = 10;
+// One read takes at most this much; sized to stay in the second-level cache.
+inline constexpr u32 kScratchBytes = 128 * 1024;
+// How long bytes under way may delay the reset that follows them.
+inline constexpr u32 kFlushMs = 2000;
+// How often a flushing tunnel asks whether the kernel has delivered everything.
+inline constexpr u32 kFlushPollMs = 10;
+// How long a tunnel that we ended waits for the peers' FIN before it is closed for good.
+inline constexpr u32 kLingerMs = 5000;
+// Upstream keepalive options are set when a tunnel has lived this long: short ones never pay for
+// them.
+inline constexpr u32 kOptionsDueMs = 5000;
+// Slots looked at per turn when a drain is spread over the tunnels.
+inline constexpr u32 kDrainSlotsMax = 4096;
+// A PROXY header may be this long, TLVs included.
+inline constexpr u32 kProxyHeaderMax = 4096 + 16;
+
+struct ShardOptions {
+  u32 index = 0;
+  u32 connectionsMax = 0;
+  u64 pendingBytesMax = 0;
+  u64 seed = 0;
+};
+
+// What `holdfast conns` shows of one tunnel.
+struct ConnectionView {
+  u32 shard = 0;
+  Handle handle;
+  u16 listener = 0;
+  u16 cluster = 0;
+  u32 endpoint = kNoIndex;
+  Address client;
+  TunnelState state = TunnelState::kClosed;
+  u64 ageMs = 0;
+  u64 idleMs = 0;
+  u64 bytesFromClient = 0;
+  u64 bytesFromEndpoint = 0;
+  u64 pendingBytes = 0;
+};
+
+// Each field that is set must match.
+struct ConnectionFilter {
+  u32 listener = kNoIndex;
+  u32 cluster = kNoIndex;
+  u32 endpoint = kNoIndex;
+  u64 olderThanMs = 0;
+  u64 idleMoreThanMs = 0;
+  Address client;  // family 0: any
+};
+
+class Shard {
+ public:
+  Shard(Board& board, const ShardOptions& options);
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+  // Stops first when it is still running.
+  ~Shard();
+
+  // ENOMEM, EMFILE: what the kernel refused.
+  Status start();
+  // Readable when turn() has work.
+  [[nodiscard]] int pollFd() const { return epollFd_; }
+  // Runs what is ready. `timeoutMs` 0 polls (the worker); tests without a loop may wait.
+  void turn(int timeoutMs = 0);
+  // New connections use it from here on; established ones keep what they copied.
+  Status applySnapshot(int fd);
+  // Closes every tunnel at once and takes no more.
+  void stop();
+
+  [[nodiscard]] bool kill(Handle handle);
+  // Spreads the end of all tunnels, present and to come, over `overMs`. Returns how many there are.
+  u32 drain(u32 overMs);
+  void undrain();
+  // Looks at up to `slots` records from `cursor`; appends matches up to `limit`.
+  // Returns where to go on, or kNoIndex at the end.
+  u32 list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter,
+           std::vector<ConnectionView>* out);
+  [[nodiscard]] u32 tunnels() const { return tunnels_.inUse(); }
+  [[nodiscard]] u32 pendingChunks() const { return chunks_.inUse(); }
+  // Debug: aborts when a live tunnel has no deadline, or a count is wrong. O(tunnels).
+  void assertConserved();
+
+ private:
+  struct TimerOf {
+    Pool<Tunnel>* tunnels;
+    TimerNode& operator()(u32 index) const { return (*tunnels)[index].timer; }
+  };
+
+  // shard.cc
+  void takeEvent(const sys::Event& event);
+  void runTasks();
+  u32 runList(TaskList<Pool<Conn>>& list, u32 budget);
+  void runTask(u32 conn);
+  void runDeadlines();
+  void admit();
+  void admitOne(const MailboxMessage& message);
+  void refuse(const MailboxMessage& message, CloseReason reason);
+  bool holdAddress(u32 tunnel, const ListenerSpec& listener);
+  void countClosed(u32 listener, CloseReason reason);
+  void freeClosed();
+  void armTimer();
+  void publish();
+  void spreadDrain();
+  void queue(u32 conn);
+  [[nodiscard]] const ListenerSpec* findListener(u32 id) const;
+  [[nodiscard]] u32 findCluster(u32 id) const;
+  [[nodiscard]] u32 ticksOf(u32 ms) const { return (ms + kTickMs - 1) / kTickMs; }
+  [[nodiscard]] u64 nowMs() const { return nowNs_ / 1'000'000; }
+  void enter(Activity activity) {
+    block_->activity.store(static_cast<u32>(activity), std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::atomic<u64>& count(ShardCounter counter) {
+    return block_->counters[static_cast<size_t>(counter)];
+  }
+  [[nodiscard]] std::atomic<u64>& count(u32 listener, ListenerCounter counter) {
+    return board_.cell(options_.index, listener).counters[static_cast<size_t>(counter)];
+  }
+
+  // tunnel_open.cc
+  void readHeader(u32 tunnel);
+  void startConnect(u32 tunnel);
+  // 0 when under way, otherwise the errno.
+  int connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint);
+  void finishConnect(u32 tunnel);
+  void failConnect(u32 tunnel, int error);
+  bool noteConnectFailure(u32 tunnel, int error);
+  void opened(u32 tunnel);
+  [[nodiscard]] bool sendProxyHeader(u32 tunnel, const ClusterSpec& cluster);
+  void leaveEndpoint(u32 tunnel);
+  void checkClientWhileConnecting(u32 tunnel);
+  void setUpstreamOptions(u32 tunnel);
+
+  // tunnel_io.cc
+  void forward(u32 conn);
+  void readFrom(u32 conn);
+  // Returns false when reading should stop for now.
+  bool readOnce(u32 from, u32 to, u32* budget);
+  bool readUnbuffered(u32 from, u32 to);
+  bool deliver(u32 from, u32 to, size_t length);
+  void flush(u32 conn);
+  void endOfStream(u32 conn);
+  void writeFailed(u32 conn, int error);
+  void resumePeer(u32 conn);
+  void discardInput(u32 conn);
+
+  // tunnel_end.cc
+  void fireTimer(u32 tunnel);
+  void fireOpen(u32 tunnel);
+  void rearm(u32 tunnel);
+  void enterState(u32 tunnel, TunnelState state, u32 deadlineTicks);
+  void finishIfDone(u32 tunnel);
+  void relayReset(u32 conn, int error);
+  void tryEndFlush(u32 tunnel);
+  void linger(u32 tunnel, CloseReason reason);
+  enum class How : u8 { kFin, kReset };
+  void close(u32 tunnel, CloseReason reason, How how);
+  void closeConn(u32 conn, How how);
+  void writeAccessRecord(u32 tunnel, bool isEnd);
+
+  [[nodiscard]] Conn& peerOf(const Conn& conn) {
+    const Tunnel& tunnel = tunnels_[conn.tunnel];
+    return conns_[conn.side == Side::kDownstream ? tunnel.upstream : tunnel.downstream];
+  }
+  [[nodiscard]] u32 peerIndex(const Conn& conn) const {
+    const Tunnel& tunnel = tunnels_[conn.tunnel];
+    return conn.side == Side::kDownstream ? tunnel.upstream : tunnel.downstream;
+  }
+
+  Board& board_;
+  ShardOptions options_;
+  ShardBlock* block_ = nullptr;
+  int epollFd_ = -1;
+  int timerFd_ = -1;
+  u64 nowNs_ = 0;
+  u32 nowTick_ = 0;
+  u64 startNs_ = 0;  // tick 0
+  u32 armedTick_ = 0;
+  bool isTimerArmed_ = false;
+  bool isStopped_ = true;
+  bool isWakePending_ = false;
+  u8* scratch_ = nullptr;
+  Random random_;
+  Pool<Conn> conns_;
+  Pool<Tunnel> tunnels_;
+  ChunkPool chunks_;
+  TaskList<Pool<Conn>> established_;
+  TaskList<Pool<Conn>> exchanges_;
+  TimerWheel<TimerOf> wheel_;
+  u32 paused_ = 0;             // connections whose reading is paused
+  u64 pausedSinceNs_ = 0;      // up to when paused time is accounted
+  u32 closedHead_ = kNoIndex;  // tunnels to free at the end of the turn
+  Snapshot snapshot_;
+  std::vector<std::unique_ptr<Balancer>> balancers_;  // by cluster position
+  u32 listenerAt_[kListenersMax];                     // position by id, or kNoIndex
+  u32 clusterAt_[kClustersMax];
+  bool isDraining_ = false;
+  u32 drainStartTick_ = 0;
+  u32 drainTicks_ = 0;
+  u32 drainCursor_ = kNoIndex;  // next slot to get its time
+  sys::Event events_[sys::kEventsMax];
+};
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,151 @@
+// Snapshot: what the path needs of the configuration, as flat, immutable, position-independent
+// bytes.
+//
+// Compiled once on the main thread into a sealed memfd; every shard maps the same pages read-only.
+// Connections copy what they need when they open, so a snapshot is let go as soon as it is
+// replaced.
+// Invariant: a mapped snapshot was checked whole (bounds, counts, enums) before its first use.
+// Does not hold names: they are on the board, by the stable ids used here.
+#pragma once
+
+#include <vector>
+
+#include "runtime/address.h"
+#include "runtime/base.h"
+
+namespace holdfast::proxy {
+
+enum class Balance : u32 {
+  kRoundRobin,
+  kRandom,
+  kLeastConnections,
+  kLeastRequest,
+  kMaglev,
+  kRingHash,
+  kCount,
+};
+inline constexpr const char* kBalanceNames[] = {
+    "round-robin", "random", "least-connections", "least-request", "maglev", "ring-hash",
+};
+static_assert(std::size(kBalanceNames) == static_cast<size_t>(Balance::kCount));
+
+// Options of one side's sockets; 0 leaves the kernel's default.
+struct SocketOptions {
+  u32 nodelay = 0;
+  u32 keepaliveIdleSeconds = 0;
+  u32 keepaliveIntervalSeconds = 0;
+  u32 keepaliveCount = 0;
+  u32 userTimeoutMs = 0;
+};
+
+struct ListenerSpec {
+  u32 id = 0;
+  u32 cluster = 0;  // position in the clusters
+  u32 idleMs = 0;
+  u32 halfCloseMs = 0;
+  u32 maxAgeMs = 0;
+  u32 maxAgeJitterPermille = 0;
+  u32 proxyHeaderMs = 0;
+  u32 cidrFirst = 0;
+  u32 cidrCount = 0;
+  u32 bufferHigh = 0;
+  u32 bufferLow = 0;
+  u32 connectionsPerAddressMax = 0;
+  u32 accessIntervalMs = 0;
+  u32 accessLog = 0;
+  SocketOptions socket;
+};
+
+struct ClusterSpec {
+  u32 id = 0;
+  Balance balance = Balance::kRoundRobin;
+  u32 endpointFirst = 0;
+  u32 endpointCount = 0;
+  u32 connectMs = 0;
+  u32 retries = 0;
+  u32 proxyProtocol = 0;  // 0 none, 1, 2
+  i32 netnsFd = -1;
+  u32 slowStartMs = 0;
+  u32 ejectAfter = 0;
+  u32 ejectMs = 0;
+  u32 ejectMsMax = 0;
+  u32 ejectPercentMax = 0;
+  u32 panicPercent = 0;
+  u32 tableFirst = 0;  // words of the hash table, for maglev and ring-hash
+  u32 tableWords = 0;
+  SocketOptions socket;
+};
+
+struct EndpointSpec {
+  u32 id = 0;
+  u32 weight = 1;
+  u32 connectionsMax = 0;
+  u32 addressLength = 0;
+  sockaddr_un address{};  // the largest of the three kinds; holds sockaddr_in and sockaddr_in6 too
+  u16 padding = 0;
+};
+static_assert(sizeof(sockaddr_un) >= sizeof(sockaddr_in6));
+
+struct SnapshotHeader {
+  u32 magic = 0;
+  u32 version = 0;
+  u64 generation = 0;
+  u64 bytes = 0;
+  u32 listenersOffset = 0, listenerCount = 0;
+  u32 clustersOffset = 0, clusterCount = 0;
+  u32 endpointsOffset = 0, endpointCount = 0;
+  u32 cidrsOffset = 0, cidrCount = 0;
+  u32 tableOffset = 0, tableWords = 0;
+};
+
+// The parts of a snapshot before it is laid flat. Control code only.
+struct SnapshotParts {
+  u64 generation = 0;
+  std::vector<ListenerSpec> listeners;
+  std::vector<ClusterSpec> clusters;
+  std::vector<EndpointSpec> endpoints;
+  std::vector<Cidr> cidrs;
+};
+
+// Builds hash tables, lays the parts flat and seals them. Returns the memfd, or -errno.
+int compileSnapshot(const SnapshotParts& parts);
+
+// Read access to a checked snapshot. One per shard; borrows end with the next map().
+class Snapshot {
+ public:
+  Snapshot() = default;
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot();
+
+  // Maps and checks `fd`; on failure the snapshot in use stays. EINVAL: not a valid snapshot.
+  Status map(int fd);
+  // Checks bytes as map() does; for the fuzzer.
+  [[nodiscard]] static bool isValid(const u8* bytes, size_t length);
+
+  [[nodiscard]] bool isEmpty() const { return header_ == nullptr; }
+  [[nodiscard]] u64 generation() const { return header_ == nullptr ? 0 : header_->generation; }
+  [[nodiscard]] u32 listenerCount() const { return header_ == nullptr ? 0 : header_->listenerCount; }
+  [[nodiscard]] u32 clusterCount() const { return header_ == nullptr ? 0 : header_->clusterCount; }
+  [[nodiscard]] const ListenerSpec& listener(u32 at) const { return array<ListenerSpec>(header_->listenersOffset)[at]; }
+  [[nodiscard]] const ClusterSpec& cluster(u32 at) const { return array<ClusterSpec>(header_->clustersOffset)[at]; }
+  [[nodiscard]] const EndpointSpec* endpoints(const ClusterSpec& cluster) const {
+    return array<EndpointSpec>(header_->endpointsOffset) + cluster.endpointFirst;
+  }
+  [[nodiscard]] const u32* table(const ClusterSpec& cluster) const {
+    return array<u32>(header_->tableOffset) + cluster.tableFirst;
+  }
+  // True when connections from `client` must start with a PROXY header.
+  [[nodiscard]] bool isProxyTrusted(const ListenerSpec& listener, const Address& client) const;
+
+ private:
+  template <typename T>
+  [[nodiscard]] const T* array(u32 offset) const {
+    return reinterpret_cast<const T*>(reinterpret_cast<const u8*>(header_) + offset);
+  }
+
+  const SnapshotHeader* header_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,116 @@
+// Conn and Tunnel: all that a proxied connection is in user memory, as plain data.
+//
+// A Tunnel joins two Conns: the downstream (client) and the upstream (endpoint). Both live in pools
+// of their shard and are named by index inside a turn and by Handle across turns.
+// Nothing a connection needs lives elsewhere, so these bytes, the pending chains and two
+// descriptors can be handed to another process.
+//
+// States of a tunnel and who moves it on:
+//
+//   kHeader --header read--> kConnecting --connected--> kOpen --both ends done--> (closed)
+//      |                       |      ^                   |
+//      | (no PROXY header:     |      | next endpoint     |-- reset with bytes under way --> kFlushing
+//      |  starts here -------> |------+                   |-- age, drain ------------------> kLingering
+//      v                       v                          v
+//   (closed)                (closed)                   (closed)
+//
+// Invariant: in every state but kClosed the tunnel's timer is armed.
+#pragma once
+
+#include "runtime/address.h"
+#include "runtime/base.h"
+#include "runtime/chunk.h"
+#include "runtime/counters.h"
+#include "runtime/timer_wheel.h"
+
+namespace holdfast::proxy {
+
+enum class Side : u8 { kDownstream, kUpstream };
+
+// Bits of Conn::flags.
+enum ConnFlag : u16 {
+  kConnReadable = 1u << 0,   // the kernel may have bytes: a read will tell
+  kConnWritable = 1u << 1,   // the last write was taken whole
+  kConnReadHup = 1u << 2,    // FIN announced; it may still lie behind bytes
+  kConnError = 1u << 3,      // EPOLLERR or EPOLLHUP was reported
+  kConnEof = 1u << 4,        // end of stream was read
+  kConnFinDue = 1u << 5,     // send FIN once the pending chain is empty
+  kConnFinSent = 1u << 6,
+  kConnPaused = 1u << 7,     // reading waits: the other side is at its high watermark
+  kConnBlocked = 1u << 8,    // reading waits for the other side's EPOLLOUT, nothing is buffered
+  kConnBroken = 1u << 9,     // a write failed: its end is abnormal whatever read says
+  kConnQueued = 1u << 10,    // a task for it is in the queue; never two
+  kConnOpen = 1u << 11,      // owns a descriptor
+  kConnUrgent = 1u << 12,    // urgent data was seen: a short read no longer means "drained"
+};
+
+// One socket. Fields read per event come first.
+struct Conn {
+  u32 generation = 0;
+  i32 fd = -1;
+  u32 tunnel = kNoIndex;
+  u32 link = kNoIndex;  // next in the task queue; next free slot when released
+  u16 flags = 0;
+  Side side = Side::kDownstream;
+  u8 brokenErrno = 0;
+  ChunkChain pending;  // bytes this socket has not taken yet
+  u64 bytesIn = 0;     // received from this socket
+};
+static_assert(sizeof(Conn) == 40);
+
+enum class TunnelState : u8 { kHeader, kConnecting, kOpen, kFlushing, kLingering, kClosed };
+inline constexpr const char* kTunnelStateNames[] = {
+    "header", "connecting", "open", "flushing", "lingering", "closed",
+};
+
+enum TunnelFlag : u8 {
+  kTunnelHeaderQueued = 1u << 0,   // a checked PROXY header still lies in the receive queue
+  kTunnelOptionsDue = 1u << 1,     // upstream keepalive options are set once it lives for a while
+  kTunnelEstablished = 1u << 2,    // reached an endpoint at least once
+  kTunnelEndpointHeld = 1u << 3,   // counted in the endpoint's live connections
+  kTunnelAddressHeld = 1u << 4,    // counted in the per-address table
+  kTunnelAccessLog = 1u << 5,
+  kTunnelClientFirst = 1u << 6,    // the client's FIN came before the endpoint's
+  kTunnelDraining = 1u << 7,
+};
+
+inline constexpr u32 kTriedMax = 3;  // endpoints that a retry avoids
+
+struct Tunnel {
+  u32 generation = 0;
+  u32 link = kNoIndex;  // list of closed tunnels; next free slot when released
+  u32 downstream = kNoIndex;
+  u32 upstream = kNoIndex;
+  TimerNode timer;
+  TunnelState state = TunnelState::kClosed;
+  u8 flags = 0;
+  CloseReason reason = CloseReason::kCount;
+  u8 retriesLeft = 0;
+  u16 listener = 0;          // board ids
+  u16 cluster = 0;
+  u32 endpoint = kNoIndex;
+  u32 tried[kTriedMax] = {kNoIndex, kNoIndex, kNoIndex};
+  // Copied from the snapshot when the connection opened, so that a reload does not touch it. Ticks.
+  u32 idleTicks = 0;
+  u32 halfCloseTicks = 0;
+  u32 bufferHigh = 0;
+  u32 bufferLow = 0;
+  u32 accessIntervalTicks = 0;
+  u32 openedTick = 0;
+  u32 lastActiveTick = 0;
+  u32 deadlineTick = 0;      // of the present state, when it has one of its own
+  u32 ageTick = 0;           // maxAge; 0: none
+  u32 drainTick = 0;         // set by drain; 0: none
+  u32 accessTick = 0;        // next interval record; 0: none
+  u32 stateSinceTick = 0;
+  u32 connectMicros = 0;
+  Address client;            // as the PROXY header says, otherwise the socket's peer
+  u64 addressKey = 0;
+};
+static_assert(sizeof(Tunnel) <= 152);
+
+// The budget of design section 3: an idle proxied pair, all user memory.
+inline constexpr size_t kIdlePairBytesMax = 256;
+static_assert(2 * sizeof(Conn) + sizeof(Tunnel) <= kIdlePairBytesMax);
+
+}  // namespace holdfast::proxy

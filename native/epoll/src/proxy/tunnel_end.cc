@@ -1,0 +1,220 @@
+// How tunnels end: deadlines, FIN on both sides, resets that wait for bytes under way, and closing.
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/access_record.h"
+#include "proxy/shard.h"
+
+namespace holdfast::proxy {
+namespace {
+
+bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
+
+bool isTimeout(int error) { return error == ETIMEDOUT || error == EHOSTUNREACH; }
+
+}  // namespace
+
+void Shard::enterState(u32 tunnel, TunnelState state, u32 deadlineTicks) {
+  Tunnel& record = tunnels_[tunnel];
+  record.state = state;
+  record.deadlineTick = nowTick_ + std::max(deadlineTicks, 1u);
+  wheel_.arm(tunnel, record.deadlineTick);
+}
+
+// Arms the nearest deadline of an open tunnel. Traffic moves none of them: when the wheel fires,
+// what is really due is computed from lastActiveTick.
+void Shard::rearm(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  if (record.state != TunnelState::kOpen) return;
+  u32 next = nowTick_ + TimerWheel<TimerOf>::kTicksMax / 2;
+  const auto consider = [&](u32 tick) {
+    if (tick != 0 && isTickBefore(tick, next)) next = tick;
+  };
+  const u32 eof = (conns_[record.downstream].flags | conns_[record.upstream].flags) & kConnEof;
+  if (eof != 0 && record.halfCloseTicks != 0) {
+    consider(record.lastActiveTick + record.halfCloseTicks);
+  }
+  if (record.idleTicks != 0) consider(record.lastActiveTick + record.idleTicks);
+  if (record.flags & kTunnelOptionsDue) consider(record.openedTick + ticksOf(kOptionsDueMs));
+  consider(record.ageTick);
+  consider(record.drainTick);
+  consider(record.accessTick);
+  wheel_.arm(tunnel, next);
+}
+
+void Shard::fireTimer(u32 tunnel) {
+  switch (tunnels_[tunnel].state) {
+    case TunnelState::kHeader:
+      return close(tunnel, CloseReason::kProxyHeaderTimeout, How::kReset);
+    case TunnelState::kConnecting:
+      return failConnect(tunnel, ETIMEDOUT);
+    case TunnelState::kOpen:
+      return fireOpen(tunnel);
+    case TunnelState::kFlushing:
+      return tryEndFlush(tunnel);
+    case TunnelState::kLingering:
+      return close(tunnel, tunnels_[tunnel].reason, How::kReset);
+    case TunnelState::kClosed:
+      return;
+  }
+}
+
+void Shard::fireOpen(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  if (isDue(record.drainTick, nowTick_)) return linger(tunnel, CloseReason::kDrained);
+  if (isDue(record.ageTick, nowTick_)) return linger(tunnel, CloseReason::kMaxAge);
+  const u32 eof = (conns_[record.downstream].flags | conns_[record.upstream].flags) & kConnEof;
+  if (eof != 0 && record.halfCloseTicks != 0 &&
+      isDue(record.lastActiveTick + record.halfCloseTicks, nowTick_)) {
+    return close(tunnel, CloseReason::kHalfCloseTimeout, How::kReset);
+  }
+  if (record.idleTicks != 0 && isDue(record.lastActiveTick + record.idleTicks, nowTick_)) {
+    return close(tunnel, CloseReason::kIdleTimeout, How::kFin);
+  }
+  if ((record.flags & kTunnelOptionsDue) &&
+      isDue(record.openedTick + ticksOf(kOptionsDueMs), nowTick_)) {
+    setUpstreamOptions(tunnel);
+  }
+  if (isDue(record.accessTick, nowTick_)) {
+    writeAccessRecord(tunnel, false);
+    record.accessTick = nowTick_ + record.accessIntervalTicks;
+  }
+  rearm(tunnel);
+}
+
+// Closes the tunnel when both ends have finished and every byte is with the kernel.
+void Shard::finishIfDone(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  const Conn& down = conns_[record.downstream];
+  const Conn& up = conns_[record.upstream];
+  if ((down.flags & up.flags & kConnEof) == 0) return;
+  if (!down.pending.isEmpty() || !up.pending.isEmpty()) return;
+  if (record.state == TunnelState::kLingering) return close(tunnel, record.reason, How::kFin);
+  const bool isClientFirst = (record.flags & kTunnelClientFirst) != 0;
+  close(tunnel, isClientFirst ? CloseReason::kClientClosed : CloseReason::kEndpointClosed,
+        How::kFin);
+}
+
+// `conn` ended abnormally and all it sent was read. The other side gets what is under way, then
+// RST.
+void Shard::relayReset(u32 conn, int error) {
+  Conn& record = conns_[conn];
+  const u32 tunnel = record.tunnel;
+  Tunnel& owner = tunnels_[tunnel];
+  if (owner.state == TunnelState::kLingering) return close(tunnel, owner.reason, How::kReset);
+  const bool isClient = record.side == Side::kDownstream;
+  owner.reason = isTimeout(error)
+                     ? (isClient ? CloseReason::kClientTimeout : CloseReason::kEndpointTimeout)
+                     : (isClient ? CloseReason::kClientReset : CloseReason::kEndpointReset);
+  const u32 other = peerIndex(record);
+  closeConn(conn, How::kReset);
+  Conn& peer = conns_[other];
+  const bool isGone = (peer.flags & (kConnBroken | kConnError)) != 0;
+  if (isGone || (peer.flags & kConnOpen) == 0) return close(tunnel, owner.reason, How::kReset);
+  // Nobody reads from the peer any more: a pause would only count time.
+  if (peer.flags & kConnPaused) paused_--;
+  peer.flags = static_cast<u16>(peer.flags & ~(kConnPaused | kConnBlocked));
+  enterState(tunnel, TunnelState::kFlushing, ticksOf(kFlushMs));
+  tryEndFlush(tunnel);
+}
+
+// Waits until the surviving side has everything that came before the reset: an RST would throw away
+// what the kernel has not delivered yet.
+void Shard::tryEndFlush(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  const u32 survivor = (conns_[record.downstream].flags & kConnOpen) ? record.downstream : record.upstream;
+  Conn& conn = conns_[survivor];
+  if ((conn.flags & kConnError) || isDue(record.deadlineTick, nowTick_)) {
+    return close(tunnel, record.reason, How::kReset);
+  }
+  while (!conn.pending.isEmpty() && (conn.flags & kConnWritable)) {
+    iovec parts[kChunksPerSend];
+    const int count = chunks_.gather(conn.pending, parts);
+    const IoResult result = sys::sendVector(conn.fd, parts, count);
+    if (result.kind == IoResult::Kind::kFailed) return close(tunnel, record.reason, How::kReset);
+    if (result.kind != IoResult::Kind::kDone) {
+      conn.flags = static_cast<u16>(conn.flags & ~kConnWritable);
+      break;
+    }
+    chunks_.consume(conn.pending, result.bytes);
+  }
+  if (conn.pending.isEmpty() && sys::bytesUnacknowledged(conn.fd) <= 0) {
+    return close(tunnel, record.reason, How::kReset);
+  }
+  const u32 poll = nowTick_ + ticksOf(kFlushPollMs);
+  wheel_.arm(tunnel, isTickBefore(poll, record.deadlineTick) ? poll : record.deadlineTick);
+}
+
+// Our own end of an open tunnel: FIN to both sides behind what is pending, then the peers have
+// kLingerMs to finish theirs. Closing at once would turn bytes under way into a reset.
+void Shard::linger(u32 tunnel, CloseReason reason) {
+  Tunnel& record = tunnels_[tunnel];
+  record.reason = reason;
+  enterState(tunnel, TunnelState::kLingering, ticksOf(kLingerMs));
+  for (const u32 index : {record.downstream, record.upstream}) {
+    Conn& conn = conns_[index];
+    if (conn.flags & kConnPaused) paused_--;
+    conn.flags = static_cast<u16>(conn.flags & ~(kConnPaused | kConnBlocked));
+    if ((conn.flags & kConnFinSent) == 0) {
+      if (conn.pending.isEmpty()) {
+        (void)sys::shutdownWrite(conn.fd);
+        conn.flags |= kConnFinSent;
+      } else {
+        conn.flags |= kConnFinDue;
+      }
+    }
+    queue(index);
+  }
+}
+
+void Shard::closeConn(u32 conn, How how) {
+  Conn& record = conns_[conn];
+  if ((record.flags & kConnOpen) == 0) return;
+  if (record.flags & kConnPaused) paused_--;
+  if (!record.pending.isEmpty()) chunks_.clear(record.pending);
+  if (how == How::kReset) (void)sys::armReset(record.fd);
+  sys::close(record.fd);
+  record.fd = -1;
+  record.flags = static_cast<u16>(record.flags & kConnQueued);
+}
+
+void Shard::close(u32 tunnel, CloseReason reason, How how) {
+  Tunnel& record = tunnels_[tunnel];
+  if (record.state == TunnelState::kClosed) return;
+  record.reason = reason;
+  writeAccessRecord(tunnel, true);
+  record.state = TunnelState::kClosed;
+  wheel_.disarm(tunnel);
+  closeConn(record.downstream, how);
+  closeConn(record.upstream, how);
+  leaveEndpoint(tunnel);
+  if (record.flags & kTunnelAddressHeld) (void)board_.addresses().release(record.addressKey);
+  countClosed(record.listener, reason);
+  record.link = closedHead_;
+  closedHead_ = tunnel;
+}
+
+void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {
+  const Tunnel& record = tunnels_[tunnel];
+  if ((record.flags & kTunnelAccessLog) == 0) return;
+  AccessRecord line;
+  line.isEnd = isEnd;
+  line.unixMs = sys::realtimeMs();
+  line.shard = options_.index;
+  line.handle = tunnels_.handleOf(tunnel);
+  line.listener = board_.listener(record.listener).name;
+  line.cluster = board_.cluster(record.cluster).name;
+  line.endpoint = record.endpoint == kNoIndex ? "" : board_.endpoint(record.endpoint).display;
+  line.client = record.client;
+  line.bytesFromClient = conns_[record.downstream].bytesIn;
+  line.bytesFromEndpoint = conns_[record.upstream].bytesIn;
+  line.durationMs = u64{nowTick_ - record.openedTick} * kTickMs;
+  line.connectMicros = (record.flags & kTunnelEstablished) ? record.connectMicros : 0;
+  line.reason = record.reason;
+  char text[kAccessRecordMax];
+  const u32 length = formatAccessRecord(line, text, sizeof(text));
+  const bool isKept = board_.log(options_.index).push(text, length);
+  bump(count(isKept ? ShardCounter::kAccessRecords : ShardCounter::kAccessDropped));
+}
+
+}  // namespace holdfast::proxy

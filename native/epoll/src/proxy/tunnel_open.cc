@@ -1,0 +1,276 @@
+// From an accepted socket to an open tunnel: PROXY header in, endpoint, connect, retries, header out.
+//
+// A PROXY header is looked at in the kernel's receive queue and left there until an endpoint answered,
+// so a waiting connection holds no buffer, and its TLVs can be passed on without having been stored.
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "codec/proxy_protocol.h"
+#include "proxy/acceptor.h"
+#include "proxy/shard.h"
+
+namespace holdfast::proxy {
+namespace {
+
+CloseReason reasonOf(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ENOENT:  // a Unix socket that nobody listens on
+      return CloseReason::kConnectRefused;
+    case ETIMEDOUT:
+      return CloseReason::kConnectTimeout;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+      return CloseReason::kConnectUnreachable;
+    default:
+      return CloseReason::kConnectFailed;
+  }
+}
+
+u32 microsOf(u64 ns) { return static_cast<u32>(ns / 1000); }
+
+}  // namespace
+
+void Shard::readHeader(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  Conn& client = conns_[record.downstream];
+  if ((client.flags & kConnReadable) == 0) return;
+  const IoResult seen = sys::peek(client.fd, scratch_, kProxyHeaderMax);
+  if (seen.kind == IoResult::Kind::kAgain) {
+    client.flags = static_cast<u16>(client.flags & ~kConnReadable);
+    return;
+  }
+  if (seen.kind == IoResult::Kind::kFailed) {
+    return close(tunnel, CloseReason::kClientReset, How::kReset);
+  }
+  if (seen.kind == IoResult::Kind::kEof) {
+    return close(tunnel, CloseReason::kProxyHeaderInvalid, How::kReset);
+  }
+  const codec::ProxyDecoded decoded = codec::decodeProxyHeader({scratch_, seen.bytes}, kProxyHeaderMax);
+  if (decoded.kind == codec::ProxyDecoded::Kind::kNeedMore) {
+    // The next byte brings a new edge; its end brings one too, and then nothing more can come.
+    if (client.flags & (kConnReadHup | kConnError)) {
+      return close(tunnel, CloseReason::kProxyHeaderInvalid, How::kReset);
+    }
+    client.flags = static_cast<u16>(client.flags & ~kConnReadable);
+    return;
+  }
+  if (decoded.kind == codec::ProxyDecoded::Kind::kViolation) {
+    return close(tunnel, CloseReason::kProxyHeaderInvalid, How::kReset);
+  }
+  bump(count(record.listener, ListenerCounter::kProxyHeaders));
+  record.flags |= kTunnelHeaderQueued;
+  const bool isNamed = decoded.header.command == codec::ProxyCommand::kProxy &&
+                       decoded.header.source.isIp();
+  if (isNamed) record.client = decoded.header.source;
+  const ListenerSpec* listener = findListener(record.listener);
+  if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
+  if (!holdAddress(tunnel, *listener)) return;
+  startConnect(tunnel);
+}
+
+// Picks endpoints until one connect is under way, or none is left.
+void Shard::startConnect(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  const u32 position = findCluster(record.cluster);
+  if (position == kNoIndex) return close(tunnel, CloseReason::kNoEndpoint, How::kReset);
+  const ClusterSpec& cluster = snapshot_.cluster(position);
+  for (;;) {
+    const Pick pick = balancers_[position]->pick(nowMs(), record.client, record.tried);
+    if (pick.endpoint == nullptr) {
+      bump(count(ShardCounter::kPickFailures));
+      const bool isRetry = record.reason != CloseReason::kCount;
+      const CloseReason none =
+          pick.isAtLimit ? CloseReason::kEndpointLimit : CloseReason::kNoEndpoint;
+      return close(tunnel, isRetry ? record.reason : none, How::kReset);
+    }
+    record.endpoint = pick.endpoint->id;
+    record.flags |= kTunnelEndpointHeld;
+    record.connectMicros = microsOf(sys::nowNs());
+    enterState(tunnel, TunnelState::kConnecting, ticksOf(cluster.connectMs));
+    bump(count(ShardCounter::kConnects));
+    board_.endpoint(record.endpoint).connects.fetch_add(1, std::memory_order_relaxed);
+    const int error = connectTo(tunnel, cluster, *pick.endpoint);
+    if (error == 0) return;
+    if (!noteConnectFailure(tunnel, error)) return;
+  }
+}
+
+int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint) {
+  const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
+  const bool isIp = address->sa_family != AF_UNIX;
+  int fd;
+  if (cluster.netnsFd >= 0 && isIp) {
+    const int previous = sys::enterNetns(cluster.netnsFd);
+    if (previous < 0) return -previous;
+    fd = sys::socketStream(address->sa_family);
+    sys::leaveNetns(previous);
+  } else {
+    fd = sys::socketStream(address->sa_family);
+  }
+  if (fd < 0) return -fd;
+  if (isIp && cluster.socket.nodelay != 0) (void)sys::setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  const int connected = sys::connect(fd, address, endpoint.addressLength);
+  if (connected < 0 && connected != -EINPROGRESS) {
+    sys::close(fd);
+    return -connected;
+  }
+  // A new generation: events of an earlier attempt's descriptor must not reach this one.
+  const u32 index = tunnels_[tunnel].upstream;
+  Conn& upstream = conns_[index];
+  upstream.generation++;
+  upstream.fd = fd;
+  upstream.flags = static_cast<u16>((upstream.flags & kConnQueued) | kConnOpen);
+  const int added =
+      sys::epollAdd(epollFd_, fd, sys::Watch::kEdgeBoth, conns_.handleOf(index).pack());
+  if (added < 0) {
+    closeConn(index, How::kFin);
+    return -added;
+  }
+  return 0;
+}
+
+// The endpoint's socket became ready while connecting: open, or failed.
+void Shard::finishConnect(u32 tunnel) {
+  const Conn& upstream = conns_[tunnels_[tunnel].upstream];
+  if ((upstream.flags & kConnOpen) == 0) return;
+  if (upstream.flags & kConnError) {
+    // An endpoint that answered, spoke and then reset is delivered like any other reset; one that
+    // reset without a word has not served anybody yet, so another may.
+    const bool hasSpoken = sys::bytesReadable(upstream.fd) > 0;
+    const int error = hasSpoken ? 0 : sys::takeSocketError(upstream.fd);
+    if (error != 0) return failConnect(tunnel, error < 0 ? ECONNRESET : error);
+  } else if ((upstream.flags & kConnWritable) == 0) {
+    return;
+  }
+  opened(tunnel);
+}
+
+void Shard::failConnect(u32 tunnel, int error) {
+  if (noteConnectFailure(tunnel, error)) startConnect(tunnel);
+}
+
+// Books one failed attempt. True when another one may be made; otherwise the tunnel is closed.
+bool Shard::noteConnectFailure(u32 tunnel, int error) {
+  Tunnel& record = tunnels_[tunnel];
+  bump(count(ShardCounter::kConnectFailures));
+  record.reason = reasonOf(error);
+  const u32 position = findCluster(record.cluster);
+  const bool isLocal = record.reason == CloseReason::kConnectFailed;
+  if (position != kNoIndex && !isLocal) {
+    balancers_[position]->onConnectFailed(record.endpoint, nowMs());
+  } else {
+    board_.endpoint(record.endpoint).connectFailures.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (record.retriesLeft == 0) {
+    close(tunnel, record.reason, How::kReset);
+    return false;
+  }
+  record.retriesLeft--;
+  bump(count(ShardCounter::kConnectRetries));
+  std::copy_backward(record.tried, record.tried + kTriedMax - 1, record.tried + kTriedMax);
+  record.tried[0] = record.endpoint;
+  leaveEndpoint(tunnel);
+  closeConn(record.upstream, How::kFin);
+  return true;
+}
+
+void Shard::leaveEndpoint(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  if ((record.flags & kTunnelEndpointHeld) == 0) return;
+  record.flags = static_cast<u8>(record.flags & ~kTunnelEndpointHeld);
+  board_.endpointActive(record.endpoint).fetch_sub(1, std::memory_order_relaxed);
+}
+
+// A client that reset before an endpoint was found needs none, unless it left bytes to deliver.
+void Shard::checkClientWhileConnecting(u32 tunnel) {
+  const Conn& client = conns_[tunnels_[tunnel].downstream];
+  if ((client.flags & kConnError) == 0) return;
+  if (sys::bytesReadable(client.fd) > 0) return;
+  close(tunnel, CloseReason::kClientReset, How::kReset);
+}
+
+void Shard::opened(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  const u32 position = findCluster(record.cluster);
+  record.connectMicros = microsOf(nowNs_) - record.connectMicros;
+  record.reason = CloseReason::kCount;
+  if (position != kNoIndex) {
+    balancers_[position]->onConnected(record.endpoint, record.connectMicros);
+  }
+  bump(count(record.listener, ListenerCounter::kEstablished));
+  record.flags |= kTunnelEstablished | kTunnelOptionsDue;
+  record.state = TunnelState::kOpen;
+  record.lastActiveTick = nowTick_;
+  if (record.accessIntervalTicks != 0) {
+    record.accessTick = record.openedTick + record.accessIntervalTicks;
+  }
+  if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
+  rearm(tunnel);
+  conns_[record.upstream].flags |= kConnWritable;
+  const bool isHeaderSent = position == kNoIndex || sendProxyHeader(tunnel, snapshot_.cluster(position));
+  if (!isHeaderSent) return;
+  for (const u32 conn : {record.downstream, record.upstream}) {
+    if (conns_[conn].flags & (kConnReadable | kConnError)) queue(conn);
+  }
+}
+
+// Consumes the client's header, and sends ours ahead of its first byte. False when the tunnel closed.
+bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
+  Tunnel& record = tunnels_[tunnel];
+  Conn& client = conns_[record.downstream];
+  codec::ProxyHeader header;
+  header.source = record.client;
+  if (record.flags & kTunnelHeaderQueued) {
+    const IoResult seen = sys::peek(client.fd, scratch_, kProxyHeaderMax);
+    const size_t held = seen.kind == IoResult::Kind::kDone ? seen.bytes : 0;
+    const codec::ProxyDecoded decoded = codec::decodeProxyHeader({scratch_, held}, kProxyHeaderMax);
+    // It was whole before; the kernel keeps what nobody consumed.
+    if (decoded.kind != codec::ProxyDecoded::Kind::kHeader) {
+      close(tunnel, CloseReason::kClientReset, How::kReset);
+      return false;
+    }
+    if (decoded.header.command == codec::ProxyCommand::kProxy) header = decoded.header;
+    (void)sys::discard(client.fd, decoded.length);
+    record.flags = static_cast<u8>(record.flags & ~kTunnelHeaderQueued);
+    client.flags |= kConnReadable;
+  }
+  if (cluster.proxyProtocol == 0) return true;
+  if (header.destination.family == 0) {
+    sockaddr_storage local;
+    socklen_t length = 0;
+    if (sys::getSockName(client.fd, &local, &length) >= 0) {
+      header.destination = fromSockaddr(reinterpret_cast<sockaddr*>(&local), length);
+    }
+  }
+  if (header.source.family == 0) header.source = record.client;
+  u8* out = scratch_ + kProxyHeaderMax;
+  codec::Writer writer({out, 2 * kProxyHeaderMax});
+  const bool isEncoded = cluster.proxyProtocol == 1 ? codec::encodeProxyV1(header, &writer)
+                                                    : codec::encodeProxyV2(header, &writer);
+  Conn& upstream = conns_[record.upstream];
+  const size_t length = writer.size();
+  if (isEncoded) {
+    const IoResult result = sys::send(upstream.fd, out, length);
+    // A fresh socket's buffer takes a header whole; one that does not is not worth a special case.
+    if (result.kind == IoResult::Kind::kDone && result.bytes == length) return true;
+  }
+  close(tunnel, CloseReason::kEndpointReset, How::kReset);
+  return false;
+}
+
+void Shard::setUpstreamOptions(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  record.flags = static_cast<u8>(record.flags & ~kTunnelOptionsDue);
+  const u32 position = findCluster(record.cluster);
+  if (position == kNoIndex) return;
+  SocketOptions options = snapshot_.cluster(position).socket;
+  options.nodelay = 0;  // set when it connected
+  setSocketOptions(conns_[record.upstream].fd, options);
+}
+
+}  // namespace holdfast::proxy
