@@ -1,9 +1,10 @@
 /**
  * The typed face of the native addon: what JavaScript can ask of the core, and nothing more.
  *
- * Path: main and shards import this; it loads `build/Release/holdfast.node`. The main thread owns one
- * {@link Board} and one {@link Acceptor}; each shard thread attaches to the board by its descriptor and
- * owns one {@link NativeShard}. Arguments are checked in `src/binding/`; a wrong one throws TypeError.
+ * Path: main and shards import this; it loads `build/Release/holdfast.node`. The main thread owns
+ * one {@link Board} and one {@link Acceptor}; each shard thread attaches to the board by its
+ * descriptor and owns one {@link NativeShard}. Arguments are checked in `src/binding/`; a wrong one
+ * throws TypeError.
  * Invariant: nothing here is called per message; the path never enters JavaScript.
  */
 import { createRequire } from 'node:module';
@@ -35,7 +36,12 @@ export interface NativeAbi {
   /** Per endpoint, in the order of {@link Board.endpointCounters}. */
   readonly endpointCounters: readonly CounterInfo[];
   /** Why a connection ended; the index is the position in {@link Board.closeReasons}. */
-  readonly closeReasons: readonly { readonly name: string; readonly help: string }[];
+  readonly closeReasons: readonly {
+    readonly name: string;
+    /** Who ended it: `client`, `endpoint` or `gateway`. */
+    readonly who: string;
+    readonly help: string;
+  }[];
   /** Why an accepted socket was refused; the position in {@link Board.refusals}. */
   readonly refusals: readonly { readonly name: string; readonly help: string }[];
   /** Balancer names a cluster may use. */
@@ -87,7 +93,7 @@ export interface Board {
   setEndpoint(id: number, display: string): void;
   /** What active health checks found. Starts the slow-start window when it turns true. */
   setEndpointHealthy(id: number, healthy: boolean): void;
-  /** Seconds of passive ejection left, 0 when not ejected. */
+  /** Milliseconds of passive ejection left, 0 when not ejected. */
   endpointEjectedMs(id: number): number;
   pulse(shard: number): ShardPulse;
   /** Wakes a shard so that it answers with a heartbeat; one eventfd write. */
@@ -111,6 +117,8 @@ export interface ListenSpec {
   /** Descriptor of the network namespace to create the socket in, or -1 for the process's own. */
   readonly netnsFd: number;
   readonly backlog: number;
+  /** Inherited by every socket accepted here; ignored for Unix sockets. */
+  readonly socket: SocketOptionsInput;
 }
 
 export interface ListenerLimits {
@@ -127,12 +135,14 @@ export interface Acceptor {
   listen(spec: ListenSpec): { readonly handle: number; readonly address: SocketAddress };
   /** Closes one listening socket; established connections stay. */
   unlisten(handle: number): void;
+  /** Changes what sockets accepted from now on inherit. */
+  setSocketOptions(handle: number, options: SocketOptionsInput): void;
   setLimits(listener: number, limits: ListenerLimits): void;
   setConnectionsMax(connections: number): void;
   setDistribution(kind: 'least-connections' | 'round-robin'): void;
   /** Lets a shard take part in the distribution, or takes it out. */
   setShardReady(shard: number, ready: boolean): void;
-  /** Accepts that failed by errno name since start (`EMFILE`: 3), and how often accepting backed off. */
+  /** Accepts that failed by errno name since start (`EMFILE`: 3); `backoffs` counts the pauses. */
   errors(): Readonly<Record<string, number>>;
   close(): void;
 }
@@ -300,7 +310,7 @@ export interface Native {
   createShard(options: NativeShardOptions): NativeShard;
   /** `target` is `stdout`, `stderr` or a file path. */
   createAccessLog(board: Board, target: string): AccessLog;
-  /** `resetAndDestroy` of a descriptor is not here: see the test tools. Resident bytes and limits of this process. */
+  /** Resident bytes, descriptors and threads of this process, from /proc. */
   processInfo(): { readonly residentBytes: number; readonly openFds: number; readonly fdsMax: number; readonly threads: number };
 }
 
