@@ -6,7 +6,13 @@
  */
 import type { Gateway, GatewayOptions } from './gateway-options.ts';
 
-export { type ConfigOutcome, type Gateway, type GatewayListener, type GatewayOptions, GatewayStartError } from './gateway-options.ts';
+export {
+  type ConfigOutcome,
+  type Gateway,
+  type GatewayListener,
+  type GatewayOptions,
+  GatewayStartError,
+} from './gateway-options.ts';
 
 /** Starts a gateway. @throws GatewayStartError */
 export async function startGateway(_options: GatewayOptions): Promise<Gateway> {

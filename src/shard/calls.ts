@@ -2,8 +2,8 @@
  * What a shard does for each request of the main thread.
  *
  * Path: worker.ts -> here -> the native shard. Runs on the shard thread.
- * Invariant: each answer is bounded work; a page of connections looks at no more slots than it was told.
- * Does not know about ports or threads, so tests drive it directly.
+ * Invariant: each answer is bounded work; a page of connections looks at no more slots than it was
+ * told. Does not know about ports or threads, so tests drive it directly.
  */
 import type { NativeShard } from '../../native/epoll/index.ts';
 import type { ShardCallName, ShardCalls, ShardEnvelope, ShardFault } from './protocol.ts';

@@ -1,5 +1,6 @@
 /**
- * The face of the shard module towards the control plane: its messages, and where its thread starts.
+ * The face of the shard module towards the control plane: its messages, and where its thread
+ * starts.
  *
  * Path: main/shards reads this; nothing else in main speaks to a shard.
  */

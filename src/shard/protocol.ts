@@ -1,8 +1,8 @@
 /**
  * The messages between the main thread and a shard, as types and nothing else.
  *
- * Path: main/shards sends a {@link ShardEnvelope} over the worker's port; worker.ts answers each with
- * exactly one {@link ShardReply}. Events flow the other way without being asked for.
+ * Path: main/shards sends a {@link ShardEnvelope} over the worker's port; worker.ts answers each
+ * with exactly one {@link ShardReply}. Events flow the other way without being asked for.
  * Invariant: only plain data crosses; descriptors cross as numbers, because all threads share one
  * descriptor table. Nothing here is sent per connection or per message of a client.
  */

@@ -1,8 +1,8 @@
 /**
  * The entry of a shard's thread: one native reactor, and the port on which main asks for things.
  *
- * Path: main/shards starts this file as a worker; client bytes flow in the native core below and never
- * come up here. Runs on the shard thread.
+ * Path: main/shards starts this file as a worker; client bytes flow in the native core below and
+ * never come up here. Runs on the shard thread.
  * Invariant: every request is answered once, in order. A thrown error outside a request ends this
  * thread and only its own connections; main starts a successor.
  * Does not validate snapshots: they are valid by construction.
@@ -30,7 +30,11 @@ port.on('message', (envelope: ShardEnvelope) => {
   try {
     post({ kind: 'reply', call, result: calls.answer(envelope) });
   } catch (error) {
-    post({ kind: 'failure', call, message: error instanceof Error ? error.message : String(error) });
+    post({
+      kind: 'failure',
+      call,
+      message: error instanceof Error ? error.message : String(error),
+    });
   }
   if (name === 'stop') {
     port.close();

@@ -1,7 +1,8 @@
 /**
  * Says in one sentence why a socket could not be opened, and what to do about it.
  *
- * Path: sockets.ts and netns.ts throw {@link ListenError}; the command line and the admin API print it.
+ * Path: sockets.ts and netns.ts throw {@link ListenError}; the command line and the admin API print
+ * it.
  * Invariant: the sentence names the listener and the address, and ends with a remedy.
  */
 

@@ -1,10 +1,10 @@
 /**
  * The listening sockets of the process: which are open, and how one set becomes another.
  *
- * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the shards.
- * Runs on the main thread.
- * Invariant: a change is prepared first and then committed or rolled back as a whole. A socket that both
- * sets have stays open throughout, so its queue of waiting clients is not lost.
+ * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the
+ * shards. Runs on the main thread.
+ * Invariant: a change is prepared first and then committed or rolled back as a whole. A socket that
+ * both sets have stays open throughout, so its queue of waiting clients is not lost.
  *
  * A new socket whose address a socket to be removed still holds cannot be opened beside it: it is
  * exchanged at the commit, and that alone leaves a gap of some microseconds.
@@ -13,6 +13,7 @@ import { chmodSync } from 'node:fs';
 import type { Acceptor } from '../../../native/epoll/index.ts';
 import type { BindAddress, ListenerConfig } from '../config/index.ts';
 import { formatAddress } from '../model/index.ts';
+import type { Log } from '../observe/index.ts';
 import { explainListenFailure } from './explain.ts';
 import type { NetnsTable } from './netns.ts';
 import {
@@ -44,7 +45,8 @@ export interface ListenPlan {
   /**
    * Closes what is not wanted any more and opens what waited for that.
    *
-   * @throws ListenError when an exchanged address cannot be opened; the former sockets are open again.
+   * @throws ListenError when an exchanged address cannot be opened; the former sockets are open
+   * again.
    */
   commit(): void;
   /** Closes what was opened for this plan. */
@@ -56,6 +58,7 @@ export interface ListenSocketsOptions {
   readonly acceptor: Acceptor;
   readonly netns: NetnsTable;
   readonly listenerId: (name: string) => number;
+  readonly log: Log;
 }
 
 /** All listening sockets, by listener, address and namespace. */
@@ -117,6 +120,9 @@ export class ListenSockets {
     exchanged: readonly Wanted[],
   ): void {
     this.#closeSockets(leaving);
+    for (const { wanted } of leaving) {
+      this.#open.delete(wanted.key);
+    }
     const swapped: OpenSocket[] = [];
     try {
       for (const each of exchanged) {
@@ -124,13 +130,8 @@ export class ListenSockets {
       }
     } catch (error) {
       this.#closeSockets(swapped);
-      for (const { wanted } of leaving) {
-        this.#open.set(wanted.key, this.#openNow(wanted));
-      }
+      this.#reopen(leaving);
       throw error;
-    }
-    for (const { wanted } of leaving) {
-      this.#open.delete(wanted.key);
     }
     for (const socket of [...opened, ...swapped]) {
       this.#open.set(socket.wanted.key, socket);
@@ -161,6 +162,17 @@ export class ListenSockets {
       return { wanted, handle: bound.handle, address: formatAddress(bound.address), file };
     } catch (error) {
       throw explainListenFailure(error, targetOf(wanted));
+    }
+  }
+
+  /** Takes back addresses that were just given up; one that somebody else took meanwhile is lost. */
+  #reopen(sockets: readonly OpenSocket[]): void {
+    for (const { wanted } of sockets) {
+      try {
+        this.#open.set(wanted.key, this.#openNow(wanted));
+      } catch (error) {
+        this.#options.log.error({ err: error }, 'a listening socket was lost');
+      }
     }
   }
 
@@ -224,5 +236,3 @@ function withFileMode<Result>(address: BindAddress, bind: () => Result): Result 
     process.umask(former);
   }
 }
-
-

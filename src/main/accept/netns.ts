@@ -1,10 +1,10 @@
 /**
  * Descriptors of network namespaces, one for each name.
  *
- * Path: listening sockets, upstream connects and health probes are created in a namespace through its
- * descriptor; nothing here or there stays inside one.
- * Invariant: a name is opened once and closed when no configuration names it any more, a little later
- * than that, because connects under way may still use the number.
+ * Path: listening sockets, upstream connects and health probes are created in a namespace through
+ * its descriptor; nothing here or there stays inside one.
+ * Invariant: a name is opened once and closed when no configuration names it any more, a little
+ * later than that, because connects under way may still use the number.
  */
 import { explainNetnsFailure } from './explain.ts';
 

@@ -24,8 +24,8 @@ export interface SocketFile {
 /**
  * Makes way for a socket at `path`: removes a stale socket file.
  *
- * @throws an error with code EADDRINUSE (somebody answers), ENOTSOCK (another kind of file), or what
- * the file system says.
+ * @throws an error with code EADDRINUSE (somebody answers), ENOTSOCK (another kind of file), or
+ * what the file system says.
  */
 export async function clearStaleSocketFile(path: string): Promise<void> {
   let isSocket: boolean;

@@ -1,14 +1,17 @@
 /**
- * Name resolution as dns-table.ts needs it: DNS with TTLs, and the machine's own way where that fails.
+ * Name resolution as dns-table.ts needs it: DNS with TTLs, and the machine's own way where that
+ * fails.
  *
  * Path: the only place that asks the network or the hosts file for names. Runs on the main thread;
- * `getaddrinfo` runs in libuv's pool, at most {@link LOOKUPS_MAX} at once, so that slow answers cannot
- * take every pool thread.
- * Invariant: a name in the hosts file means what the hosts file says. Answers are sorted and unique.
+ * `getaddrinfo` runs in libuv's pool, at most {@link LOOKUPS_MAX} at once, so that slow answers
+ * cannot take every pool thread.
+ * Invariant: a name in the hosts file means what the hosts file says. Answers are sorted and
+ * unique.
  */
+
+import { promises as dns } from 'node:dns';
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { promises as dns } from 'node:dns';
 import { errnoOf } from '../accept/index.ts';
 import type { DnsConfig } from '../config/index.ts';
 
@@ -138,17 +141,22 @@ function createLimiter(max: number): Limiter {
   let running = 0;
   const waiting: (() => void)[] = [];
   return async (task) => {
-    if (running >= max) {
+    if (running < max) {
+      running++;
+    } else {
       await new Promise<void>((resolve) => {
         waiting.push(resolve);
       });
     }
-    running++;
     try {
       return await task();
     } finally {
-      running--;
-      waiting.shift()?.();
+      const next = waiting.shift();
+      if (next === undefined) {
+        running--;
+      } else {
+        next();
+      }
     }
   };
 }

@@ -1,9 +1,10 @@
 /**
  * Addresses behind DNS names, kept fresh by TTL.
  *
- * Path: resolve.ts reads it when endpoints are compiled; a change makes gateway.ts publish a snapshot.
- * Invariant: a name that once resolved keeps its last good addresses until better ones come; no failure
- * removes an endpoint. Each name has one query under way at most, and at most
+ * Path: resolve.ts reads it when endpoints are compiled; a change makes gateway.ts publish a
+ * snapshot.
+ * Invariant: a name that once resolved keeps its last good addresses until better ones come; no
+ * failure removes an endpoint. Each name has one query under way at most, and at most
  * {@link RECORDS_MAX} addresses.
  */
 import type { DnsConfig } from '../config/index.ts';

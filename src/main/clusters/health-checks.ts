@@ -1,11 +1,11 @@
 /**
  * Active health checks: connects to each endpoint now and then, and tells the board what it found.
  *
- * Path: gateway.ts hands over the endpoints after each snapshot; the native prober connects; shards read
- * the verdict from the board when they choose an endpoint. Runs on the main thread.
- * Invariant: an endpoint counts as healthy until `unhealthyAfter` checks in a row have failed. At most
- * {@link PROBES_MAX} probes are under way; the rest wait their turn. An endpoint that is not checked any
- * more counts as healthy again.
+ * Path: gateway.ts hands over the endpoints after each snapshot; the native prober connects; shards
+ * read the verdict from the board when they choose an endpoint. Runs on the main thread.
+ * Invariant: an endpoint counts as healthy until `unhealthyAfter` checks in a row have failed. At
+ * most {@link PROBES_MAX} probes are under way; the rest wait their turn. An endpoint that is not
+ * checked any more counts as healthy again.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Board, Prober, SocketAddress } from '../../../native/epoll/index.ts';
@@ -181,7 +181,8 @@ export class HealthChecks {
       this.#underWay--;
       if (!watch.isRetired) {
         this.#note(watch, error, micros);
-        const spread = (this.#options.random() * 2 - 1) * (watch.target.check.jitterPermille / 1000);
+        const spread =
+          (this.#options.random() * 2 - 1) * (watch.target.check.jitterPermille / 1000);
         this.#schedule(watch, watch.target.check.intervalMs * (1 + spread));
       }
       this.#probeDue();

@@ -11,7 +11,7 @@ export {
   type HealthView,
   type ProbeCount,
 } from './health-checks.ts';
-export { EMPTY_OVERLAY, type Overlay, patchOverlay, type PatchOutcome } from './overlay.ts';
+export { EMPTY_OVERLAY, type Overlay, type PatchOutcome, patchOverlay } from './overlay.ts';
 export {
   listDnsQueries,
   type Resolution,

@@ -3,7 +3,8 @@
  *
  * Path: `PATCH /v1/clusters/{name}/endpoints` -> here -> resolve.ts lays them over the configured
  * endpoints -> a new snapshot.
- * Invariant: an overlay is a value; a change makes a new one, so a refused snapshot leaves no trace.
+ * Invariant: an overlay is a value; a change makes a new one, so a refused snapshot leaves no
+ * trace.
  */
 import type { SocketAddress } from '../../../native/epoll/index.ts';
 import { parseAddress } from '../model/index.ts';
@@ -100,9 +101,12 @@ function addEndpoint(next: MutableOverlay, present: Set<string>, item: unknown):
   }
   const weight = readCount(fields['weight'] ?? 1, 'weight', { min: 1, max: WEIGHT_MAX });
   const connections = readCount(fields['connections'] ?? 0, 'connections', { min: 0, max: 1e9 });
-  next.removed.delete(text);
-  next.changed.delete(text);
-  next.added.set(text, { address, weight, connections });
+  if (next.removed.delete(text)) {
+    // A configured endpoint comes back; it keeps its place and gets these limits.
+    next.changed.set(text, { weight, connections });
+  } else {
+    next.added.set(text, { address, weight, connections });
+  }
   present.add(text);
   return `endpoint ${text} added`;
 }

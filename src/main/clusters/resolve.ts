@@ -1,5 +1,6 @@
 /**
- * The endpoints of a cluster as they are now: configured ones, names resolved, run-time changes on top.
+ * The endpoints of a cluster as they are now: configured ones, names resolved, run-time changes on
+ * top.
  *
  * Path: config cluster + dns-table + overlay -> here -> snapshot/compile.ts and the health checks.
  * Invariant: an address occurs once in a cluster; the first mention wins. A pure function.

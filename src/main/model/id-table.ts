@@ -1,11 +1,11 @@
 /**
  * Stable small numbers for names: the core counts by number, people speak in names.
  *
- * Path: model/ids.ts keeps one table each for listeners, clusters and endpoints; the numbers are rows of
- * the shared board.
- * Invariant: a key keeps its id as long as anything may still count under it. An id goes to another key
- * only when no snapshot names its key and nothing lives under it; never used ids go first, then those
- * that were retired longest ago.
+ * Path: model/ids.ts keeps one table each for listeners, clusters and endpoints; the numbers are
+ * rows of the shared board.
+ * Invariant: a key keeps its id as long as anything may still count under it. An id goes to another
+ * key only when no snapshot names its key and nothing lives under it; never used ids go first, then
+ * those that were retired longest ago.
  * Does not touch the board.
  */
 

@@ -3,12 +3,20 @@
  *
  * Path: gateway.ts composes these; the rest of the control plane logs through {@link Log}.
  */
+export { EXPOSITION_TYPE } from './exposition.ts';
 export {
   isLogLevel,
-  type Log,
   LOG_LEVELS,
+  type Log,
   type LogLevelName,
   type LogOptions,
   type OpenLog,
   openLog,
 } from './log.ts';
+export {
+  METRIC_SCOPES,
+  type MetricSources,
+  parseScopes,
+  type ShardFigures,
+  writeMetrics,
+} from './metrics.ts';

@@ -1,11 +1,11 @@
 /**
  * The process log: pino, pretty on a terminal and JSON elsewhere.
  *
- * Path: everything in the control plane logs through the {@link Log} that gateway.ts makes here. The
- * data plane never does; its access records are formatted natively.
- * Invariant: logging never blocks the main thread and never holds more than {@link LOG_BYTES_MAX}; what
- * a slow reader does not take is dropped and counted. Text from outside enters only as a field, never
- * as the message, and control characters are escaped, so that nobody can forge a line.
+ * Path: everything in the control plane logs through the {@link Log} that gateway.ts makes here.
+ * The data plane never does; its access records are formatted natively.
+ * Invariant: logging never blocks the main thread and never holds more than {@link LOG_BYTES_MAX};
+ * what a slow reader does not take is dropped and counted. Text from outside enters only as a
+ * field, never as the message, and control characters are escaped, so that nobody can forge a line.
  */
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
@@ -107,8 +107,5 @@ function createPrettyStream(
 export function escapeControls(line: string): string {
   return line
     .replaceAll(/\\(u00[01][0-9a-f]|[bfr])/g, String.raw`\\$1`)
-    .replaceAll(
-      /[\u007f-\u009f]/g,
-      (char) => String.raw`\\u00` + char.charCodeAt(0).toString(16),
-    );
+    .replaceAll(/[\u007f-\u009f]/g, (char) => String.raw`\\u00` + char.charCodeAt(0).toString(16));
 }

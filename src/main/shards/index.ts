@@ -1,8 +1,10 @@
 /**
  * The face of the shard supervisor: start shards, ship snapshots to them, ask them, watch them.
  *
- * Path: gateway.ts composes these; snapshot/ publishes through the supervisor, admin/ asks through it.
+ * Path: gateway.ts composes these; snapshot/ publishes through the supervisor, admin/ asks through
+ * it.
  */
+export { Drain, type DrainPlan, type DrainState } from './drain.ts';
 export {
   CALL_TIMEOUT_MS,
   type PendingCall,

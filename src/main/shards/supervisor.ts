@@ -2,8 +2,8 @@
  * Starts the shards, keeps them running, and ships snapshots to them.
  *
  * Path: gateway.ts makes one; each shard is a worker thread behind a {@link ShardLink}.
- * Invariant: a shard that dies loses its own connections only. It leaves the distribution at once, the
- * others are not told, and its successor gets the current snapshot before it takes part again.
+ * Invariant: a shard that dies loses its own connections only. It leaves the distribution at once,
+ * the others are not told, and its successor gets the current snapshot before it takes part again.
  * Each shard is in one state:
  *
  *   starting --reactor runs--> started --snapshot applied--> ready
@@ -111,7 +111,8 @@ export class ShardSupervisor {
    * Ships a snapshot to every shard and waits until all use it. On success the supervisor holds
    * `next` until another replaces it; shards that start later get it too.
    *
-   * Rejects with {@link ShardCallError} after every shard was told to use the former snapshot again.
+   * Rejects with {@link ShardCallError} after every shard was told to use the former snapshot
+   * again.
    */
   publish(next: SharedSnapshot): Promise<void> {
     return this.#lock.run(async () => {
@@ -137,24 +138,26 @@ export class ShardSupervisor {
     index: number,
     name: Name,
     argument: ShardCalls[Name]['argument'],
+    timeoutMs?: number,
   ): Promise<ShardCalls[Name]['result']> {
     const link = this.#slots[index]?.link ?? null;
     if (link === null) {
       return Promise.reject(new ShardCallError('gone', `shard ${index} is not running`));
     }
-    return link.call(name, argument).answer;
+    return link.call(name, argument, timeoutMs).answer;
   }
 
   /** Asks every running shard; a shard that does not answer is left out of the result. */
   async callAll<Name extends ShardCallName>(
     name: Name,
     argument: ShardCalls[Name]['argument'],
+    timeoutMs?: number,
   ): Promise<Map<number, ShardCalls[Name]['result']>> {
     const results = new Map<number, ShardCalls[Name]['result']>();
     await Promise.all(
       this.#slots.map(async (slot) => {
         try {
-          results.set(slot.index, await this.call(slot.index, name, argument));
+          results.set(slot.index, await this.call(slot.index, name, argument, timeoutMs));
         } catch (error) {
           if (!(error instanceof ShardCallError)) {
             throw error;

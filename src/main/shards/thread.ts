@@ -2,8 +2,8 @@
  * Starts a shard as a worker thread of this process.
  *
  * Path: the supervisor's `spawn`; tests give it another one.
- * Invariant: a shard's JavaScript heap is bounded, so that a leak in a filter ends one shard and never
- * the process.
+ * Invariant: a shard's JavaScript heap is bounded, so that a leak in a filter ends one shard and
+ * never the process.
  */
 import { Worker } from 'node:worker_threads';
 import { SHARD_WORKER_URL, type ShardStart } from '../../shard/index.ts';

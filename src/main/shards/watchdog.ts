@@ -1,11 +1,12 @@
 /**
  * Watches each shard's heartbeat and reports threads that stand still.
  *
- * Path: gateway.ts calls {@link Watchdog.tick} every 100 ms; the pulse is read from shared memory, so a
- * stalled shard is seen although it cannot answer.
- * Invariant: one stall is logged at most three times: when it passes 100 ms, when it passes 1 s, and at
- * its end. When the main thread itself was late, a tick only counts that: a late observer proves nothing.
- * Does not end a stalled shard: its native part may still hold thousands of healthy connections.
+ * Path: gateway.ts calls {@link Watchdog.tick} every 100 ms; the pulse is read from shared memory,
+ * so a stalled shard is seen although it cannot answer.
+ * Invariant: one stall is logged at most three times: when it passes 100 ms, when it passes 1 s,
+ * and at its end. When the main thread itself was late, a tick only counts that: a late observer
+ * proves nothing. Does not end a stalled shard: its native part may still hold thousands of healthy
+ * connections.
  */
 import type { Board } from '../../../native/epoll/index.ts';
 import type { Log } from '../observe/index.ts';

@@ -1,0 +1,276 @@
+/**
+ * Makes a wanted state the running one: sockets, snapshot, limits, health checks; all of it or
+ * nothing.
+ *
+ * Path: reload, PATCH and DNS changes -> here -> acceptor, shards, board. Runs on the main thread.
+ * Invariant: one change at a time. New sockets open first, every shard acknowledges the new
+ * snapshot, and only then limits change and old sockets close. A failure on the way puts everything
+ * back. No step touches an established connection: connections hold no snapshot.
+ * Does not load or judge configuration.
+ */
+import type { Acceptor, Native } from '../../../native/epoll/index.ts';
+import type { ListenPlan, ListenSockets, NetnsTable } from '../accept/index.ts';
+import {
+  type DnsTable,
+  EMPTY_OVERLAY,
+  type HealthChecks,
+  type HealthTarget,
+  listDnsQueries,
+  type Overlay,
+  type ResolvedEndpoint,
+  resolveEndpoints,
+} from '../clusters/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Ids } from '../model/index.ts';
+import type { Log } from '../observe/index.ts';
+import { SerialLock, type ShardSupervisor, SharedSnapshot } from '../shards/index.ts';
+import { compileLimits, compileSnapshotInput } from './compile.ts';
+
+/** How long a change waits for names that were not known before. */
+export const FIRST_RESOLUTION_WAIT_MS = 2_000;
+/** Changes of resolved endpoints are gathered for this long. */
+export const REFRESH_DELAY_MS = 100;
+/** How long to wait before a refresh that failed is tried again. */
+const REFRESH_RETRY_MS = 1_000;
+
+/** What should run. */
+export interface Desired {
+  readonly config: Config;
+  /** Run-time changes of clusters, by name. */
+  readonly overlays: ReadonlyMap<string, Overlay>;
+}
+
+/** What runs. */
+export interface Applied extends Desired {
+  /** Resolved endpoints of each cluster, by name. */
+  readonly endpoints: ReadonlyMap<string, readonly ResolvedEndpoint[]>;
+  readonly serial: number;
+}
+
+/** What a change did beyond succeeding. */
+export interface ApplyReport {
+  readonly applied: Applied;
+  readonly warnings: readonly string[];
+}
+
+/** The parts that a change touches. */
+export interface ApplierParts {
+  readonly native: Pick<Native, 'compileSnapshot' | 'closeFd'>;
+  readonly acceptor: Acceptor;
+  readonly supervisor: ShardSupervisor;
+  readonly ids: Ids;
+  readonly netns: NetnsTable;
+  readonly sockets: ListenSockets;
+  readonly dns: DnsTable;
+  readonly health: HealthChecks;
+  readonly log: Log;
+  /** How many connections the board was made for. */
+  readonly boardConnectionsMax: number;
+}
+
+/** Applies changes, one at a time. */
+export class Applier {
+  readonly #parts: ApplierParts;
+  readonly #lock = new SerialLock();
+  #current: Applied | null = null;
+  #serial = 0;
+  #isListening = true;
+  #refreshTimer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(parts: ApplierParts) {
+    this.#parts = parts;
+  }
+
+  /** What runs. Throws before the first {@link apply}. */
+  get current(): Applied {
+    if (this.#current === null) {
+      throw new Error('nothing is applied yet');
+    }
+    return this.#current;
+  }
+
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  /**
+   * Applies what `plan` makes of the running state; `plan` sees the state that every earlier change
+   * left. Rejects with ListenError, ShardCallError, IdTableFullError or what `plan` throws, and
+   * then nothing has changed.
+   */
+  apply(plan: (current: Applied | null) => Desired): Promise<ApplyReport> {
+    return this.#lock.run(() => this.#apply(plan(this.#current)));
+  }
+
+  /** Publishes the running state again soon, with the endpoints that names have by then. */
+  refresh(delayMs: number = REFRESH_DELAY_MS): void {
+    if (this.#refreshTimer !== null || this.#isClosed) {
+      return;
+    }
+    this.#refreshTimer = setTimeout(() => {
+      this.#refreshTimer = null;
+      void this.#refreshNow();
+    }, delayMs);
+    this.#refreshTimer.unref();
+  }
+
+  /** Closes every listening socket; established connections stay. */
+  stopListening(): Promise<void> {
+    return this.#lock.run(async () => {
+      this.#isListening = false;
+      this.#parts.sockets.closeAll();
+      await Promise.resolve();
+    });
+  }
+
+  /** Opens the listening sockets again. Rejects with ListenError. */
+  resumeListening(): Promise<void> {
+    return this.#lock.run(async () => {
+      const plan = await this.#parts.sockets.prepare(this.current.config.listeners);
+      plan.commit();
+      this.#isListening = true;
+    });
+  }
+
+  /** Waits for the change under way and makes no further ones by itself. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#refreshTimer !== null) {
+      clearTimeout(this.#refreshTimer);
+    }
+    await this.#lock.run(() => Promise.resolve());
+  }
+
+  async #refreshNow(): Promise<void> {
+    if (this.#isClosed || this.#current === null) {
+      return;
+    }
+    try {
+      const { applied } = await this.apply((current) => current ?? this.current);
+      this.#parts.log.info({ snapshot: applied.serial }, 'endpoints changed');
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'changed endpoints could not be applied; trying again');
+      this.refresh(REFRESH_RETRY_MS);
+    }
+  }
+
+  async #apply(desired: Desired): Promise<ApplyReport> {
+    const { netns, dns, sockets } = this.#parts;
+    let plan: ListenPlan | null = null;
+    try {
+      for (const { name, netns: namespace } of desired.config.listeners) {
+        netns.open(namespace, `listener "${name}"`);
+      }
+      for (const { name, netns: namespace } of desired.config.clusters) {
+        netns.open(namespace, `cluster "${name}"`);
+      }
+      plan = this.#isListening ? await sockets.prepare(desired.config.listeners) : null;
+      await dns.add(desired.config.clusters.flatMap(listDnsQueries), FIRST_RESOLUTION_WAIT_MS);
+      const { endpoints, warnings } = this.#resolve(desired);
+      const applied: Applied = { ...desired, endpoints, serial: ++this.#serial };
+      await this.#publish(applied);
+      this.#commit(applied, plan);
+      return { applied, warnings };
+    } catch (error) {
+      plan?.rollback();
+      await this.#putBack();
+      throw error;
+    }
+  }
+
+  #resolve(desired: Desired): Pick<Applied, 'endpoints'> & { warnings: string[] } {
+    const endpoints = new Map<string, readonly ResolvedEndpoint[]>();
+    const warnings: string[] = [];
+    for (const cluster of desired.config.clusters) {
+      const overlay = desired.overlays.get(cluster.name) ?? EMPTY_OVERLAY;
+      const found = resolveEndpoints(cluster, overlay, (query) => this.#parts.dns.addresses(query));
+      endpoints.set(cluster.name, found.endpoints);
+      for (const host of found.unresolved) {
+        warnings.push(`cluster "${cluster.name}": ${host} does not resolve yet`);
+      }
+    }
+    return { endpoints, warnings };
+  }
+
+  async #publish(applied: Applied): Promise<void> {
+    const { native, supervisor, ids, netns } = this.#parts;
+    const input = compileSnapshotInput({
+      config: applied.config,
+      endpoints: applied.endpoints,
+      ids,
+      netnsFd: (name) => netns.fdOf(name),
+      serial: applied.serial,
+    });
+    const snapshot = new SharedSnapshot(native.compileSnapshot(input), applied.serial, (fd) =>
+      native.closeFd(fd),
+    );
+    try {
+      await supervisor.publish(snapshot);
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  #commit(applied: Applied, plan: ListenPlan | null): void {
+    const { acceptor, ids, boardConnectionsMax } = this.#parts;
+    plan?.commit();
+    for (const listener of applied.config.listeners) {
+      acceptor.setLimits(ids.listener(listener.name), compileLimits(listener));
+    }
+    acceptor.setConnectionsMax(Math.min(applied.config.limits.connections, boardConnectionsMax));
+    acceptor.setDistribution(applied.config.distribution);
+    this.#current = applied;
+    this.#retain(applied);
+    this.#parts.health.configure(this.#listHealthTargets(applied));
+  }
+
+  /** After a failure: shards get the former snapshot, and what only the new state needed is let go. */
+  async #putBack(): Promise<void> {
+    const current = this.#current;
+    if (current === null) {
+      return;
+    }
+    this.#retain(current);
+    try {
+      await this.#publish({ ...current, serial: ++this.#serial });
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'the former snapshot could not be put back');
+      this.refresh(REFRESH_RETRY_MS);
+    }
+  }
+
+  #retain(applied: Applied): void {
+    const { ids, netns, dns } = this.#parts;
+    const { listeners, clusters } = applied.config;
+    ids.retain({
+      listeners: listeners.map(({ name }) => name),
+      clusters: clusters.map(({ name }) => name),
+      endpoints: [...applied.endpoints].flatMap(([cluster, endpoints]) =>
+        endpoints.map(({ text }) => ({ cluster, address: text })),
+      ),
+    });
+    netns.retain(
+      new Set(
+        [...listeners, ...clusters].flatMap((item) => (item.netns === null ? [] : item.netns)),
+      ),
+    );
+    dns.retain(clusters.flatMap(listDnsQueries));
+  }
+
+  #listHealthTargets(applied: Applied): HealthTarget[] {
+    const { ids, netns } = this.#parts;
+    return applied.config.clusters.flatMap(({ name: cluster, netns: namespace, healthCheck }) =>
+      healthCheck === null
+        ? []
+        : (applied.endpoints.get(cluster) ?? []).map(({ address, text }) => ({
+            id: ids.endpoint({ cluster, address: text }),
+            cluster,
+            text,
+            address,
+            netnsFd: netns.fdOf(namespace),
+            check: healthCheck,
+          })),
+    );
+  }
+}

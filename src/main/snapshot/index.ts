@@ -1,0 +1,14 @@
+/**
+ * The face of snapshots: compile, apply, reload, and watch the file.
+ *
+ * Path: gateway.ts composes these; admin/ asks the reloader and the applier.
+ */
+export {
+  type Applied,
+  Applier,
+  type ApplierParts,
+  type ApplyReport,
+  type Desired,
+} from './apply.ts';
+export { type ReloadCounts, Reloader, type ReloadReport } from './reload.ts';
+export { FileWatch } from './watch-file.ts';

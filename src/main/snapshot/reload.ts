@@ -1,0 +1,179 @@
+/**
+ * Reloads: from a request to load a configuration to a report of what came of it.
+ *
+ * Path: SIGHUP, `POST /v1/reload`, `PUT /v1/config` and file changes -> here -> apply.ts.
+ * Invariant: whoever asks gets the outcome of their own load, never of another's; a configuration
+ * that is wrong, or cannot be applied, changes nothing.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, Diagnostic } from '../config/index.ts';
+import type { ConfigOutcome } from '../gateway-options.ts';
+import { describeChanges, describeRestartNeeds } from '../model/index.ts';
+import type { Log } from '../observe/index.ts';
+import type { Applier } from './apply.ts';
+
+/** What came of a reload. */
+export interface ReloadReport {
+  /**
+   * `applied`; `unchanged`: it says what runs already; `valid`: a dry run found nothing wrong;
+   * `invalid`: see the diagnostics; `failed`: it is valid, but could not be applied.
+   */
+  readonly result: 'applied' | 'unchanged' | 'valid' | 'invalid' | 'failed';
+  /** Generation of the configuration that runs now. */
+  readonly generation: number;
+  readonly changes: readonly string[];
+  readonly warnings: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** One sentence, with `failed`. */
+  readonly error: string | null;
+}
+
+/** Counts for metrics. */
+export interface ReloadCounts {
+  readonly applied: number;
+  readonly unchanged: number;
+  readonly invalid: number;
+  readonly failed: number;
+  /** Seconds since 1970; 0 before the first. */
+  readonly lastSuccessSeconds: number;
+}
+
+/** What reloading needs from the world. */
+export interface ReloaderOptions {
+  readonly applier: Applier;
+  readonly log: Log;
+  /** How many connections the board was made for. */
+  readonly boardConnectionsMax: number;
+  /** The configuration that the process was started with. */
+  readonly startConfig: Config;
+  /** Called after a configuration was applied. */
+  readonly onApplied: (config: Config) => void;
+}
+
+/** Loads and applies configurations and counts what came of it. */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  readonly #counts = { applied: 0, unchanged: 0, invalid: 0, failed: 0 };
+  #generation = 1;
+  #lastSuccessMs = Date.now();
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+  }
+
+  /** Generation of the configuration that runs; 1 at start, one more with each that is applied. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  counts(): ReloadCounts {
+    return { ...this.#counts, lastSuccessSeconds: this.#lastSuccessMs / 1000 };
+  }
+
+  /** Loads with `load` and applies. Never rejects. `cause` says who asked, for the log. */
+  async reload(
+    cause: string,
+    load: () => Promise<ConfigOutcome> | ConfigOutcome,
+  ): Promise<ReloadReport> {
+    const report = await this.#load(load, (config, diagnostics) =>
+      this.#apply(config, diagnostics),
+    );
+    this.#count(report);
+    this.#logReport(cause, report);
+    return report;
+  }
+
+  /** Loads with `load` and says what applying would change. Never rejects. */
+  dryRun(load: () => Promise<ConfigOutcome> | ConfigOutcome): Promise<ReloadReport> {
+    return this.#load(load, (config, diagnostics) => {
+      const running = this.#options.applier.current.config;
+      return Promise.resolve({
+        result: 'valid',
+        generation: this.#generation,
+        changes: describeChanges(running, config),
+        warnings: this.#listWarnings(config, diagnostics),
+        diagnostics,
+        error: null,
+      });
+    });
+  }
+
+  async #load(
+    load: () => Promise<ConfigOutcome> | ConfigOutcome,
+    use: (config: Config, diagnostics: readonly Diagnostic[]) => Promise<ReloadReport>,
+  ): Promise<ReloadReport> {
+    const nothing = { generation: this.#generation, changes: [], warnings: [], diagnostics: [] };
+    try {
+      const { config, diagnostics } = await load();
+      return config === null
+        ? { ...nothing, result: 'invalid', diagnostics, error: null }
+        : await use(config, diagnostics);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { ...nothing, result: 'failed', error: message };
+    }
+  }
+
+  async #apply(config: Config, diagnostics: readonly Diagnostic[]): Promise<ReloadReport> {
+    const { applier, onApplied } = this.#options;
+    let changes: string[] = [];
+    let isSame = false;
+    const { warnings } = await applier.apply((current) => {
+      const running = current ?? applier.current;
+      changes = describeChanges(running.config, config);
+      if (running.overlays.size > 0) {
+        changes.push(
+          `run-time endpoint changes dropped: ${[...running.overlays.keys()].join(', ')}`,
+        );
+      }
+      isSame = running.overlays.size === 0 && isDeepStrictEqual(running.config, config);
+      return { config, overlays: new Map() };
+    });
+    if (!isSame) {
+      this.#generation++;
+    }
+    onApplied(config);
+    return {
+      result: isSame ? 'unchanged' : 'applied',
+      generation: this.#generation,
+      changes,
+      warnings: [...this.#listWarnings(config, diagnostics), ...warnings],
+      diagnostics,
+      error: null,
+    };
+  }
+
+  #listWarnings(config: Config, diagnostics: readonly Diagnostic[]): string[] {
+    const { startConfig, boardConnectionsMax } = this.#options;
+    return [
+      ...describeRestartNeeds(startConfig, config, boardConnectionsMax),
+      ...diagnostics.map(({ message, hint }) => (hint === '' ? message : `${message}; ${hint}`)),
+    ];
+  }
+
+  #count(report: ReloadReport): void {
+    if (report.result === 'valid') {
+      return;
+    }
+    this.#counts[report.result]++;
+    if (report.result === 'applied' || report.result === 'unchanged') {
+      this.#lastSuccessMs = Date.now();
+    }
+  }
+
+  #logReport(cause: string, report: ReloadReport): void {
+    const { log } = this.#options;
+    const { result, generation, changes, warnings, diagnostics, error } = report;
+    if (result === 'applied' || result === 'unchanged') {
+      log.info({ cause, result, generation, changes, warnings }, 'configuration loaded');
+    } else {
+      const findings = diagnostics.map(
+        (each) => `${each.line}:${each.column} ${each.code} ${each.message}`,
+      );
+      log.error(
+        { cause, result, generation, findings, err: error ?? undefined },
+        'configuration refused; the running one stays',
+      );
+    }
+  }
+}
