@@ -84,7 +84,7 @@ export function field<T>(parse: (value: unknown) => Parsed<T>, text: FieldText, 
   const meta = {
     description: text.is,
     ...shape.json,
-    ...(text.example === undefined ? {} : { examples: [text.example] }),
+    ...(text.example === undefined ? {} : { 'x-example': text.example }),
     'x-kind': shape.kind,
     'x-reload': text.lifetime ?? 'reload',
     ...(shape.limits === undefined ? {} : { 'x-limits': shape.limits }),
@@ -129,8 +129,9 @@ function amount(parse: (value: unknown) => Parsed<number>, limits: AmountLimits,
 }
 
 function limitsText(limits: AmountLimits, format: Format): string {
-  const words = (limits.zero ?? []).map((word) => `, or "${word}"`).join('');
-  return `${format(limits.min)} to ${format(limits.max)}${words}`;
+  const word = limits.zero?.[0];
+  const zero = word === undefined ? '' : `, or "${word}"`;
+  return `${format(limits.min)} to ${format(limits.max)}${zero}`;
 }
 
 const AMOUNT_JSON = { type: ['string', 'number'] };
@@ -324,5 +325,5 @@ export function shorthand<Inner extends z.ZodType>(
 export function oneOrMore<Item extends z.ZodType>(item: Item) {
   const expand = (value: unknown): unknown =>
     Array.isArray(value) || value === undefined ? value : [value];
-  return z.preprocess(expand, z.array(item).min(1));
+  return z.preprocess(expand, z.array(item).min(1)).meta({ 'x-lone-item': true });
 }

@@ -90,7 +90,7 @@ export const cluster = z.strictObject({
   endpoints: z.array(endpoint).meta({
     description:
       'Where connections go: addresses, or maps with `address`, `weight` and `connections`.',
-    examples: [['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }]],
+    'x-example': ['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }],
   }),
   connect: section('How endpoints are connected to.', {
     timeout: duration(
@@ -155,7 +155,7 @@ export const cluster = z.strictObject({
       .optional()
       .meta({
         description: 'DNS resolvers to ask; without this list, those of the machine.',
-        examples: [['10.0.0.2', '10.0.0.3:5353']],
+        'x-example': ['10.0.0.2', '10.0.0.3:5353'],
       }),
     family: choice({ is: 'Which addresses of a name are used.', initial: 'any' }, [
       'any',

@@ -74,7 +74,7 @@ export const listener = z.strictObject({
   ),
   bind: oneOrMore(bind).meta({
     description: 'Addresses to listen on: one, or a list of at most 64.',
-    examples: [['0.0.0.0:1883', '[::]:1883']],
+    'x-example': ['0.0.0.0:1883', '[::]:1883'],
   }),
   netns: text(
     {
@@ -106,7 +106,7 @@ export const listener = z.strictObject({
       ).meta({
         description:
           'Networks that start each connection with a PROXY header (v1 or v2). Who is listed must send one; who is not listed is relayed as it is.',
-        examples: [['10.0.0.0/8']],
+        'x-example': ['10.0.0.0/8'],
       }),
       timeout: duration(
         { is: 'A header that is not complete by then closes the connection.', initial: '5s' },
@@ -163,7 +163,6 @@ export const listener = z.strictObject({
     maxAge: maxAge.prefault('never').meta({
       description:
         'Age at which a connection is closed: a duration, or a map with `value` and `jitter`.',
-      'x-shorthand': { type: 'string', examples: ['24h', 'never'] },
     }),
   }),
   socket,

@@ -16,7 +16,7 @@ export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
 /** Words that stand for 0. */
-export const NEVER = ['off', 'never'];
+export const NEVER = ['never', 'off'];
 export const UNLIMITED = ['unlimited', 'off'];
 
 const keepalive = {

@@ -106,7 +106,6 @@ export const configSchema = z.strictObject({
     ),
     tcp: adminTcp.optional().meta({
       description: 'Also answers over TCP, with a token in `Authorization: Bearer`.',
-      'x-shorthand': { type: 'string', examples: ['127.0.0.1:9901'] },
     }),
   }),
   log: section('The process log, and one access record for each connection.', {
@@ -142,9 +141,8 @@ export const configSchema = z.strictObject({
   limits: section('Limits of the whole process.', {
     connections: countOrAuto(
       {
-        is: 'Live proxied connections; at the limit, new ones are closed at once. `auto` is what the limit of open files allows: two for each connection, after a reserve of 256.',
+        is: 'Live proxied connections; at the limit, new ones are closed at once. `auto` is what the limit of open files allows: two for each connection, after a reserve of 256. A reload may lower it and raise it again up to its value at start.',
         initial: 'auto',
-        lifetime: 'restart',
       },
       { min: 1, max: limit.CONNECTIONS_MAX },
     ),
