@@ -10,6 +10,8 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
+const ANSWER_MS = 500;
+
 /** @param {string} root */
 function lockName(root) {
   const digest = createHash('sha256').update(root).digest('hex').slice(0, 32);
@@ -38,24 +40,49 @@ async function tryHold(name) {
 }
 
 /**
- * Waits until the present holder is gone; tells its process id as soon as that is known.
+ * The descriptor of a listening socket, which Node knows but does not document.
+ *
+ * @param {import('node:net').Server} holder
+ * @returns {number | undefined}
+ */
+function descriptorOf(holder) {
+  const fd = /** @type {{ _handle?: { fd?: number } }} */ (/** @type {unknown} */ (holder))._handle
+    ?.fd;
+  return fd !== undefined && fd >= 0 ? fd : undefined;
+}
+
+/**
+ * Waits until the present holder is gone.
  *
  * @param {string} name
- * @param {(pid: string) => void} onHolder
+ * @param {(pid: string) => void} onHolder called once, with the holder's process id
  */
 async function waitForHolder(name, onHolder) {
   const waiter = connect(name);
-  waiter.on('data', (text) => onHolder(String(text).trim()));
-  waiter.on('error', () => waiter.destroy());
-  await once(waiter, 'close');
+  // A command that outlives its set-up holds on to the lock and answers nothing.
+  const silence = setTimeout(() => onHolder('one that was cut short'), ANSWER_MS);
+  waiter.once('data', (text) => {
+    clearTimeout(silence);
+    onHolder(`process ${String(text).trim()}`);
+  });
+  // The end of a holder may show as a reset; the close that follows is what counts.
+  waiter.on('error', () => {});
+  await new Promise((resolve) => waiter.once('close', resolve));
+  clearTimeout(silence);
 }
+
+/**
+ * @typedef {object} Lock
+ * @property {number | undefined} fd hand it to a child as well: the lock lasts as long as either
+ * @property {() => void} release
+ */
 
 /**
  * Takes the lock of a clone, waiting for as long as another set-up holds it.
  *
  * @param {string} root the clone
- * @param {(pid: string) => void} onWait called with the holder's process id when there is a wait
- * @returns {Promise<() => void>} releases the lock
+ * @param {(holder: string) => void} onWait called with who holds it when there is a wait
+ * @returns {Promise<Lock>}
  */
 export async function takeLock(root, onWait) {
   const name = lockName(root);
@@ -65,10 +92,11 @@ export async function takeLock(root, onWait) {
     const holder = await tryHold(name);
     if (holder !== undefined) {
       holder.on('connection', (waiter) => waiters.add(waiter));
-      return () => {
+      const release = () => {
         holder.close();
         for (const waiter of waiters) waiter.destroy();
       };
+      return { fd: descriptorOf(holder), release };
     }
     await waitForHolder(name, onWait);
   }

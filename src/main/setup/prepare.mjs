@@ -69,7 +69,8 @@ function npmCommand() {
   return { command: 'npm', args: [] };
 }
 
-async function installDependencies() {
+/** @param {number | undefined} lockFd */
+async function installDependencies(lockFd) {
   const npm = npmCommand();
   removeStamp(dependencyStamp(ROOT));
   const hash = dependencyHash(ROOT);
@@ -88,6 +89,7 @@ async function installDependencies() {
     cwd: ROOT,
     env: outsideEnv(),
     log: join(LOGS, 'npm-ci.log'),
+    lockFd,
   });
   if (!existsSync(pinnedNode())) {
     throw new SetupFailure(
@@ -112,8 +114,11 @@ function buildEnv() {
   return env;
 }
 
-/** @param {boolean} isRebuild start from nothing */
-async function buildNative(isRebuild) {
+/**
+ * @param {boolean} isRebuild start from nothing
+ * @param {number | undefined} lockFd
+ */
+async function buildNative(isRebuild, lockFd) {
   const hash = nativeHash(ROOT);
   const stamp = nativeStamp(ROOT);
   // Without a stamp an earlier build was cut short, and make cannot know which objects are whole.
@@ -138,6 +143,7 @@ async function buildNative(isRebuild) {
       cwd: join(ROOT, 'native', 'epoll'),
       env: { ...buildEnv(), GYP_DEFINES: defines.join(' ') },
       log: join(LOGS, 'native.log'),
+      lockFd,
     });
   } catch (error) {
     // A compiler error leaves whole objects behind; only an interruption does not.
@@ -157,8 +163,8 @@ export async function prepare({ isRebuild = false } = {}) {
   const unfit = checkPlatform();
   if (unfit !== undefined) throw new SetupFailure(unfit);
   if (!isRebuild && areDependenciesCurrent(ROOT) && isNativeCurrent(ROOT)) return;
-  const release = await takeLock(ROOT, (pid) => {
-    say(`waiting for another set-up of this clone to finish (process ${pid})`);
+  const { fd, release } = await takeLock(ROOT, (who) => {
+    say(`waiting for another set-up of this clone to finish (${who})`);
   });
   try {
     const needsPackages = !areDependenciesCurrent(ROOT);
@@ -166,8 +172,8 @@ export async function prepare({ isRebuild = false } = {}) {
     if (!needsBuild) return;
     const missing = checkBuildTools();
     if (missing.length > 0) throw new SetupFailure(missing.join('\nholdfast: '));
-    if (needsPackages) await installDependencies();
-    if (isRebuild || !isNativeCurrent(ROOT)) await buildNative(isRebuild);
+    if (needsPackages) await installDependencies(fd);
+    if (isRebuild || !isNativeCurrent(ROOT)) await buildNative(isRebuild, fd);
   } finally {
     release();
   }

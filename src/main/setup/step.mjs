@@ -87,6 +87,8 @@ function waitForEnd(child) {
  * @property {string} cwd
  * @property {NodeJS.ProcessEnv} env
  * @property {string} log file that gets all output
+ * @property {number | undefined} lockFd the lock, held by the command too, so that no other set-up
+ *   runs beside a command that outlives this one
  */
 
 /**
@@ -104,7 +106,7 @@ export async function runStep(step) {
     cwd: step.cwd,
     env: step.env,
     detached: true,
-    stdio: ['ignore', output, output],
+    stdio: ['ignore', output, output, step.lockFd ?? 'ignore'],
   });
   const { code, stopped, error } = await waitForEnd(child);
   closeSync(output);
