@@ -126,6 +126,18 @@ function checkPython() {
   return `${what}; the build of the native core needs it: install it, for example with "${install}".`;
 }
 
+/**
+ * Whether npm can be run; asked only when there is something to install.
+ *
+ * @param {{ readonly command: string, readonly args: readonly string[] }} npm
+ * @returns {string[]} as checkBuildTools() does
+ */
+export function checkNpm({ command, args }) {
+  if (probe(command, [...args, '--version']).ok) return [];
+  const install = installCommand({ debian: 'npm', fedora: 'npm', arch: 'npm' });
+  return [`npm is missing: install it, for example with "${install}".`];
+}
+
 /** @returns {string | undefined} */
 function checkLibc() {
   // The pinned Node is linked against glibc; the report is the one place that names the C library.

@@ -11,7 +11,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { takeLock } from './lock.mjs';
-import { checkBuildTools, checkPlatform, isCompilerTested } from './machine.mjs';
+import { checkBuildTools, checkNpm, checkPlatform, isCompilerTested } from './machine.mjs';
 import {
   areDependenciesCurrent,
   dependencyHash,
@@ -171,6 +171,7 @@ export async function prepare({ isRebuild = false } = {}) {
     const needsBuild = isRebuild || needsPackages || !isNativeCurrent(ROOT);
     if (!needsBuild) return;
     const missing = checkBuildTools();
+    if (needsPackages) missing.push(...checkNpm(npmCommand()));
     if (missing.length > 0) throw new SetupFailure(missing.join('\nholdfast: '));
     if (needsPackages) await installDependencies(fd);
     if (isRebuild || !isNativeCurrent(ROOT)) await buildNative(isRebuild, fd);
