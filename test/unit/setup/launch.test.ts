@@ -12,7 +12,6 @@ import { type Clone, createClone, pretendBuilt } from './clone.ts';
 
 /** Says who it is, and names each signal it gets; ends with code 7 when its stdin says so. */
 const PROGRAM = `
-process.stdout.write(\`ready \${process.pid} \${process.argv.slice(2).join(' ')}\\n\`);
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     process.stdout.write(\`got \${signal}\\n\`);
@@ -20,6 +19,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 process.stdin.once('data', (text) => process.exit(Number(String(text))));
 process.stdin.resume();
+process.stdout.write(\`ready \${process.pid} \${process.argv.slice(2).join(' ')}\\n\`);
 `;
 
 /** Reads the output of a process line by line. */
