@@ -11,6 +11,7 @@ namespace {
 
 inline constexpr u64 kTimerKey = ~u64{0};
 inline constexpr u64 kNsPerMs = 1'000'000;
+inline constexpr size_t kEventsPerTurn = 64;
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
@@ -121,7 +122,7 @@ void Acceptor::setSocketOptions(i32 handle, const SocketOptions& options) {
 }
 
 void Acceptor::turn(int timeoutMs) {
-  sys::Event events[64];
+  sys::Event events[kEventsPerTurn];
   const int count = sys::epollWait(epollFd_, events, timeoutMs);
   nowNs_ = sys::nowNs();
   resumeDue();
@@ -139,7 +140,7 @@ void Acceptor::acceptBatch(u32 index) {
     // The listener may have been closed or paused by what came before it in this turn.
     if (listening_[index].fd < 0 || listening_[index].resumeAtNs != 0 || isParked_) return;
     if (!takeToken(limits_[listening_[index].listener])) return pause(index, kRetryMs);
-    sockaddr_storage peer;
+    HF_UNINITIALIZED sockaddr_storage peer;
     socklen_t peerLength = 0;
     const int fd = sys::accept(listening_[index].fd, &peer, &peerLength);
     if (fd < 0) {

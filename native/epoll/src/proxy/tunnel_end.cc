@@ -128,7 +128,7 @@ void Shard::tryEndFlush(u32 tunnel) {
     return close(tunnel, record.reason, How::kReset);
   }
   while (!conn.pending.isEmpty() && (conn.flags & kConnWritable)) {
-    iovec parts[kChunksPerSend];
+    HF_UNINITIALIZED iovec parts[kChunksPerSend];
     const int count = chunks_.gather(conn.pending, parts);
     const IoResult result = sys::sendVector(conn.fd, parts, count);
     if (result.kind == IoResult::Kind::kFailed) return close(tunnel, record.reason, How::kReset);
@@ -211,7 +211,7 @@ void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {
   line.durationMs = u64{nowTick_ - record.openedTick} * kTickMs;
   line.connectMicros = (record.flags & kTunnelEstablished) ? record.connectMicros : 0;
   line.reason = record.reason;
-  char text[kAccessRecordMax];
+  HF_UNINITIALIZED char text[kAccessRecordMax];
   const u32 length = formatAccessRecord(line, text, sizeof(text));
   const bool isKept = board_.log(options_.index).push(text, length);
   bump(count(isKept ? ShardCounter::kAccessRecords : ShardCounter::kAccessDropped));

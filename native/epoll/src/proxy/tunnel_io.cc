@@ -166,7 +166,7 @@ bool Shard::readUnbuffered(u32 from, u32 to) {
 void Shard::flush(u32 conn) {
   Conn& record = conns_[conn];
   while (!record.pending.isEmpty()) {
-    iovec parts[kChunksPerSend];
+    HF_UNINITIALIZED iovec parts[kChunksPerSend];
     const int count = chunks_.gather(record.pending, parts);
     const IoResult result = sys::sendVector(record.fd, parts, count);
     if (result.kind == IoResult::Kind::kFailed) return writeFailed(conn, result.sysErrno);

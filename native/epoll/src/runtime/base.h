@@ -35,6 +35,10 @@ using i64 = std::int64_t;
 #define HF_DASSERT(condition) ((void)0)
 #endif
 
+// For large stack arrays on the path that are written before they are read: the build zeroes every
+// automatic variable otherwise.
+#define HF_UNINITIALIZED __attribute__((uninitialized))
+
 inline constexpr u32 kNoIndex = 0xffffffffu;
 
 // Names a pool slot across loop turns. A handle whose generation no longer matches the slot is

@@ -107,6 +107,17 @@ void leaveNetns(int previousFd);
 
 int duplicate(int fd);
 int openAppend(const char* path);
+// Blocks until a write may succeed; 0 when the time is over.
+int waitWritable(int fd, int timeoutMs);
 IoResult write(int fd, const void* buffer, size_t length);
+
+// This process, as /proc tells; 0 for what cannot be read.
+struct ProcessInfo {
+  u64 residentBytes = 0;
+  u64 openFds = 0;
+  u64 fdsMax = 0;
+  u64 threads = 0;
+};
+ProcessInfo processInfo();
 
 }  // namespace holdfast::sys

@@ -1,6 +1,7 @@
 // The real kernel behind runtime/sys.h. One short function for each call; no policy.
 #include "runtime/sys.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,9 +11,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -73,7 +76,7 @@ int epollModify(int epollFd, int fd, Watch watch, u64 key) {
 }
 
 int epollWait(int epollFd, std::span<Event> events, int timeoutMs) {
-  epoll_event raw[kEventsMax];
+  HF_UNINITIALIZED epoll_event raw[kEventsMax];
   const size_t room = events.size() < kEventsMax ? events.size() : kEventsMax;
   const int count = ::epoll_wait(epollFd, raw, static_cast<int>(room), timeoutMs);
   if (count < 0) return errno == EINTR ? 0 : -errno;
@@ -157,7 +160,7 @@ IoResult peek(int fd, void* buffer, size_t length) {
 
 IoResult discard(int fd, size_t length) {
   // MSG_TRUNC would spare TCP the copy, but a Unix socket does not know it; this path is rare.
-  char sink[4096];
+  HF_UNINITIALIZED char sink[4096];
   size_t left = length;
   while (left > 0) {
     const size_t part = left < sizeof(sink) ? left : sizeof(sink);
@@ -258,8 +261,8 @@ int sealMemfd(int fd) {
 int openNetns(const char* name) {
   char path[320];
   // A path is used as it is; a bare name is one made by `ip netns add`.
-  const char* format = name[0] == '/' ? "%s" : "/var/run/netns/%s";
-  const int length = std::snprintf(path, sizeof(path), format, name);
+  const char* folder = name[0] == '/' ? "" : "/var/run/netns/";
+  const int length = std::snprintf(path, sizeof(path), "%s%s", folder, name);
   if (length < 0 || static_cast<size_t>(length) >= sizeof(path)) return -ENAMETOOLONG;
   return orErrno(::open(path, O_RDONLY | O_CLOEXEC));
 }
@@ -286,8 +289,35 @@ int openAppend(const char* path) {
   return orErrno(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
 }
 
+int waitWritable(int fd, int timeoutMs) {
+  pollfd entry{fd, POLLOUT, 0};
+  return orErrno(::poll(&entry, 1, timeoutMs));
+}
+
 IoResult write(int fd, const void* buffer, size_t length) {
   return ioResult(retryInterrupted([&] { return ::write(fd, buffer, length); }), 0);
+}
+
+ProcessInfo processInfo() {
+  ProcessInfo info;
+  if (std::FILE* status = std::fopen("/proc/self/status", "re"); status != nullptr) {
+    char line[256];
+    unsigned long long value = 0;
+    while (std::fgets(line, sizeof(line), status) != nullptr) {
+      if (std::sscanf(line, "VmRSS: %llu kB", &value) == 1) info.residentBytes = value * 1024;
+      if (std::sscanf(line, "Threads: %llu", &value) == 1) info.threads = value;
+    }
+    std::fclose(status);
+  }
+  if (DIR* directory = ::opendir("/proc/self/fd"); directory != nullptr) {
+    while (::readdir(directory) != nullptr) info.openFds++;
+    ::closedir(directory);
+    // Without `.`, `..` and the descriptor of the walk itself.
+    info.openFds = info.openFds > 3 ? info.openFds - 3 : 0;
+  }
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) info.fdsMax = limit.rlim_cur;
+  return info;
 }
 
 }  // namespace holdfast::sys

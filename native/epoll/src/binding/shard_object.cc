@@ -1,0 +1,135 @@
+// One shard on its worker's loop.
+#include "binding/arguments.h"
+#include "binding/objects.h"
+#include "proxy/access_record.h"
+
+namespace holdfast::binding {
+namespace {
+
+// A page never asks for more records than this in one call, so that it cannot stall the shard.
+inline constexpr u32 kListSlotsMax = 65536;
+
+proxy::ConnectionFilter readFilter(Napi::Value value, Problem& problem) {
+  const Fields fields(value, "filter", problem);
+  proxy::ConnectionFilter filter;
+  if (fields.has("listener")) filter.listener = fields.u32Of("listener");
+  if (fields.has("cluster")) filter.cluster = fields.u32Of("cluster");
+  if (fields.has("endpoint")) filter.endpoint = fields.u32Of("endpoint");
+  if (fields.has("olderThanMs")) filter.olderThanMs = fields.u64Of("olderThanMs");
+  if (fields.has("idleMoreThanMs")) filter.idleMoreThanMs = fields.u64Of("idleMoreThanMs");
+  if (fields.has("client") && !parseIp(fields.stringOf("client", 64), 0, &filter.client)) {
+    fields.wrong("client", "an IP address without a port");
+  }
+  return filter;
+}
+
+Napi::Object describe(Napi::Env env, const proxy::ConnectionView& view) {
+  Napi::Object out = Napi::Object::New(env);
+  char text[kAddressTextMax];
+  char id[proxy::kConnectionIdMax];
+  (void)proxy::formatConnectionId(view.shard, view.handle, id, sizeof(id));
+  (void)formatAddress(view.client, text, sizeof(text));
+  out.Set("id", id);
+  out.Set("listener", view.listener);
+  out.Set("cluster", view.cluster);
+  out.Set("endpoint", view.endpoint == kNoIndex ? -1.0 : static_cast<double>(view.endpoint));
+  out.Set("client", text);
+  out.Set("state", proxy::kTunnelStateNames[static_cast<size_t>(view.state)]);
+  out.Set("ageMs", static_cast<double>(view.ageMs));
+  out.Set("idleMs", static_cast<double>(view.idleMs));
+  out.Set("bytesFromClient", static_cast<double>(view.bytesFromClient));
+  out.Set("bytesFromEndpoint", static_cast<double>(view.bytesFromEndpoint));
+  out.Set("pendingBytes", static_cast<double>(view.pendingBytes));
+  return out;
+}
+
+}  // namespace
+
+Napi::Function ShardObject::define(Napi::Env env) {
+  return DefineClass(env, "Shard",
+                     {
+                         InstanceMethod<&ShardObject::start>("start"),
+                         InstanceMethod<&ShardObject::applySnapshot>("applySnapshot"),
+                         InstanceMethod<&ShardObject::connections>("connections"),
+                         InstanceMethod<&ShardObject::kill>("kill"),
+                         InstanceMethod<&ShardObject::drain>("drain"),
+                         InstanceMethod<&ShardObject::undrain>("undrain"),
+                         InstanceMethod<&ShardObject::stop>("stop"),
+                     });
+}
+
+ShardObject::ShardObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ShardObject>(info) {
+  Problem problem;
+  const Fields fields(info[0], "shard", problem);
+  proxy::ShardOptions options;
+  const i32 boardFd = fields.fdOf("boardFd");
+  options.index = fields.u32Of("shard", kShardsMax - 1);
+  options.connectionsMax = fields.u32Of("connectionsMax", 1u << 28);
+  options.pendingBytesMax = fields.u64Of("pendingBytesMax");
+  if (throwIf(info.Env(), problem)) return;
+  if (const Status status = board_.attach(boardFd); !status.isOk()) {
+    throwErrno(info.Env(), status.sysErrno, "mmap");
+    return;
+  }
+  if (options.index >= board_.shards()) {
+    Napi::RangeError::New(info.Env(), "shard is out of range").ThrowAsJavaScriptException();
+    return;
+  }
+  index_ = options.index;
+  (void)sys::randomBytes(&options.seed, sizeof(options.seed));
+  shard_ = std::make_unique<proxy::Shard>(board_, options);
+}
+
+void ShardObject::start(const Napi::CallbackInfo& info) {
+  if (const Status status = shard_->start(); !status.isOk()) {
+    throwErrno(info.Env(), status.sysErrno, "epoll_create1");
+    return;
+  }
+  const int started = watch_.start(
+      info.Env(), shard_->pollFd(), true, [this] { shard_->turn(); }, [this] { shard_->stop(); });
+  if (started != 0) throwErrno(info.Env(), -started, "uv_poll_start");
+}
+
+void ShardObject::applySnapshot(const Napi::CallbackInfo& info) {
+  const Status status = shard_->applySnapshot(info[0].ToNumber().Int32Value());
+  if (!status.isOk()) throwErrno(info.Env(), status.sysErrno, "mmap");
+}
+
+Napi::Value ShardObject::connections(const Napi::CallbackInfo& info) {
+  Problem problem;
+  const proxy::ConnectionFilter filter = readFilter(info[3], problem);
+  if (throwIf(info.Env(), problem)) return info.Env().Undefined();
+  const u32 slots = std::min(info[1].ToNumber().Uint32Value(), kListSlotsMax);
+  std::vector<proxy::ConnectionView> views;
+  const u32 next = shard_->list(info[0].ToNumber().Uint32Value(), slots,
+                                info[2].ToNumber().Uint32Value(), filter, &views);
+  Napi::Array connections = Napi::Array::New(info.Env(), views.size());
+  for (size_t i = 0; i < views.size(); i++) {
+    connections.Set(static_cast<u32>(i), describe(info.Env(), views[i]));
+  }
+  Napi::Object page = Napi::Object::New(info.Env());
+  page.Set("connections", connections);
+  page.Set("next", next == kNoIndex ? -1.0 : static_cast<double>(next));
+  return page;
+}
+
+Napi::Value ShardObject::kill(const Napi::CallbackInfo& info) {
+  const std::string text = info[0].ToString().Utf8Value();
+  u32 shard = 0;
+  Handle handle;
+  const bool isOurs = proxy::parseConnectionId(text.c_str(), &shard, &handle) && shard == index_;
+  return Napi::Boolean::New(info.Env(), isOurs && shard_->kill(handle));
+}
+
+Napi::Value ShardObject::drain(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), shard_->drain(info[0].ToNumber().Uint32Value()));
+}
+
+void ShardObject::undrain(const Napi::CallbackInfo&) { shard_->undrain(); }
+
+void ShardObject::stop(const Napi::CallbackInfo&) {
+  watch_.stop();
+  shard_->stop();
+}
+
+}  // namespace holdfast::binding
