@@ -5,7 +5,10 @@
  * Invariant: the gateway never reads configuration text by itself; it asks `reloadConfig` and
  * `parseConfig`, so that a file, a command line and a test start it the same way.
  */
+import type { Native } from '../../native/epoll/index.ts';
+import type { Lookups } from './clusters/index.ts';
 import type { Config, Diagnostic } from './config/index.ts';
+import type { SpawnShard } from './shards/index.ts';
 
 /** What loading a configuration gives: a configuration, or only findings. */
 export interface ConfigOutcome {
@@ -27,6 +30,13 @@ export interface GatewayOptions {
   readonly watchFile: string | null;
   /** `process`: SIGTERM, SIGINT and SIGHUP mean what docs/operating.md says; `none`: left alone. */
   readonly signals: 'process' | 'none';
+}
+
+/** Parts of the world that tests bring themselves. */
+export interface GatewaySeams {
+  readonly native?: Native;
+  readonly spawn?: SpawnShard;
+  readonly lookups?: Lookups;
 }
 
 /** A running gateway. */

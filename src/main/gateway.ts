@@ -2,9 +2,28 @@
  * The control plane, composed: the one file that makes every part and connects them.
  *
  * Path: the command line calls {@link startGateway}; everything else hangs off what is made here.
- * Invariant: start-up is all or nothing.
+ * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether a
+ * later part fails or the gateway ends.
  */
-import type { Gateway, GatewayOptions } from './gateway-options.ts';
+import { dirname, resolve } from 'node:path';
+import { type Acceptor, type Board, loadNative, type Native } from '../../native/epoll/index.ts';
+import { ListenError, ListenSockets, NetnsTable } from './accept/index.ts';
+import { AdminApi, createRoutes } from './admin/index.ts';
+import { createLookups, DnsTable, HealthChecks } from './clusters/index.ts';
+import { type Config, readSecretFile } from './config/index.ts';
+import { createMetricSources } from './gateway-metrics.ts';
+import {
+  type Gateway,
+  type GatewayOptions,
+  type GatewaySeams,
+  GatewayStartError,
+} from './gateway-options.ts';
+import { Ids } from './model/index.ts';
+import { type Log, type OpenLog, openLog } from './observe/index.ts';
+import { Drain, ShardSupervisor, spawnShardThread, TICK_MS, Watchdog } from './shards/index.ts';
+import { takeSignals } from './signals.ts';
+import { Applier, FileWatch, Reloader, type ReloadReport } from './snapshot/index.ts';
+import { readVersion } from './version.ts';
 
 export {
   type ConfigOutcome,
@@ -14,8 +33,403 @@ export {
   GatewayStartError,
 } from './gateway-options.ts';
 
-/** Starts a gateway. @throws GatewayStartError */
-export async function startGateway(_options: GatewayOptions): Promise<Gateway> {
-  await Promise.resolve();
-  throw new Error('not composed yet');
+/** How long the last log lines and access records may take at the end. */
+const FLUSH_MS = 1_000;
+/** The process log goes to standard error; standard output is for access records. */
+const LOG_FD = 2;
+
+/**
+ * Starts a gateway.
+ *
+ * @throws GatewayStartError with one sentence and its remedy; nothing is left running then.
+ */
+export async function startGateway(
+  options: GatewayOptions,
+  seams: GatewaySeams = {},
+): Promise<Gateway> {
+  const { level, format } = options.config.log;
+  const isTerminal = process.stderr.isTTY === true;
+  const openedLog = openLog({ level, format, target: LOG_FD, isTerminal });
+  const composing = new Composing(options, openedLog, seams);
+  try {
+    return await composing.start();
+  } catch (error) {
+    await composing.undo();
+    throw toStartError(error);
+  }
+}
+
+/** Parts that exist from the first moment on. */
+interface Core {
+  readonly native: Native;
+  readonly board: Board;
+  readonly acceptor: Acceptor;
+  readonly ids: Ids;
+  readonly netns: NetnsTable;
+  readonly sockets: ListenSockets;
+  readonly supervisor: ShardSupervisor;
+  readonly dns: DnsTable;
+  readonly health: HealthChecks;
+  readonly applier: Applier;
+  readonly accessLog: ReturnType<Native['createAccessLog']> | null;
+}
+
+/** A gateway while it is made, and what has to be unmade. */
+class Composing {
+  readonly #options: GatewayOptions;
+  readonly #openedLog: OpenLog;
+  readonly #log: Log;
+  readonly #seams: GatewaySeams;
+  readonly #cleanup = new AsyncDisposableStack();
+  readonly #closed = Promise.withResolvers<number>();
+  #letGoOfSignals: () => void = () => {};
+  #onTokenChange: (config: Config) => void = () => {};
+  #ending: Promise<void> | null = null;
+
+  constructor(options: GatewayOptions, openedLog: OpenLog, seams: GatewaySeams) {
+    this.#options = options;
+    this.#openedLog = openedLog;
+    this.#log = openedLog.log;
+    this.#seams = seams;
+    this.#cleanup.defer(() => openedLog.close(FLUSH_MS));
+  }
+
+  async start(): Promise<Gateway> {
+    const { config } = this.#options;
+    const core = this.#makeCore();
+    await core.supervisor.start();
+    const { warnings } = await core.applier.apply(() => ({ config, overlays: new Map() }));
+    for (const warning of warnings) {
+      this.#log.warn(warning);
+    }
+    const watchdog = this.#startWatchdog(core);
+    const reloader = this.#makeReloader(core);
+    const drain = new Drain({
+      board: core.board,
+      supervisor: core.supervisor,
+      listening: {
+        stop: () => core.applier.stopListening(),
+        resume: () => core.applier.resumeListening(),
+      },
+      log: this.#log,
+    });
+    this.#cleanup.defer(() => drain.close());
+    const reload = (cause: string): Promise<ReloadReport> => this.#reload(reloader, cause);
+    await this.#startAdmin(core, { watchdog, reloader, drain, reload });
+    await this.#startWatching(reload);
+    this.#takeSignals(core, drain, reload);
+    const listeners = core.sockets.view();
+    this.#log.info(
+      {
+        version: readVersion(),
+        pid: process.pid,
+        shards: config.shards,
+        listeners,
+        admin: config.admin.socket,
+      },
+      'ready',
+    );
+    return {
+      closed: this.#closed.promise,
+      listeners,
+      adminSocket: config.admin.socket,
+      close: () => this.#drainAndEnd(core, drain),
+    };
+  }
+
+  /** Unmakes everything, in reverse. */
+  async undo(): Promise<void> {
+    await this.#cleanup.disposeAsync();
+  }
+
+  #makeCore(): Core {
+    const { config } = this.#options;
+    const log = this.#log;
+    const native = this.#seams.native ?? loadNative();
+    const board = native.createBoard({
+      shards: config.shards,
+      connectionsMax: config.limits.connections,
+      pendingBytesMax: config.limits.memory,
+    });
+    const accessLog = this.#openAccessLog(native, board);
+    const acceptor = native.createAcceptor(board);
+    this.#cleanup.defer(() => acceptor.close());
+    const ids = new Ids(board, native.abi);
+    const netns = new NetnsTable(native);
+    this.#cleanup.defer(() => netns.close());
+    const supervisor = new ShardSupervisor({
+      count: config.shards,
+      board,
+      acceptor,
+      native: {
+        boardFd: board.fd,
+        connectionsMax: config.limits.connections,
+        pendingBytesMax: config.limits.memoryPerShard,
+      },
+      faults: faultsOf(process.env),
+      spawn: this.#seams.spawn ?? spawnShardThread,
+      log,
+    });
+    this.#cleanup.defer(() => supervisor.stop());
+    let applier: Applier | null = null;
+    const dns = new DnsTable({
+      lookups: this.#seams.lookups ?? createLookups(),
+      log,
+      random: Math.random,
+      onChange: () => applier?.refresh(),
+    });
+    this.#cleanup.defer(() => dns.close());
+    const health = new HealthChecks({
+      board,
+      prober: native.createProber(),
+      log,
+      random: Math.random,
+    });
+    this.#cleanup.defer(() => health.close());
+    const sockets = new ListenSockets({
+      acceptor,
+      netns,
+      listenerId: (name) => ids.listener(name),
+      log,
+    });
+    this.#cleanup.defer(() => sockets.closeAll());
+    applier = new Applier({
+      native,
+      acceptor,
+      supervisor,
+      ids,
+      netns,
+      sockets,
+      dns,
+      health,
+      log,
+      boardConnectionsMax: config.limits.connections,
+    });
+    const made = applier;
+    this.#cleanup.defer(() => made.close());
+    return {
+      native,
+      board,
+      acceptor,
+      ids,
+      netns,
+      sockets,
+      supervisor,
+      dns,
+      health,
+      applier,
+      accessLog,
+    };
+  }
+
+  #openAccessLog(native: Native, board: Board): Core['accessLog'] {
+    const target = this.#options.config.log.access;
+    if (target === 'off') {
+      return null;
+    }
+    try {
+      const accessLog = native.createAccessLog(board, target);
+      this.#cleanup.defer(() => accessLog.close(FLUSH_MS));
+      return accessLog;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new GatewayStartError(
+        `the access log ${target} cannot be written: ${reason}; make it writable, or set log.access`,
+        error,
+      );
+    }
+  }
+
+  #startWatchdog(core: Core): Watchdog {
+    const { board, native, supervisor } = core;
+    const watchdog = new Watchdog({
+      board,
+      count: supervisor.count,
+      activities: native.abi.activities,
+      log: this.#log,
+      isReady: (shard) => supervisor.isReady(shard),
+      nowNs: () => process.hrtime.bigint(),
+    });
+    const timer = setInterval(() => {
+      watchdog.tick();
+      supervisor.sample();
+    }, TICK_MS);
+    this.#cleanup.defer(() => clearInterval(timer));
+    return watchdog;
+  }
+
+  #makeReloader(core: Core): Reloader {
+    const { config } = this.#options;
+    return new Reloader({
+      applier: core.applier,
+      log: this.#log,
+      boardConnectionsMax: config.limits.connections,
+      startConfig: config,
+      onApplied: (applied) => {
+        this.#log.level = applied.log.level;
+        this.#onTokenChange(applied);
+      },
+    });
+  }
+
+  #reload(reloader: Reloader, cause: string): Promise<ReloadReport> {
+    const load = this.#options.reloadConfig;
+    return reloader.reload(cause, () => {
+      if (load === null) {
+        throw new Error(`${this.#options.source} cannot be loaded again`);
+      }
+      return load();
+    });
+  }
+
+  async #startAdmin(
+    core: Core,
+    parts: {
+      readonly watchdog: Watchdog;
+      readonly reloader: Reloader;
+      readonly drain: Drain;
+      readonly reload: (cause: string) => Promise<ReloadReport>;
+    },
+  ): Promise<void> {
+    const { config, parseConfig, source } = this.#options;
+    const version = readVersion();
+    const startedAtMs = Date.now();
+    const metrics = createMetricSources({
+      ...core,
+      ...parts,
+      version,
+      startedAtMs,
+      logDropped: () => this.#openedLog.dropped(),
+    });
+    const api = new AdminApi({
+      log: this.#log,
+      routes: createRoutes({
+        ...core,
+        ...parts,
+        abi: core.native.abi,
+        log: this.#log,
+        metrics,
+        parseConfig,
+        version,
+        source,
+        startedAtMs,
+        faults: faultsOf(process.env),
+      }),
+    });
+    this.#cleanup.defer(() => api.close());
+    const { socket, tcp } = config.admin;
+    if (socket !== null) {
+      await api.listenUnix(socket);
+    }
+    if (tcp !== null) {
+      const port = await api.listenTcp({ ...tcp, token: readToken(config, source) });
+      this.#log.info({ host: tcp.host, port }, 'the admin API answers over TCP');
+      this.#onTokenChange = (applied) => this.#changeToken(api, applied);
+    }
+  }
+
+  #changeToken(api: AdminApi, config: Config): void {
+    if (config.admin.tcp === null) {
+      return;
+    }
+    try {
+      api.setToken(readToken(config, this.#options.source));
+    } catch (error) {
+      this.#log.error({ err: error }, 'the former admin token stays');
+    }
+  }
+
+  async #startWatching(reload: (cause: string) => Promise<ReloadReport>): Promise<void> {
+    const { watchFile } = this.#options;
+    if (watchFile === null) {
+      return;
+    }
+    const watch = new FileWatch({
+      path: watchFile,
+      log: this.#log,
+      onChange: () => void reload('file'),
+    });
+    this.#cleanup.defer(() => watch.close());
+    await watch.start();
+  }
+
+  #takeSignals(core: Core, drain: Drain, reload: (cause: string) => Promise<ReloadReport>): void {
+    if (this.#options.signals === 'none') {
+      return;
+    }
+    this.#letGoOfSignals = takeSignals({
+      drain: (signal) => {
+        this.#log.info({ signal }, 'draining, then ending; a second signal ends at once');
+        void this.#drainAndEnd(core, drain);
+      },
+      end: (exitCode) => void this.#end(exitCode),
+      reload: () => void reload('SIGHUP'),
+      reopenLogs: () => {
+        core.accessLog?.reopen();
+        this.#openedLog.reopen();
+      },
+      log: this.#log,
+    });
+  }
+
+  async #drainAndEnd(core: Core, drain: Drain): Promise<number> {
+    try {
+      await drain.start(core.applier.current.config.drain);
+    } catch (error) {
+      this.#log.error({ err: error }, 'the drain failed');
+    }
+    await this.#end(0);
+    return this.#closed.promise;
+  }
+
+  /** Ends now. The first exit code counts. */
+  #end(exitCode: number): Promise<void> {
+    this.#ending ??= this.undo()
+      .catch((error: unknown) => {
+        this.#log.error({ err: error }, 'something could not be closed');
+      })
+      .then(() => {
+        this.#letGoOfSignals();
+        this.#closed.resolve(exitCode);
+      });
+    return this.#ending;
+  }
+}
+
+/** Faults are for tests: `HF_TEST_FAULTS=1` lets the admin API break shards. */
+function faultsOf(env: NodeJS.ProcessEnv): 'allowed' | 'refused' {
+  return env['HF_TEST_FAULTS'] === '1' ? 'allowed' : 'refused';
+}
+
+function readToken(config: Config, source: string): string {
+  const { tcp } = config.admin;
+  const file = tcp?.tokenFile ?? null;
+  if (file === null) {
+    return requireToken(tcp?.token ?? '', 'admin.tcp.token');
+  }
+  const read = readSecretFile(resolve(dirname(source), file));
+  if (!read.ok) {
+    throw new GatewayStartError(`admin.tcp.tokenFile: ${read.reason}; create it with a long token`);
+  }
+  return requireToken(read.value.trim(), 'admin.tcp.tokenFile');
+}
+
+function requireToken(token: string, field: string): string {
+  if (token === '') {
+    throw new GatewayStartError(
+      `${field} is empty; the admin API answers over TCP only with a token, so set one or remove admin.tcp`,
+    );
+  }
+  return token;
+}
+
+function toStartError(error: unknown): GatewayStartError {
+  if (error instanceof GatewayStartError) {
+    return error;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new GatewayStartError(
+    error instanceof ListenError ? message : `the gateway could not start: ${message}`,
+    error,
+  );
 }

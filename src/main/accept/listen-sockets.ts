@@ -1,13 +1,14 @@
 /**
  * The listening sockets of the process: which are open, and how one set becomes another.
  *
- * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the
- * shards. Runs on the main thread.
- * Invariant: a change is prepared first and then committed or rolled back as a whole. A socket that
- * both sets have stays open throughout, so its queue of waiting clients is not lost.
+ * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the shards.
+ * Runs on the main thread.
+ * Invariant: a change is checked first and made as a whole later, or not at all. A socket that both
+ * sets have stays open throughout, so its queue of waiting clients is not lost.
  *
- * A new socket whose address a socket to be removed still holds cannot be opened beside it: it is
- * exchanged at the commit, and that alone leaves a gap of some microseconds.
+ * The check opens every new socket and closes it again before the loop can accept from it: what the
+ * kernel would refuse is known before anything changes, and no client is accepted before the shards
+ * know its listener.
  */
 import { chmodSync } from 'node:fs';
 import type { Acceptor } from '../../../native/epoll/index.ts';
@@ -26,10 +27,8 @@ import {
 /** What a socket is opened from. */
 interface Wanted {
   readonly key: string;
-  readonly listener: string;
   readonly bind: BindAddress;
-  readonly netns: string | null;
-  readonly backlog: number;
+  readonly listener: ListenerConfig;
 }
 
 interface OpenSocket {
@@ -40,17 +39,14 @@ interface OpenSocket {
   readonly file: SocketFile | null;
 }
 
-/** A change of the set that is ready, and can still be undone. */
+/** A change of the set that was checked. */
 export interface ListenPlan {
   /**
-   * Closes what is not wanted any more and opens what waited for that.
+   * Closes what is not wanted any more and opens what is missing.
    *
-   * @throws ListenError when an exchanged address cannot be opened; the former sockets are open
-   * again.
+   * @throws ListenError when an address was taken meanwhile; the former sockets are open again.
    */
   commit(): void;
-  /** Closes what was opened for this plan. */
-  rollback(): void;
 }
 
 /** What the set needs from the world. */
@@ -73,39 +69,28 @@ export class ListenSockets {
   /** Each open socket's listener and address. */
   view(): { readonly name: string; readonly address: string }[] {
     return Array.from(this.#open.values(), ({ wanted, address }) => ({
-      name: wanted.listener,
+      name: wanted.listener.name,
       address,
     }));
   }
 
   /**
-   * Opens what `listeners` need beyond what is open.
+   * Checks that what `listeners` need beyond what is open can be opened.
    *
-   * @throws ListenError; nothing is changed then.
+   * @throws ListenError; nothing is changed, then or otherwise.
    */
   async prepare(listeners: readonly ListenerConfig[]): Promise<ListenPlan> {
     const wanted = listeners.flatMap(listWanted);
     const wantedKeys = new Set(wanted.map(({ key }) => key));
     const leaving = [...this.#open.values()].filter((open) => !wantedKeys.has(open.wanted.key));
     const missing = wanted.filter(({ key }) => !this.#open.has(key));
-    const opened: OpenSocket[] = [];
-    const exchanged: Wanted[] = [];
-    try {
-      for (const each of missing) {
-        if (leaving.some((open) => isSamePlace(open, each))) {
-          exchanged.push(each);
-        } else {
-          opened.push(await this.#openFresh(each));
-        }
-      }
-    } catch (error) {
-      this.#closeSockets(opened);
-      throw error;
+    // What a leaving socket still holds cannot be tried; it is opened when that one is closed.
+    const tried = missing.filter((each) => !leaving.some((open) => isSamePlace(open, each)));
+    for (const each of tried) {
+      await clearPath(each);
     }
-    return {
-      commit: () => this.#commit(leaving, opened, exchanged),
-      rollback: () => this.#closeSockets(opened),
-    };
+    this.#closeSockets(this.#openAll(tried));
+    return { commit: () => this.#commit(wanted, leaving, missing) };
   }
 
   /** Closes all of them; established connections stay. */
@@ -115,48 +100,58 @@ export class ListenSockets {
   }
 
   #commit(
+    wanted: readonly Wanted[],
     leaving: readonly OpenSocket[],
-    opened: readonly OpenSocket[],
-    exchanged: readonly Wanted[],
+    missing: readonly Wanted[],
   ): void {
     this.#closeSockets(leaving);
-    for (const { wanted } of leaving) {
-      this.#open.delete(wanted.key);
+    for (const { wanted: gone } of leaving) {
+      this.#open.delete(gone.key);
     }
-    const swapped: OpenSocket[] = [];
     try {
-      for (const each of exchanged) {
-        swapped.push(this.#openNow(each));
+      for (const socket of this.#openAll(missing)) {
+        this.#open.set(socket.wanted.key, socket);
       }
     } catch (error) {
-      this.#closeSockets(swapped);
       this.#reopen(leaving);
       throw error;
     }
-    for (const socket of [...opened, ...swapped]) {
-      this.#open.set(socket.wanted.key, socket);
+    for (const { key, listener } of wanted) {
+      const socket = this.#open.get(key);
+      if (socket !== undefined) {
+        this.#options.acceptor.setSocketOptions(socket.handle, listener.socket);
+      }
     }
   }
 
-  async #openFresh(wanted: Wanted): Promise<OpenSocket> {
-    if ('path' in wanted.bind) {
-      try {
-        await clearStaleSocketFile(wanted.bind.path);
-      } catch (error) {
-        throw explainListenFailure(error, targetOf(wanted));
+  /** Opens all of them, or none. @throws ListenError */
+  #openAll(wanted: readonly Wanted[]): OpenSocket[] {
+    const opened: OpenSocket[] = [];
+    try {
+      for (const each of wanted) {
+        opened.push(this.#openNow(each));
       }
+      return opened;
+    } catch (error) {
+      this.#closeSockets(opened);
+      throw error;
     }
-    return this.#openNow(wanted);
   }
 
   #openNow(wanted: Wanted): OpenSocket {
     const { acceptor, netns, listenerId } = this.#options;
-    const { bind, listener, backlog } = wanted;
-    const netnsFd = netns.open(wanted.netns, `listener "${listener}"`);
+    const { bind, listener } = wanted;
+    const netnsFd = netns.open(listener.netns, `listener "${listener.name}"`);
     const address = 'path' in bind ? { path: bind.path } : bind;
     try {
       const bound = withFileMode(bind, () =>
-        acceptor.listen({ listener: listenerId(listener), address, netnsFd, backlog }),
+        acceptor.listen({
+          listener: listenerId(listener.name),
+          address,
+          netnsFd,
+          backlog: listener.backlog,
+          socket: listener.socket,
+        }),
       );
       const file = 'path' in bind ? identifySocketFile(bind.path) : null;
       return { wanted, handle: bound.handle, address: formatAddress(bound.address), file };
@@ -187,14 +182,23 @@ export class ListenSockets {
 }
 
 function listWanted(listener: ListenerConfig): Wanted[] {
-  const { name, netns, backlog } = listener;
+  const { name, netns } = listener;
   return listener.bind.map((bind) => ({
     key: JSON.stringify([name, netns, 'path' in bind ? bind.path : [bind.ip, bind.port]]),
-    listener: name,
     bind,
-    netns,
-    backlog,
+    listener,
   }));
+}
+
+/** Removes a stale socket file. @throws ListenError */
+async function clearPath(wanted: Wanted): Promise<void> {
+  if ('path' in wanted.bind) {
+    try {
+      await clearStaleSocketFile(wanted.bind.path);
+    } catch (error) {
+      throw explainListenFailure(error, targetOf(wanted));
+    }
+  }
 }
 
 /** True when both cannot be open at once: the same path, or the same port on overlapping addresses. */
@@ -204,7 +208,8 @@ function isSamePlace(open: OpenSocket, wanted: Wanted): boolean {
   if ('path' in held || 'path' in bind) {
     return 'path' in held && 'path' in bind && held.path === bind.path;
   }
-  if (held.port !== bind.port || bind.port === 0 || open.wanted.netns !== wanted.netns) {
+  const isSameNetns = open.wanted.listener.netns === wanted.listener.netns;
+  if (held.port !== bind.port || bind.port === 0 || !isSameNetns) {
     return false;
   }
   return held.ip === bind.ip || isWildcard(held.ip) || isWildcard(bind.ip);
@@ -214,11 +219,15 @@ function isWildcard(ip: string): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }
 
-function targetOf(wanted: Wanted): { owner: string; address: string; netns: string | null } {
+function targetOf({ listener, bind }: Wanted): {
+  readonly owner: string;
+  readonly address: string;
+  readonly netns: string | null;
+} {
   return {
-    owner: `listener "${wanted.listener}"`,
-    address: formatAddress(wanted.bind),
-    netns: wanted.netns,
+    owner: `listener "${listener.name}"`,
+    address: formatAddress(bind),
+    netns: listener.netns,
   };
 }
 

@@ -108,6 +108,7 @@ function processFamilies(sources: MetricSources): Family[] {
   const { residentBytes, openFds, fdsMax, threads } = sources.native.processInfo();
   const reloads = sources.reloads();
   const accessLog = sources.accessLog();
+  const { backoffs = 0, ...acceptErrors } = sources.acceptErrors();
   return [
     one('gauge', 'holdfast_build_info', 'Always 1; the labels say what runs.', 1, {
       version: sources.version,
@@ -164,8 +165,14 @@ function processFamilies(sources: MetricSources): Family[] {
     ),
     many('counter', 'holdfast_accept_errors_total', 'Accepts that failed, by error.', {
       label: 'error',
-      values: Object.entries(sources.acceptErrors()),
+      values: Object.entries(acceptErrors),
     }),
+    one(
+      'counter',
+      'holdfast_accept_backoffs_total',
+      'Times accepting paused because the kernel had no descriptors or memory.',
+      backoffs,
+    ),
     one(
       'counter',
       'holdfast_log_dropped_total',

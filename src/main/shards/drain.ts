@@ -67,9 +67,9 @@ export class Drain {
     this.#abort = abort;
     this.#state = 'draining';
     const former = this.#done;
-    this.#done = former.catch(() => {}).then(() =>
-      this.#run(isFirst ? plan : { ...plan, readinessDelayMs: 0 }, abort.signal),
-    );
+    this.#done = former
+      .catch(() => {})
+      .then(() => this.#run(isFirst ? plan : { ...plan, readinessDelayMs: 0 }, abort.signal));
     return this.#done;
   }
 
@@ -84,6 +84,11 @@ export class Drain {
     await this.#options.listening.resume();
     this.#state = 'serving';
     this.#options.log.info('undrained; the gateway serves again');
+  }
+
+  /** Stops waiting; what is under way in the shards goes on. */
+  close(): void {
+    this.#abort?.abort();
   }
 
   async #run(plan: DrainPlan, signal: AbortSignal): Promise<void> {

@@ -3,9 +3,9 @@
  * nothing.
  *
  * Path: reload, PATCH and DNS changes -> here -> acceptor, shards, board. Runs on the main thread.
- * Invariant: one change at a time. New sockets open first, every shard acknowledges the new
- * snapshot, and only then limits change and old sockets close. A failure on the way puts everything
- * back. No step touches an established connection: connections hold no snapshot.
+ * Invariant: one change at a time. New sockets are tried first, every shard acknowledges the new
+ * snapshot, and only then do new sockets open, old ones close and limits change. A failure puts
+ * everything back. No step touches an established connection: connections hold no snapshot.
  * Does not load or judge configuration.
  */
 import type { Acceptor, Native } from '../../../native/epoll/index.ts';
@@ -173,7 +173,6 @@ export class Applier {
       this.#commit(applied, plan);
       return { applied, warnings };
     } catch (error) {
-      plan?.rollback();
       await this.#putBack();
       throw error;
     }
