@@ -32,6 +32,8 @@ export interface StepResult {
 }
 
 const TAIL_LINES = 60;
+/** The commands that make echoes; what they say is worth showing, they are not. */
+const COMMAND = /^(g\+\+|clang\+\+|ar|rm|mkdir|touch) /;
 /** A stopped step gets this long to end by itself. */
 const KILL_AFTER_MS = 5_000;
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -82,13 +84,14 @@ function waitForEnd(child: ChildProcess, step: Step): Promise<End> {
   });
 }
 
-/** Adds up the `N passed, N failed` lines of native test programs. */
+/** Adds up the `N passed, N failed` lines of native test programs and the `NAME: ..., ok` lines of fuzzers. */
 function countNative(text: string): Counts {
   const counts: Counts = { passed: 0, failed: 0, skipped: [] };
   for (const [, passed, failed] of text.matchAll(/\b(\d+) passed, (\d+) failed\b/g)) {
     counts.passed += Number(passed);
     counts.failed += Number(failed);
   }
+  counts.passed += [...text.matchAll(/^\w+: \d.*, ok$/gm)].length;
   for (const [, name] of text.matchAll(/^skipped: (.+)$/gm)) counts.skipped.push(`${name}`);
   return counts;
 }
@@ -132,7 +135,8 @@ export async function runStep(step: Step, place: StepPlace): Promise<StepResult>
   }
   if (counts.failed === 0) return { counts, report: '' };
   const shown = summary !== undefined && summary.failures.length > 0;
-  const lines = shown ? summary.failures : text.trimEnd().split('\n').slice(-TAIL_LINES);
+  const said = text.split('\n').filter((line) => line !== '' && !COMMAND.test(line));
+  const lines = shown ? summary.failures : said.slice(-TAIL_LINES);
   const why = isSilent && end.code === 0 && step.counting !== 'exit' ? 'ran no test' : end.why;
   const title = `${place.stage}/${step.name} ${why}; log: ${relative(process.cwd(), log)}`;
   return { counts, report: `${indent(lines)}\n  ${title}` };

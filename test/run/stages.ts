@@ -13,7 +13,7 @@ import { join } from 'node:path';
 export type Counting =
   /** The step is one check: it passed if it ended with 0. */
   | 'exit'
-  /** The step prints lines of the form `N passed, N failed` and `skipped: NAME`. */
+  /** The step prints `N passed, N failed`, `NAME: ..., ok` for fuzzers, and `skipped: NAME`. */
   | 'native'
   /** The step is a run of node:test with the reporter of this directory. */
   | 'node';
