@@ -11,6 +11,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "binding/loop_host.h"
 #include "binding/loop_watch.h"
 #include "proxy/acceptor.h"
 #include "proxy/prober.h"
@@ -104,7 +105,7 @@ class ShardObject : public Napi::ObjectWrap<ShardObject> {
   Board board_;
   std::unique_ptr<proxy::Shard> shard_;
   u32 index_ = 0;
-  LoopWatch watch_;
+  LoopHost host_;
 };
 
 // What the log writer's thread and its owner share; it outlives both.

@@ -85,9 +85,8 @@ void ShardObject::start(const Napi::CallbackInfo& info) {
     throwErrno(info.Env(), status.sysErrno, "epoll_create1");
     return;
   }
-  const int started = watch_.start(
-      info.Env(), shard_->pollFd(), true, [this] { shard_->turn(); }, [this] { shard_->stop(); });
-  if (started != 0) throwErrno(info.Env(), -started, "uv_poll_start");
+  const int started = host_.start(info.Env(), *shard_);
+  if (started != 0) throwErrno(info.Env(), -started, "uv_prepare_start");
 }
 
 void ShardObject::applySnapshot(const Napi::CallbackInfo& info) {
@@ -128,7 +127,7 @@ Napi::Value ShardObject::drain(const Napi::CallbackInfo& info) {
 void ShardObject::undrain(const Napi::CallbackInfo&) { shard_->undrain(); }
 
 void ShardObject::stop(const Napi::CallbackInfo&) {
-  watch_.stop();
+  host_.stop();
   shard_->stop();
 }
 

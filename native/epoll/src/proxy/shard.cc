@@ -11,6 +11,7 @@ namespace {
 // Keys of the descriptors that are not connections; a connection's generation is never 0.
 inline constexpr u64 kWakeKey = Handle{1, 0}.pack();
 inline constexpr u64 kTimerKey = Handle{2, 0}.pack();
+inline constexpr u64 kHostKey = Handle{3, 0}.pack();
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
@@ -59,8 +60,14 @@ Status Shard::start() {
   return Status::ok();
 }
 
-void Shard::turn(int timeoutMs) {
-  if (isStopped_) return;
+Status Shard::watchHost(int fd) {
+  const int added = sys::epollAdd(epollFd_, fd, sys::Watch::kLevelRead, kHostKey);
+  return added < 0 ? Status::fromErrno(-added) : Status::ok();
+}
+
+bool Shard::turn(int timeoutMs) {
+  if (isStopped_) return false;
+  isHostReady_ = false;
   const int events = sys::epollWait(epollFd_, events_, timeoutMs);
   nowNs_ = sys::nowNs();
   nowTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
@@ -84,6 +91,7 @@ void Shard::turn(int timeoutMs) {
   publish();
   enter(Activity::kIdle);
   block_->isInTurn.store(0, kRelaxed);
+  return isHostReady_;
 }
 
 void Shard::takeEvent(const sys::Event& event) {
@@ -93,6 +101,10 @@ void Shard::takeEvent(const sys::Event& event) {
   }
   if (event.key == kTimerKey) {
     isTimerArmed_ = false;
+    return;
+  }
+  if (event.key == kHostKey) {
+    isHostReady_ = true;
     return;
   }
   const Handle handle = Handle::unpack(event.key);

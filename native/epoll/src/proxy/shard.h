@@ -83,10 +83,12 @@ class Shard {
 
   // ENOMEM, EMFILE: what the kernel refused.
   Status start();
-  // Readable when turn() has work.
-  [[nodiscard]] int pollFd() const { return epollFd_; }
-  // Runs what is ready. `timeoutMs` 0 polls (the worker); tests without a loop may wait.
-  void turn(int timeoutMs = 0);
+  // Watches the descriptor of the loop that hosts this thread (libuv's backend).
+  Status watchHost(int fd);
+  // Sleeps up to `timeoutMs` (0: not at all, -1: without end) and runs what is ready. True when the
+  // host loop has events, so that the thread must be given back to it.
+  bool turn(int timeoutMs = 0);
+  [[nodiscard]] bool isStopped() const { return isStopped_; }
   // New connections use it from here on; established ones keep what they copied.
   Status applySnapshot(int fd);
   // Closes every tunnel at once and takes no more.
@@ -202,7 +204,7 @@ class Shard {
   u32 armedTick_ = 0;
   bool isTimerArmed_ = false;
   bool isStopped_ = true;
-  bool isWakePending_ = false;
+  bool isHostReady_ = false;
   u8* scratch_ = nullptr;
   Random random_;
   Pool<Conn> conns_;

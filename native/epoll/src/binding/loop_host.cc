@@ -1,0 +1,83 @@
+// Sleeping in the shard on behalf of libuv.
+#include "binding/loop_host.h"
+
+namespace holdfast::binding {
+
+struct LoopHost::State {
+  uv_prepare_t prepare{};
+  uv_idle_t idle{};
+  uv_loop_t* loop = nullptr;
+  napi_async_cleanup_hook_handle hook = nullptr;
+  proxy::Shard* shard = nullptr;  // null once stopped
+  LoopHost* owner = nullptr;
+  int open = 2;  // handles that libuv has not closed yet
+};
+
+int LoopHost::start(napi_env env, proxy::Shard& shard) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return UV_EINVAL;
+  if (const Status status = shard.watchHost(uv_backend_fd(loop)); !status.isOk()) {
+    return -status.sysErrno;
+  }
+  auto* state = new State;
+  state->loop = loop;
+  state->shard = &shard;
+  state->owner = this;
+  state->prepare.data = state;
+  state->idle.data = state;
+  // These four cannot fail: they only link the handles into the loop's lists.
+  uv_prepare_init(loop, &state->prepare);
+  uv_idle_init(loop, &state->idle);
+  uv_prepare_start(&state->prepare, &LoopHost::onPrepare);
+  uv_idle_start(&state->idle, &LoopHost::onIdle);
+  napi_add_async_cleanup_hook(env, &LoopHost::onTeardown, state, &state->hook);
+  state_ = state;
+  return 0;
+}
+
+void LoopHost::onPrepare(uv_prepare_t* handle) {
+  auto* state = static_cast<State*>(handle->data);
+  // Our own idle handle would make the answer 0.
+  uv_idle_stop(&state->idle);
+  const int timeout = uv_backend_timeout(state->loop);
+  uv_idle_start(&state->idle, &LoopHost::onIdle);
+  const u64 deadlineNs = timeout > 0 ? sys::nowNs() + static_cast<u64>(timeout) * 1'000'000 : 0;
+  int wait = timeout;
+  for (;;) {
+    const bool isHostReady = state->shard->turn(wait);
+    if (isHostReady || timeout == 0 || state->shard->isStopped()) return;
+    if (timeout < 0) continue;
+    const u64 now = sys::nowNs();
+    if (now >= deadlineNs) return;
+    // Rounded up, so that the last millisecond is not spent polling.
+    wait = static_cast<int>((deadlineNs - now + 999'999) / 1'000'000);
+  }
+}
+
+void LoopHost::stop() {
+  if (state_ == nullptr) return;
+  State* state = state_;
+  state_ = nullptr;
+  state->owner = nullptr;
+  state->shard = nullptr;
+  uv_prepare_stop(&state->prepare);
+  uv_idle_stop(&state->idle);
+  uv_close(reinterpret_cast<uv_handle_t*>(&state->prepare), &LoopHost::onClosed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&state->idle), &LoopHost::onClosed);
+}
+
+void LoopHost::onTeardown(napi_async_cleanup_hook_handle, void* data) {
+  auto* state = static_cast<State*>(data);
+  if (state->owner == nullptr) return;  // closing already: onClosed removes the hook
+  state->shard->stop();
+  state->owner->stop();
+}
+
+void LoopHost::onClosed(uv_handle_t* handle) {
+  auto* state = static_cast<State*>(handle->data);
+  if (--state->open > 0) return;
+  if (state->hook != nullptr) napi_remove_async_cleanup_hook(state->hook);
+  delete state;
+}
+
+}  // namespace holdfast::binding
