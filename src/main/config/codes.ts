@@ -30,7 +30,7 @@ export const FINDINGS = {
   tooLarge: {
     code: 'HF1002',
     severity: 'error',
-    title: 'The file is larger than 8 MiB.',
+    title: 'The file is larger than 4 MiB.',
     mend: 'Split large sets of endpoints into DNS names, or change endpoints through the admin API.',
   },
   notText: {

@@ -27,7 +27,8 @@ export type {
   SocketConfig,
 } from './config.ts';
 export type { Diagnostic, Severity } from './diagnostic.ts';
-export { type LoadResult, loadConfigFile, loadConfigText } from './load.ts';
+export { createJsonSchema } from './json-schema.ts';
+export { type LoadResult, loadConfigFile, loadConfigText, placeFindings } from './load.ts';
 export { createPaint, type Paint, wantsColor } from './paint.ts';
 export { countFindings, renderGithub, renderHuman, renderJson } from './render.ts';
 export { suggest } from './suggest.ts';

@@ -9,9 +9,10 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { checkMeaning } from './check.ts';
+import type { FindingName } from './codes.ts';
 import type { Config } from './config.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import { Findings, NOWHERE } from './findings.ts';
+import { Findings, NOWHERE, type ValuePath } from './findings.ts';
 import { normalize } from './normalize.ts';
 import { resolveReferences } from './references.ts';
 import { checkShape } from './shape.ts';
@@ -104,4 +105,19 @@ function readBounded(path: string): Buffer {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Adds findings to a configuration that was loaded before; for checks that the loader does not make. */
+export function placeFindings(loaded: LoadResult): {
+  readonly add: (name: FindingName, path: ValuePath, message: string, hint?: string) => void;
+  readonly list: () => Diagnostic[];
+} {
+  const findings = new Findings();
+  const source = readSource(loaded.text, new Findings());
+  return {
+    add: (name, path, message, hint = '') => {
+      findings.add({ name, path, place: source.place(path), message, hint });
+    },
+    list: () => findings.sorted(),
+  };
 }

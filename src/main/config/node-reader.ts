@@ -21,6 +21,8 @@ const NODES_MAX = 1_000_000;
 export interface Places {
   readonly values: Map<string, Place>;
   readonly keys: Map<string, Place>;
+  /** Values that are neither maps nor lists. */
+  readonly leaves: Set<string>;
 }
 
 /** Turns nodes into plain values, within the limits. */
@@ -57,6 +59,7 @@ export class NodeReader {
     if (isMap(node)) return this.#readMap(node, path, depth);
     if (isSeq(node))
       return node.items.map((item, i) => this.read(item as Node | null, [...path, i], depth + 1));
+    this.#places.leaves.add(toPointer(path));
     return isScalar(node) ? this.#scalar(node.value) : null;
   }
 

@@ -178,7 +178,9 @@ export function createConfigPage(example: string): string {
   const [top, ...rest] = sections;
   const all = top === undefined ? [] : [{ ...top, title: 'Top level' }, ...rest];
   const complete = `## A complete example\n\n\`\`\`yaml\n${example.trimEnd()}\n\`\`\`\n`;
-  return `${[INTRODUCTION, complete, ...all.map((section) => `${describeSection(section)}\n`)].join('\n')}`;
+  return [INTRODUCTION, complete, ...all.map((section) => `${describeSection(section)}\n`)].join(
+    '\n',
+  );
 }
 
 function describeFinding(row: FindingRow): string {

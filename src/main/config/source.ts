@@ -13,7 +13,7 @@ import { type Findings, NOWHERE, type Place, toPointer, type ValuePath } from '.
 import { NodeReader, type Places } from './node-reader.ts';
 
 /** A configuration of 16384 endpoints takes about 1 MiB; this is enough for a generous one. */
-export const TEXT_BYTES_MAX = 8 * 1024 * 1024;
+export const TEXT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** More syntax errors than this are follow-ups of the first. */
 const SYNTAX_ERRORS_MAX = 5;
@@ -36,22 +36,25 @@ export class Source {
   readonly text: string;
   /** Plain value; undefined when the text could not be read. */
   readonly value: unknown;
-  readonly #places: ReadonlyMap<string, Place>;
-  readonly #keyPlaces: ReadonlyMap<string, Place>;
+  readonly #places: Places;
 
   constructor(text: string, value: unknown, places: Places) {
     this.text = text;
     this.value = value;
-    this.#places = places.values;
-    this.#keyPlaces = places.keys;
+    this.#places = places;
   }
 
-  /** Where a value stands; of one that is not in the text, where the nearest map around it does. */
+  /**
+   * Where a value stands. Of one that is not in the text: where the nearest thing around it does, which is
+   * the value that a short form is written as, or the key of a map.
+   */
   place(path: ValuePath): Place {
+    const { values, keys, leaves } = this.#places;
     for (let depth = path.length; depth > 0; depth--) {
       const pointer = toPointer(path.slice(0, depth));
-      const place = depth === path.length ? this.#places.get(pointer) : undefined;
-      const found = place ?? this.#keyPlaces.get(pointer) ?? this.#places.get(pointer);
+      const isValue = depth === path.length || leaves.has(pointer);
+      const found =
+        (isValue ? values.get(pointer) : undefined) ?? keys.get(pointer) ?? values.get(pointer);
       if (found !== undefined) return found;
     }
     return NOWHERE;
@@ -59,13 +62,13 @@ export class Source {
 
   /** Where the key of a value stands. */
   keyPlace(path: ValuePath): Place {
-    return this.#keyPlaces.get(toPointer(path)) ?? this.place(path);
+    return this.#places.keys.get(toPointer(path)) ?? this.place(path);
   }
 }
 
 /** Reads `text`. Faults go to `findings`; the value is undefined when there is nothing to go on with. */
 export function readSource(text: string, findings: Findings): Source {
-  const places: Places = { values: new Map(), keys: new Map() };
+  const places: Places = { values: new Map(), keys: new Map(), leaves: new Set() };
   const none = new Source(text, undefined, places);
   const document = parseText(text, findings);
   if (document === null) return none;
