@@ -35,7 +35,12 @@ AcceptorObject::AcceptorObject(const Napi::CallbackInfo& info)
   const int started = watch_.start(
       info.Env(), acceptor_->pollFd(), true, [this] { acceptor_->turn(); },
       [this] { acceptor_->stop(); });
-  if (started != 0) throwErrno(info.Env(), -started, "uv_poll_start");
+  if (started != 0) {
+    throwErrno(info.Env(), -started, "uv_poll_start");
+    return;
+  }
+  // While it listens it is nobody's to collect.
+  Ref();
 }
 
 Napi::Value AcceptorObject::listen(const Napi::CallbackInfo& info) {
@@ -116,6 +121,8 @@ Napi::Value AcceptorObject::errors(const Napi::CallbackInfo& info) {
 }
 
 void AcceptorObject::close(const Napi::CallbackInfo&) {
+  if (!watch_.isStarted()) return;
+  Unref();
   watch_.stop();
   acceptor_->stop();
 }
@@ -140,7 +147,11 @@ ProberObject::ProberObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Pr
         deliver();
       },
       [this] { prober_.stop(); });
-  if (started != 0) throwErrno(info.Env(), -started, "uv_poll_start");
+  if (started != 0) {
+    throwErrno(info.Env(), -started, "uv_poll_start");
+    return;
+  }
+  Ref();
 }
 
 void ProberObject::probe(const Napi::CallbackInfo& info) {
@@ -177,6 +188,8 @@ void ProberObject::deliver() {
 }
 
 void ProberObject::close(const Napi::CallbackInfo&) {
+  if (!watch_.isStarted()) return;
+  Unref();
   watch_.stop();
   prober_.stop();
   waiting_.clear();

@@ -26,6 +26,7 @@ class LoopWatch {
   int start(napi_env env, int fd, bool isLoopKept, std::function<void()> turn,
             std::function<void()> teardown);
   void stop();
+  [[nodiscard]] bool isStarted() const { return state_ != nullptr; }
 
  private:
   struct State;

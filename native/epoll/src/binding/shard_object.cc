@@ -86,7 +86,12 @@ void ShardObject::start(const Napi::CallbackInfo& info) {
     return;
   }
   const int started = host_.start(info.Env(), *shard_);
-  if (started != 0) throwErrno(info.Env(), -started, "uv_prepare_start");
+  if (started != 0) {
+    throwErrno(info.Env(), -started, "uv_prepare_start");
+    return;
+  }
+  // A running shard is nobody's to collect.
+  Ref();
 }
 
 void ShardObject::applySnapshot(const Napi::CallbackInfo& info) {
@@ -127,8 +132,10 @@ Napi::Value ShardObject::drain(const Napi::CallbackInfo& info) {
 void ShardObject::undrain(const Napi::CallbackInfo&) { shard_->undrain(); }
 
 void ShardObject::stop(const Napi::CallbackInfo&) {
+  if (shard_->isStopped()) return;
   host_.stop();
   shard_->stop();
+  Unref();
 }
 
 }  // namespace holdfast::binding
