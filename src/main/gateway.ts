@@ -48,7 +48,7 @@ export async function startGateway(
   seams: GatewaySeams = {},
 ): Promise<Gateway> {
   const { level, format } = options.config.log;
-  const isTerminal = process.stderr.isTTY === true;
+  const isTerminal = process.stderr.isTTY;
   const openedLog = openLog({ level, format, target: LOG_FD, isTerminal });
   const composing = new Composing(options, openedLog, seams);
   try {
@@ -143,9 +143,8 @@ class Composing {
   }
 
   #makeCore(): Core {
-    const { config } = this.#options;
-    const log = this.#log;
     const native = this.#seams.native ?? loadNative();
+    const { config } = this.#options;
     const board = native.createBoard({
       shards: config.shards,
       connectionsMax: config.limits.connections,
@@ -157,34 +156,10 @@ class Composing {
     const ids = new Ids(board, native.abi);
     const netns = new NetnsTable(native);
     this.#cleanup.defer(() => netns.close());
-    const supervisor = new ShardSupervisor({
-      count: config.shards,
-      board,
-      acceptor,
-      native: {
-        boardFd: board.fd,
-        connectionsMax: config.limits.connections,
-        pendingBytesMax: config.limits.memoryPerShard,
-      },
-      faults: faultsOf(process.env),
-      spawn: this.#seams.spawn ?? spawnShardThread,
-      log,
-    });
-    this.#cleanup.defer(() => supervisor.stop());
-    let applier: Applier | null = null;
-    const dns = new DnsTable({
-      lookups: this.#seams.lookups ?? createLookups(),
-      log,
-      random: Math.random,
-      onChange: () => applier?.refresh(),
-    });
-    this.#cleanup.defer(() => dns.close());
-    const health = new HealthChecks({
-      board,
-      prober: native.createProber(),
-      log,
-      random: Math.random,
-    });
+    const supervisor = this.#makeSupervisor(board, acceptor);
+    const prober = native.createProber();
+    const log = this.#log;
+    const health = new HealthChecks({ board, prober, log, random: Math.random });
     this.#cleanup.defer(() => health.close());
     const sockets = new ListenSockets({
       acceptor,
@@ -193,33 +168,40 @@ class Composing {
       log,
     });
     this.#cleanup.defer(() => sockets.closeAll());
-    applier = new Applier({
-      native,
-      acceptor,
-      supervisor,
-      ids,
-      netns,
-      sockets,
-      dns,
-      health,
-      log,
-      boardConnectionsMax: config.limits.connections,
-    });
+    let applier: Applier | null = null;
+    const dns = this.#makeDns(() => applier?.refresh());
+    const core = { native, board, acceptor, ids, netns, sockets, supervisor, dns, health };
+    const boardConnectionsMax = config.limits.connections;
+    applier = new Applier({ ...core, log, boardConnectionsMax });
     const made = applier;
     this.#cleanup.defer(() => made.close());
-    return {
-      native,
+    return { ...core, applier, accessLog };
+  }
+
+  #makeSupervisor(board: Board, acceptor: Acceptor): ShardSupervisor {
+    const { limits, shards } = this.#options.config;
+    const supervisor = new ShardSupervisor({
+      count: shards,
       board,
       acceptor,
-      ids,
-      netns,
-      sockets,
-      supervisor,
-      dns,
-      health,
-      applier,
-      accessLog,
-    };
+      native: {
+        boardFd: board.fd,
+        connectionsMax: limits.connections,
+        pendingBytesMax: limits.memoryPerShard,
+      },
+      faults: faultsOf(process.env),
+      spawn: this.#seams.spawn ?? spawnShardThread,
+      log: this.#log,
+    });
+    this.#cleanup.defer(() => supervisor.stop());
+    return supervisor;
+  }
+
+  #makeDns(onChange: () => void): DnsTable {
+    const lookups = this.#seams.lookups ?? createLookups();
+    const dns = new DnsTable({ lookups, log: this.#log, random: Math.random, onChange });
+    this.#cleanup.defer(() => dns.close());
+    return dns;
   }
 
   #openAccessLog(native: Native, board: Board): Core['accessLog'] {

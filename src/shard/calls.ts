@@ -8,6 +8,9 @@
 import type { NativeShard } from '../../native/epoll/index.ts';
 import type { ShardCallName, ShardCalls, ShardEnvelope, ShardFault } from './protocol.ts';
 
+/** Exit code of a shard that a test told to exit. */
+const FAULT_EXIT_CODE = 3;
+
 type CallTable = {
   readonly [Name in ShardCallName]: (
     argument: ShardCalls[Name]['argument'],
@@ -68,17 +71,14 @@ export function createCallTable(shard: NativeShard, faults: 'allowed' | 'refused
 /** Breaks this thread once the answer has left, in the way a test asked for. */
 function breakShard(fault: ShardFault): void {
   setImmediate(() => {
-    switch (fault.kind) {
-      case 'throw':
-        throw new Error('a fault that a test asked for');
-      case 'exit':
-        return process.exit(3);
-      case 'stall':
-        blockThread(fault.forMs);
-        break;
-      case 'exhaust-heap':
-        exhaustHeap();
-        break;
+    if (fault.kind === 'throw') {
+      throw new Error('a fault that a test asked for');
+    } else if (fault.kind === 'exit') {
+      process.exit(FAULT_EXIT_CODE);
+    } else if (fault.kind === 'stall') {
+      blockThread(fault.forMs);
+    } else {
+      exhaustHeap();
     }
   });
 }

@@ -11,7 +11,7 @@
  * know its listener.
  */
 import { chmodSync } from 'node:fs';
-import type { Acceptor } from '../../../native/epoll/index.ts';
+import type { Acceptor, SocketAddress } from '../../../native/epoll/index.ts';
 import type { BindAddress, ListenerConfig } from '../config/index.ts';
 import { formatAddress } from '../model/index.ts';
 import type { Log } from '../observe/index.ts';
@@ -34,8 +34,8 @@ interface Wanted {
 interface OpenSocket {
   readonly wanted: Wanted;
   readonly handle: number;
-  /** As people write it, with the port that the kernel chose. */
-  readonly address: string;
+  /** Where it is bound, with the port that the kernel chose. */
+  readonly bound: SocketAddress;
   readonly file: SocketFile | null;
 }
 
@@ -68,9 +68,9 @@ export class ListenSockets {
 
   /** Each open socket's listener and address. */
   view(): { readonly name: string; readonly address: string }[] {
-    return Array.from(this.#open.values(), ({ wanted, address }) => ({
+    return Array.from(this.#open.values(), ({ wanted, bound }) => ({
       name: wanted.listener.name,
-      address,
+      address: formatAddress(bound),
     }));
   }
 
@@ -144,7 +144,7 @@ export class ListenSockets {
     const netnsFd = netns.open(listener.netns, `listener "${listener.name}"`);
     const address = 'path' in bind ? { path: bind.path } : bind;
     try {
-      const bound = withFileMode(bind, () =>
+      const { handle, address: bound } = withFileMode(bind, () =>
         acceptor.listen({
           listener: listenerId(listener.name),
           address,
@@ -154,7 +154,7 @@ export class ListenSockets {
         }),
       );
       const file = 'path' in bind ? identifySocketFile(bind.path) : null;
-      return { wanted, handle: bound.handle, address: formatAddress(bound.address), file };
+      return { wanted, handle, bound, file };
     } catch (error) {
       throw explainListenFailure(error, targetOf(wanted));
     }
@@ -203,7 +203,7 @@ async function clearPath(wanted: Wanted): Promise<void> {
 
 /** True when both cannot be open at once: the same path, or the same port on overlapping addresses. */
 function isSamePlace(open: OpenSocket, wanted: Wanted): boolean {
-  const held = open.wanted.bind;
+  const held = open.bound;
   const { bind } = wanted;
   if ('path' in held || 'path' in bind) {
     return 'path' in held && 'path' in bind && held.path === bind.path;

@@ -83,36 +83,16 @@ async function putConfig(parts: AdminParts, request: AdminRequest): Promise<Admi
 }
 
 function answer(report: ReloadReport): AdminResponse {
-  switch (report.result) {
-    case 'applied':
-    case 'unchanged':
-    case 'valid':
-      return { status: 200, json: report };
-    case 'invalid':
-      return {
-        status: 422,
-        json: {
-          ...report,
-          error: {
-            code: 'CONFIG_INVALID',
-            message: report.diagnostics[0]?.message ?? 'the configuration is not valid',
-            hint: 'the running configuration stays',
-          },
-        },
-      };
-    case 'failed':
-      return {
-        status: 409,
-        json: {
-          ...report,
-          error: {
-            code: 'APPLY_FAILED',
-            message: report.error ?? 'the configuration could not be applied',
-            hint: 'the running configuration stays',
-          },
-        },
-      };
+  const hint = 'the running configuration stays';
+  if (report.result === 'invalid') {
+    const message = report.diagnostics[0]?.message ?? 'the configuration is not valid';
+    return { status: 422, json: { ...report, error: { code: 'CONFIG_INVALID', message, hint } } };
   }
+  if (report.result === 'failed') {
+    const message = report.error ?? 'the configuration could not be applied';
+    return { status: 409, json: { ...report, error: { code: 'APPLY_FAILED', message, hint } } };
+  }
+  return { status: 200, json: report };
 }
 
 function etagOf(parts: AdminParts): string {

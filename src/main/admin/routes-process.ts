@@ -138,13 +138,12 @@ function shards(parts: AdminParts): unknown {
   return {
     shards: supervisor.view().map((view) => {
       const pulse = board.pulse(view.shard);
-      return {
-        ...view,
+      return Object.assign(view, {
         connections: connections[view.shard] ?? 0,
         heartbeats: pulse.heartbeats,
         doing: pulse.isInTurn ? (abi.activities[pulse.activity] ?? null) : null,
         ...stalls[view.shard],
-      };
+      });
     }),
     recordBytes: abi.sizes,
   };

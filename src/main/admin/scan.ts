@@ -81,9 +81,7 @@ export async function scanSorted(
     readonly sort: SortKey;
   },
 ): Promise<readonly ConnectionInfo[]> {
-  const top = new Top<ConnectionInfo>(wanted.limit, (connection) =>
-    sortValue(connection, wanted.sort),
-  );
+  const top = new Top(wanted.limit, SORT_VALUES[wanted.sort]);
   const scanShard = async (shard: number): Promise<void> => {
     let slot = 0;
     while (slot >= 0) {
@@ -125,18 +123,12 @@ async function step(
   }
 }
 
-function sortValue(connection: ConnectionInfo, sort: SortKey): number {
-  switch (sort) {
-    case 'age':
-      return connection.ageMs;
-    case 'idle':
-      return connection.idleMs;
-    case 'bytes':
-      return connection.bytesFromClient + connection.bytesFromEndpoint;
-    case 'pending':
-      return connection.pendingBytes;
-  }
-}
+const SORT_VALUES: Readonly<Record<SortKey, (connection: ConnectionInfo) => number>> = {
+  age: ({ ageMs }) => ageMs,
+  idle: ({ idleMs }) => idleMs,
+  bytes: ({ bytesFromClient, bytesFromEndpoint }) => bytesFromClient + bytesFromEndpoint,
+  pending: ({ pendingBytes }) => pendingBytes,
+};
 
 /** The largest items of a stream; holds at most twice as many as are wanted. */
 class Top<Item> {

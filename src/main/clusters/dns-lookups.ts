@@ -42,32 +42,32 @@ type Family = DnsConfig['family'];
 export function createLookups(hostsPath = '/etc/hosts'): Lookups {
   const resolvers = new Map<string, dns.Resolver>();
   const limiter = createLimiter(LOOKUPS_MAX);
-  const resolverFor = (servers: readonly string[] | null): dns.Resolver => {
-    const key = servers?.join(' ') ?? '';
+  const resolverFor = (addresses: readonly string[] | null): dns.Resolver => {
+    const key = addresses?.join(' ') ?? '';
     let resolver = resolvers.get(key);
     if (resolver === undefined) {
       resolver = new dns.Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES });
-      if (servers !== null) {
-        resolver.setServers(servers);
+      if (addresses !== null) {
+        resolver.setServers(addresses);
       }
       resolvers.set(key, resolver);
     }
     return resolver;
   };
   return {
-    resolve: async (host, { servers, family }) => {
+    resolve: async (host, how) => {
       const isLocal = host === 'localhost' || host.endsWith('.localhost');
       if (isLocal || (await isInHostsFile(hostsPath, host))) {
-        return limiter(() => lookUp(host, family));
+        return limiter(() => lookUp(host, how.family));
       }
       try {
-        return await query(resolverFor(servers), host, family);
+        return await query(resolverFor(how.servers), host, how.family);
       } catch (error) {
-        if (servers !== null) {
+        if (how.servers !== null) {
           throw error;
         }
         // Search domains and other sources of the machine are known to getaddrinfo only.
-        return limiter(() => lookUp(host, family)).catch(() => {
+        return limiter(() => lookUp(host, how.family)).catch(() => {
           throw error;
         });
       }

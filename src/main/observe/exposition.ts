@@ -23,6 +23,9 @@ export interface Sample {
   readonly value: number;
 }
 
+/** What a family is called, before it has samples. */
+export type FamilyHead = Omit<Family, 'samples'>;
+
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Characters per piece; a piece is the most that is written without looking at anything else. */
@@ -40,6 +43,24 @@ export function* writeFamily(family: Family): Generator<string> {
     }
   }
   yield piece;
+}
+
+/** A family of one sample. */
+export function one(
+  head: FamilyHead,
+  value: number,
+  labels: Readonly<Record<string, string>> = {},
+): Family {
+  return { ...head, samples: [{ labels, value }] };
+}
+
+/** A family with one label. */
+export function many(
+  head: FamilyHead,
+  label: string,
+  values: readonly (readonly [string, number])[],
+): Family {
+  return { ...head, samples: values.map(([key, value]) => ({ labels: { [label]: key }, value })) };
 }
 
 /** `connectFailures` to `connect_failures`. */

@@ -299,10 +299,8 @@ export class ShardSupervisor {
   async #applyToAll(snapshot: SharedSnapshot): Promise<ShardCallError | null> {
     const links = this.#slots
       .filter((slot) => slot.state === 'started' || slot.state === 'ready')
-      .map((slot) => slot.link);
-    const outcomes = await Promise.all(
-      links.map((link) => (link === null ? null : this.#apply(link, snapshot))),
-    );
+      .flatMap((slot) => slot.link ?? []);
+    const outcomes = await Promise.all(links.map((link) => this.#apply(link, snapshot)));
     return outcomes.find((outcome) => outcome !== null) ?? null;
   }
 
