@@ -1,6 +1,7 @@
 // Parsing of the command line; see flags.h for the rules.
 //
-// Sits before every mode and runs once. Does not know which flags exist: each mode asks for its own.
+// Sits before every mode and runs once. Does not know which flags exist: each mode asks for its
+// own.
 #include "flags.h"
 
 #include <cstdarg>

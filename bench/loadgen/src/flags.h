@@ -1,8 +1,8 @@
 // Command-line flags: `--name value` pairs, asked for by name with a default.
 //
 // Numbers take the suffixes k, M, G (powers of 1000) and Ki, Mi, Gi (powers of 1024).
-// Invariant: a flag that no mode asked for ends the process with one sentence, so a typing error never
-// changes a measurement silently. Call `rejectUnknown` after the last getter.
+// Invariant: a flag that no mode asked for ends the process with one sentence, so a typing error
+// never changes a measurement silently. Call `rejectUnknown` after the last getter.
 #pragma once
 
 #include <map>

@@ -1,7 +1,7 @@
 // Opening, reading, writing and ending of fleet connections; see fleet.h.
 //
-// Between the loop and the modes. Reads go through one scratch buffer for the whole fleet. Does not decide
-// when a message is sent: the modes do.
+// Between the loop and the modes. Reads go through one scratch buffer for the whole fleet. Does not
+// decide when a message is sent: the modes do.
 #include "fleet.h"
 
 #include <unistd.h>

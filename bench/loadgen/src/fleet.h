@@ -1,9 +1,9 @@
 // A fleet: many client connections of one kind, opened at a bounded pace and kept.
 //
-// Each connection connects, greets, makes one round trip (so that the path behind a proxy is known to
-// stand) and is then open. Modes send through `send` and hear of messages through the Observer.
-// Invariant: at most `openingMax` connections are being opened at a time; an idle open connection holds no
-// buffer; a close that nobody asked for is counted as lost.
+// Each connection connects, greets, makes one round trip (so that the path behind a proxy is known
+// to stand) and is then open. Modes send through `send` and hear of messages through the Observer.
+// Invariant: at most `openingMax` connections are being opened at a time; an idle open connection
+// holds no buffer; a close that nobody asked for is counted as lost.
 #pragma once
 
 #include <map>
@@ -38,7 +38,8 @@ class Fleet : public Loop::Handler {
  public:
   class Observer {
    public:
-    // The first round trip is done; `startedNs` is when connecting began, or was meant to with a rate.
+    // The first round trip is done; `startedNs` is when connecting began, or was meant to with a
+    // rate.
     virtual void opened(u32, u64 /*startedNs*/, u64 /*nowNs*/) {}
     virtual void message(u32, const Stamp&, u64 /*nowNs*/) {}
     virtual void writable(u32) {}
@@ -62,7 +63,8 @@ class Fleet : public Loop::Handler {
   void aimFor(u32 connections) { goal_ = connections; }
   // Opens what is due now. Returns when it wants to be called again (kNever: after any event).
   u64 pump(u64 now);
-  // Pumps and turns the loop until the goal is open; false when opening failed too often or took too long.
+  // Pumps and turns the loop until the goal is open; false when opening failed too often or took
+  // too long.
   bool openAll();
 
   SendResult send(u32 index, const Stamp& stamp);

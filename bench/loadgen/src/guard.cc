@@ -1,8 +1,8 @@
 // Mode guard: runs a command in a process group of its own and sees to it that nothing of it stays.
 //
-// Whoever starts a peer starts it through this and holds the guard's stdin open: when that end closes, for
-// whatever reason, the group gets SIGTERM and, two seconds later, SIGKILL. Children that outlive their
-// parent come to the guard and are ended too.
+// Whoever starts a peer starts it through this and holds the guard's stdin open: when that end
+// closes, for whatever reason, the group gets SIGTERM and, two seconds later, SIGKILL. Children
+// that outlive their parent come to the guard and are ended too.
 // Prints the command's process id as the first line. Does not touch the command's output.
 #include <fcntl.h>
 #include <poll.h>

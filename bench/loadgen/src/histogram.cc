@@ -1,7 +1,7 @@
 // The HDR bucket arithmetic; see histogram.h.
 //
-// A bucket holds values of one power of two; it has 1024 sub-buckets (2048 in the first one), which gives
-// three significant digits. Does not merge: merging is done by the reader, on the pairs.
+// A bucket holds values of one power of two; it has 1024 sub-buckets (2048 in the first one), which
+// gives three significant digits. Does not merge: merging is done by the reader, on the pairs.
 #include "histogram.h"
 
 #include <algorithm>

@@ -1,7 +1,9 @@
-// A latency histogram with the bucket layout of HdrHistogram: three digits, 1 ns to 137 s, fixed memory.
+// A latency histogram with the bucket layout of HdrHistogram: three digits, 1 ns to 137 s, fixed
+// memory.
 //
-// Recording is a shift and an increment. The layout equals that of the public HdrHistogram libraries for
-// (1, 2^37, 3), so that a reader rebuilds the same histogram from the (value, count) pairs.
+// Recording is a shift and an increment. The layout equals that of the public HdrHistogram
+// libraries for (1, 2^37, 3), so that a reader rebuilds the same histogram from the (value, count)
+// pairs.
 // Invariant: every value is counted; one above the range counts in the last bucket.
 #pragma once
 
@@ -22,7 +24,8 @@ class Histogram {
   void record(u64 valueNs, u64 times = 1);
   u64 count() const { return count_; }
   u64 max() const { return max_; }
-  // The highest value equivalent to the one at `percentile` (0 to 100); 0 when nothing was recorded.
+  // The highest value equivalent to the one at `percentile` (0 to 100); 0 when nothing was
+  // recorded.
   u64 valueAt(double percentile) const;
   // `{"unit":"ns",...,"pairs":[value,count,...]}` with the lowest equivalent value of each bucket.
   std::string json() const;

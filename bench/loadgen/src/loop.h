@@ -1,9 +1,10 @@
 // One epoll set and its handlers: the turn of the load generator.
 //
-// Every mode runs `turn` in a loop of its own and does its timed work between turns. Deadlines are absolute
-// nanoseconds and kept by one timer descriptor, which is armed once for each deadline and not once for each
-// turn: arming is dear on a virtual machine.
-// Invariant: an event whose generation is old is dropped by its handler, never delivered to a successor.
+// Every mode runs `turn` in a loop of its own and does its timed work between turns. Deadlines are
+// absolute nanoseconds and kept by one timer descriptor, which is armed once for each deadline and
+// not once for each turn: arming is dear on a virtual machine.
+// Invariant: an event whose generation is old is dropped by its handler, never delivered to a
+// successor.
 #pragma once
 
 #include <sys/epoll.h>
@@ -33,7 +34,8 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // At most 256 handlers; returns the number to pass to `watch`. The handler outlives the loop's last turn.
+  // At most 256 handlers; returns the number to pass to `watch`. The handler outlives the loop's
+  // last turn.
   u32 addHandler(Handler* handler);
   struct Tag {
     u32 handler;
@@ -53,7 +55,8 @@ class Loop {
   std::vector<Handler*> handlers_;
 };
 
-// The parent's end of a conversation: one line on stdin is one step, its end means that the parent is gone.
+// The parent's end of a conversation: one line on stdin is one step, its end means that the parent
+// is gone.
 class Control : public Loop::Handler {
  public:
   // Watches stdin when `isInteractive`; otherwise every `waitForStep` returns at once.

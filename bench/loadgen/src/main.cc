@@ -1,7 +1,8 @@
-// The load generator: one program with an origin, client modes, a guard for peers and its own checks.
+// The load generator: one program with an origin, client modes, a guard for peers and its own
+// checks.
 //
-// usage: loadgen MODE [--flag value ...]; the modes are listed in modes.h, their flags in each mode's file.
-// Does nothing but choose the mode.
+// usage: loadgen MODE [--flag value ...]; the modes are listed in modes.h, their flags in each
+// mode's file. Does nothing but choose the mode.
 #include <csignal>
 #include <cstring>
 

@@ -1,7 +1,7 @@
 // Mode bulk: one connection carries `--size` bytes: up, down, or up and back at once (both).
 //
-// Bytes follow a pattern that depends on the position; the first and the last byte of every read are
-// checked. Latency is not measured here; throughput and CPU are.
+// Bytes follow a pattern that depends on the position; the first and the last byte of every read
+// are checked. Latency is not measured here; throughput and CPU are.
 #include <netinet/in.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // Mode churn: connect, one round trip, close, and again, on `--connections` places at once.
 //
-// With --opens-per-second it is an open loop, and latency runs from the intended time of the connect;
-// without, it is saturation. --close is fin (this side first) or rst.
+// With --opens-per-second it is an open loop, and latency runs from the intended time of the
+// connect; without, it is saturation. --close is fin (this side first) or rst.
 #include <algorithm>
 
 #include "histogram.h"

@@ -1,7 +1,7 @@
 // Mode closed: every active connection keeps `--outstanding` messages under way.
 //
-// Shows how much work the path does at its limit, and what a message costs there. Its latency is service
-// time under a load that adapts to the peer: never to be read as what a user would see.
+// Shows how much work the path does at its limit, and what a message costs there. Its latency is
+// service time under a load that adapts to the peer: never to be read as what a user would see.
 #include <algorithm>
 #include <utility>
 #include <vector>

@@ -1,8 +1,8 @@
 // Mode fanout: one publisher, `--connections` subscribers, `--rate` publications a second.
 //
-// The origin repeats each publication to every subscriber. Two histograms, both from the intended time of
-// the publication: every delivery, and the last delivery of each publication. What did not arrive counts
-// as unanswered with the time it has waited.
+// The origin repeats each publication to every subscriber. Two histograms, both from the intended
+// time of the publication: every delivery, and the last delivery of each publication. What did not
+// arrive counts as unanswered with the time it has waited.
 #include <algorithm>
 #include <deque>
 

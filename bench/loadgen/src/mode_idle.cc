@@ -1,7 +1,8 @@
 // Mode idle: opens connections in steps and holds each step until told to go on.
 //
-// Path: generator -> gateway -> origin, once for each connection, then silence. Whoever measures memory
-// does it between the event of a step and the line that ends it. Does not send anything while holding.
+// Path: generator -> gateway -> origin, once for each connection, then silence. Whoever measures
+// memory does it between the event of a step and the line that ends it. Does not send anything
+// while holding.
 #include <algorithm>
 #include <cstdlib>
 #include <string>

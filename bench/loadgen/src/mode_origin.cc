@@ -1,8 +1,8 @@
 // Mode origin: serves until it is told to stop, then says what it did.
 //
 // Path: the far end of every TCP measurement. Ends on SIGTERM, SIGINT, or the end of stdin with
-// --interactive. With --spin it never sleeps, so that waking it costs the sender nothing: for measuring the
-// generator itself.
+// --interactive. With --spin it never sleeps, so that waking it costs the sender nothing: for
+// measuring the generator itself.
 #include <csignal>
 #include <cstdio>
 

@@ -1,7 +1,9 @@
-// Mode slow: open-loop load on some connections while `--slow` others read far less than is sent to them.
+// Mode slow: open-loop load on some connections while `--slow` others read far less than is sent to
+// them.
 //
-// Each slow reader asks the origin for an endless download and takes `--slow-rate` bytes a second from a
-// small receive buffer. The question is what the gateway holds for them and what the others feel.
+// Each slow reader asks the origin for an endless download and takes `--slow-rate` bytes a second
+// from a small receive buffer. The question is what the gateway holds for them and what the others
+// feel.
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,8 +1,10 @@
-// Mode storm: open-loop load on established connections while `--storm` others are cut and all come back.
+// Mode storm: open-loop load on established connections while `--storm` others are cut and all come
+// back.
 //
-// Latencies are kept by phase: before the storm, while it lasts (from the cut to the last reconnect), and
-// after. --connections are the established ones; the storm's own reconnect times have a histogram too.
-// Does not speed up or slow down the schedule of the established connections: a few opens a turn.
+// Latencies are kept by phase: before the storm, while it lasts (from the cut to the last
+// reconnect), and after. --connections are the established ones; the storm's own reconnect times
+// have a histogram too. Does not speed up or slow down the schedule of the established connections:
+// a few opens a turn.
 #include <algorithm>
 
 #include "histogram.h"

@@ -1,7 +1,7 @@
 // The modes of the program, one function each; `main` chooses by the first argument.
 //
-// Every client mode prints JSON lines: events (`ready`, `step`) while it runs and one result at its end.
-// With --interactive it waits for a line on stdin after each event, and ends when stdin does.
+// Every client mode prints JSON lines: events (`ready`, `step`) while it runs and one result at its
+// end. With --interactive it waits for a line on stdin after each event, and ends when stdin does.
 // Each returns the exit code of the process.
 #pragma once
 

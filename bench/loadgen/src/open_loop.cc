@@ -1,7 +1,7 @@
 // The open-loop engine; see open_loop.h.
 //
-// Drives one fleet through warm-up, window and drain. Used by the modes open, storm and slow. Does not open
-// or reopen connections.
+// Drives one fleet through warm-up, window and drain. Used by the modes open, storm and slow. Does
+// not open or reopen connections.
 #include "open_loop.h"
 
 #include <algorithm>
@@ -14,13 +14,14 @@ namespace holdfast::loadgen {
 
 namespace {
 
-// A send this much behind its time, on a socket that would have taken it, is the generator's own delay.
+// A send this much behind its time, on a socket that would have taken it, is the generator's own
+// delay.
 constexpr u64 kLateNs = kMillisecondNs;
 // Above these shares the generator was the limit and the run is void.
 constexpr double kLateShareMax = 0.005;
 constexpr double kOwnShareMax = 0.85;
-// Above this rate the schedule lies on a grid, so that one wake-up sends several messages: on a virtual
-// machine a wake-up costs as much as the message it is for.
+// Above this rate the schedule lies on a grid, so that one wake-up sends several messages: on a
+// virtual machine a wake-up costs as much as the message it is for.
 constexpr u64 kGridAbovePerSecond = 20'000;
 constexpr u64 kGridNs = 100'000;
 constexpr u64 kSettleNs = 10 * kMillisecondNs;

@@ -1,9 +1,11 @@
 // Open-loop load on a fleet: messages leave when the schedule says, whatever the peer does.
 //
-// Latency runs from the intended send time. What could not be sent in the window is counted as missed, what
-// was not answered as unanswered, and both enter the histogram with the time they had waited so far, so
-// that a stall cannot hide. A second histogram runs from the actual send time (service time).
-// Invariant: every intended time inside the window ends in exactly one of: answered, unanswered, missed.
+// Latency runs from the intended send time. What could not be sent in the window is counted as
+// missed, what was not answered as unanswered, and both enter the histogram with the time they had
+// waited so far, so that a stall cannot hide. A second histogram runs from the actual send time
+// (service time).
+// Invariant: every intended time inside the window ends in exactly one of: answered, unanswered,
+// missed.
 #pragma once
 
 #include <cstdio>
@@ -34,8 +36,8 @@ struct OpenLoopOptions {
 
 class OpenLoop : public Fleet::Observer {
  public:
-  // Timed work of a mode that runs beside the schedule: a storm, other fleets. `work` returns the time at
-  // which it wants to be called again.
+  // Timed work of a mode that runs beside the schedule: a storm, other fleets. `work` returns the
+  // time at which it wants to be called again.
   class Companion {
    public:
     virtual u64 work(u64 now) = 0;

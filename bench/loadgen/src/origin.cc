@@ -1,6 +1,7 @@
 // Accepting, echoing, counting and broadcasting; see origin.h.
 //
-// Runs as a process of its own, so that its CPU time is seen apart from the generator's. Does not measure.
+// Runs as a process of its own, so that its CPU time is seen apart from the generator's. Does not
+// measure.
 #include "origin.h"
 
 #include <netinet/in.h>

@@ -1,9 +1,10 @@
 // The origin of all TCP measurements: it does for each connection what the first message asks for.
 //
-// An ordinary first message makes it an echo; subscribe and publish make it a fan-out hub; upload counts
-// bytes and acknowledges; download sends bytes. Anything else is echoed byte by byte.
-// Invariant: what a reader does not take waits in that connection's own queue, and reading from it pauses,
-// so memory is bounded by what one read returned; a subscriber's queue is bounded by kQueueBytesMax.
+// An ordinary first message makes it an echo; subscribe and publish make it a fan-out hub; upload
+// counts bytes and acknowledges; download sends bytes. Anything else is echoed byte by byte.
+// Invariant: what a reader does not take waits in that connection's own queue, and reading from it
+// pauses, so memory is bounded by what one read returned; a subscriber's queue is bounded by
+// kQueueBytesMax.
 #pragma once
 
 #include <string>

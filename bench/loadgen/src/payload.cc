@@ -1,7 +1,8 @@
 // The plain TCP payload; see payload.h.
 //
-// The filler is one byte repeated, taken from the stamp, and is checked at the first, middle and last
-// position of each message: bytes that are lost, doubled or mixed up between connections are seen.
+// The filler is one byte repeated, taken from the stamp, and is checked at the first, middle and
+// last position of each message: bytes that are lost, doubled or mixed up between connections are
+// seen.
 #include "payload.h"
 
 #include <cstring>

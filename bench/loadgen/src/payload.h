@@ -1,9 +1,11 @@
-// What a message looks like on the wire: the one seam where a protocol is added to the load generator.
+// What a message looks like on the wire: the one seam where a protocol is added to the load
+// generator.
 //
-// A payload turns a Stamp into bytes and bytes into Stamps. TcpPayload is the plain one; TLS, WebSocket,
-// HTTP/2 and RPC payloads implement the same three calls and are chosen by name in `createPayload`.
-// Invariant: a payload keeps no state of a connection except what `Decoder` carries; it never touches a
-// descriptor. Payloads are shared by all connections of a fleet.
+// A payload turns a Stamp into bytes and bytes into Stamps. TcpPayload is the plain one; TLS,
+// WebSocket, HTTP/2 and RPC payloads implement the same three calls and are chosen by name in
+// `createPayload`.
+// Invariant: a payload keeps no state of a connection except what `Decoder` carries; it never
+// touches a descriptor. Payloads are shared by all connections of a fleet.
 #pragma once
 
 #include <memory>
@@ -40,7 +42,8 @@ class Payload {
   virtual void encode(const Stamp& stamp, std::span<char> out) const = 0;
   // Looks at the front of `in`, which holds whatever has arrived.
   virtual Decoded decode(std::span<const char> in) const = 0;
-  // What the connection sends first, and whether the answer to it is complete: an upgrade, a preface.
+  // What the connection sends first, and whether the answer to it is complete: an upgrade, a
+  // preface.
   virtual std::span<const char> greeting() const { return {}; }
   virtual Decoded decodeGreeting(std::span<const char>) const {
     return Decoded{Decoded::State::kMessage, 0, {}};
@@ -62,7 +65,8 @@ class TcpPayload : public Payload {
   std::size_t bytes_;
 };
 
-// `name` is what --payload says; an unknown one ends the process with a sentence that lists the known.
+// `name` is what --payload says; an unknown one ends the process with a sentence that lists the
+// known.
 std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes);
 
 }  // namespace holdfast::loadgen

@@ -1,9 +1,10 @@
 // When each connection sends next: a heap of intended times, one for each active connection.
 //
-// Connection i sends at start + phase(i) + k * period, with phases spread at random over one period, or
-// with exponential gaps of the same mean. Times lie on a grid, whose lines the generator can meet without
-// waking for each single message: what is intended is the time on the grid. The schedule never moves because a peer is slow: a connection
-// that cannot send keeps its intended time and is put back with it.
+// Connection i sends at start + phase(i) + k * period, with phases spread at random over one
+// period, or with exponential gaps of the same mean. Times lie on a grid, whose lines the generator
+// can meet without waking for each single message: what is intended is the time on the grid. The
+// schedule never moves because a peer is slow: a connection that cannot send keeps its intended
+// time and is put back with it.
 // Invariant: a connection is in the heap at most once.
 #pragma once
 

@@ -1,7 +1,8 @@
 // Mode selftest: checks of the parts that can be checked without a network.
 //
-// Percentiles against sorted values, bucket edges, the schedule's spacing, and the payload's refusal of
-// wrong bytes. What needs sockets is checked by the project's own tests, which run the modes.
+// Percentiles against sorted values, bucket edges, the schedule's spacing, and the payload's
+// refusal of wrong bytes. What needs sockets is checked by the project's own tests, which run the
+// modes.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // Socket calls of the load generator; see sockets.h.
 //
-// Only addresses of the flags arrive here, so a malformed one ends the process with a sentence; what the
-// network answers comes back as an errno and is counted by the caller.
+// Only addresses of the flags arrive here, so a malformed one ends the process with a sentence;
+// what the network answers comes back as an errno and is counted by the caller.
 #include "sockets.h"
 
 #include <arpa/inet.h>

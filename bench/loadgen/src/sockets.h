@@ -1,7 +1,7 @@
 // Addresses and sockets: where connections go, where they come from, and how they end.
 //
-// Sources are loopback addresses, chosen in turn, with IP_BIND_ADDRESS_NO_PORT so that the kernel picks
-// the port at connect: 28 thousand connections for each pair of source and target.
+// Sources are loopback addresses, chosen in turn, with IP_BIND_ADDRESS_NO_PORT so that the kernel
+// picks the port at connect: 28 thousand connections for each pair of source and target.
 // Invariant: every socket made here is non-blocking and close-on-exec.
 #pragma once
 

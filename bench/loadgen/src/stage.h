@@ -1,6 +1,8 @@
-// What every client mode stands on: loop, control line, CPU readings, payload, and the result's first part.
+// What every client mode stands on: loop, control line, CPU readings, payload, and the result's
+// first part.
 //
-// Invariant: the order of construction is the order of use; the stage outlives the fleets of its mode.
+// Invariant: the order of construction is the order of use; the stage outlives the fleets of its
+// mode.
 #pragma once
 
 #include <memory>

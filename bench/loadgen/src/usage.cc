@@ -1,7 +1,7 @@
 // Reading of CPU clocks; see usage.h.
 //
-// Runs twice in each measured window. A watched process that ends inside the window reads as zero, which
-// the caller sees as a window without CPU time and refuses.
+// Runs twice in each measured window. A watched process that ends inside the window reads as zero,
+// which the caller sees as a window without CPU time and refuses.
 #include "usage.h"
 
 #include <sys/resource.h>

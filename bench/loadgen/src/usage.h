@@ -1,8 +1,9 @@
-// CPU time of this process and of the processes it watches, taken at the edges of a measured window.
+// CPU time of this process and of the processes it watches, taken at the edges of a measured
+// window.
 //
-// Watched processes are read through their CPU clock, which covers all their threads, ended ones too, in
-// nanoseconds. The generator reads them itself, so that the window is the one it measured and not the one
-// that another process heard of.
+// Watched processes are read through their CPU clock, which covers all their threads, ended ones
+// too, in nanoseconds. The generator reads them itself, so that the window is the one it measured
+// and not the one that another process heard of.
 // Does not follow children: each watched process id is given on the command line.
 #pragma once
 

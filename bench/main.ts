@@ -1,0 +1,76 @@
+/**
+ * `npm run bench`: runs scenarios against all candidates that can be had, and writes a dated report.
+ *
+ * Path: command line -> runner -> raw report -> report folder under perf-reports/. The other verbs (setup,
+ * compare, render, http) are chosen here.
+ * Invariant: a wrong request ends with one sentence and exit code 2 before anything is started; Ctrl-C ends
+ * every process, writes what there is as a partial report, and exits with 130.
+ */
+import { relative } from 'node:path';
+import { setUpPeers } from './peers/index.ts';
+import { compareReports, readReport, writeReport } from './report/index.ts';
+import { explain, Interrupted, UsageFailure } from './rig/index.ts';
+import { parseRequest, type Request, Runner, type RunRequest, USAGE } from './run/index.ts';
+import { SCENARIOS } from './scenarios/index.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+
+async function runScenarios(request: RunRequest): Promise<void> {
+  const interrupt = new AbortController();
+  const abort = (): void => interrupt.abort(new Interrupted());
+  process.on('SIGINT', abort);
+  process.on('SIGTERM', abort);
+  const runner = new Runner(request, interrupt.signal);
+  await runner.run();
+  const { report, folder } = runner;
+  if (report?.scenarios.some(({ runs }) => runs.length > 0)) {
+    await writeReport(folder, report);
+    const kind = report.isPartial ? 'partial report' : 'report';
+    process.stderr.write(`\n${kind}: ${relative(process.cwd(), folder)}/report.md\n`);
+  }
+  if (interrupt.signal.aborted) throw new Interrupted();
+}
+
+function list(): void {
+  for (const { name, question, groups } of SCENARIOS) {
+    const group = groups.length > 0 ? ` [${groups.join(', ')}]` : '';
+    process.stdout.write(`${name.padEnd(18)} ${question}${group}\n`);
+  }
+}
+
+async function perform(request: Request): Promise<void> {
+  switch (request.kind) {
+    case 'help':
+      process.stdout.write(USAGE);
+      return;
+    case 'list':
+      list();
+      return;
+    case 'setup':
+      await setUpPeers(request.names);
+      return;
+    case 'compare':
+      process.stdout.write(compareReports(request.left, request.right));
+      return;
+    case 'render':
+      await writeReport(request.folder, readReport(request.folder));
+      return;
+    case 'http':
+      throw new UsageFailure('http is not there yet');
+    case 'run':
+      await runScenarios(request);
+  }
+}
+
+try {
+  await perform(parseRequest(process.argv.slice(2)));
+} catch (cause) {
+  if (cause instanceof Interrupted) {
+    process.exitCode = EXIT_INTERRUPTED;
+  } else {
+    process.stderr.write(`bench: ${explain(cause)}\n`);
+    process.exitCode = cause instanceof UsageFailure ? EXIT_USAGE : EXIT_FAILED;
+  }
+}

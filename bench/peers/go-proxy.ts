@@ -1,0 +1,43 @@
+/**
+ * A goroutine for each direction of each connection: what one gets from the Go standard library.
+ *
+ * Path: go-proxy/main.go, built by `npm run bench -- setup go-proxy` into bench/build.
+ * Beyond the defaults: GOMAXPROCS is the number of workers.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  BUILD,
+  type Candidate,
+  type Presence,
+  type Running,
+  type StartOptions,
+} from '../rig/index.ts';
+import { askVersion, findProgram, startPeer } from './start.ts';
+
+/** The program that the set-up builds. */
+export const GO_PROXY_PROGRAM = join(BUILD, 'go-proxy', 'go-proxy');
+
+async function find(): Promise<Presence> {
+  if (!existsSync(GO_PROXY_PROGRAM)) return { missing: 'npm run bench -- setup go-proxy' };
+  const go = findProgram('go');
+  const pattern = /go(\d+\.\d+(\.\d+)?)/;
+  const version = go && (await askVersion([go, 'version', GO_PROXY_PROGRAM], pattern));
+  return { version: version ?? 'of an unknown Go' };
+}
+
+function start(options: StartOptions): Promise<Running> {
+  return startPeer(options, {
+    argv: [GO_PROXY_PROGRAM, `${options.frontPort}`, `${options.originPort}`],
+    env: { GOMAXPROCS: `${options.workers}` },
+  });
+}
+
+/** The Go proxy. */
+export const goProxy: Candidate = {
+  name: 'go-proxy',
+  title: 'Go, goroutines',
+  role: 'peer',
+  find,
+  start,
+};

@@ -1,0 +1,3 @@
+module holdfast/bench/go-proxy
+
+go 1.21

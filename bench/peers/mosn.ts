@@ -1,0 +1,86 @@
+/**
+ * MOSN with its TCP proxy filter, built from its Go module.
+ *
+ * Path: one process; `npm run bench -- setup mosn` builds it into bench/build.
+ * Beyond the defaults: GOMAXPROCS is the number of workers, logs go nowhere, and the connection limit is
+ * out of the way. MOSN is what this project started from, so its figures are part of the story.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  BUILD,
+  type Candidate,
+  type Presence,
+  type Running,
+  type StartOptions,
+} from '../rig/index.ts';
+import { startPeer } from './start.ts';
+
+/** The Go module and the version that the set-up builds. */
+export const MOSN_MODULE = 'mosn.io/mosn';
+export const MOSN_VERSION = 'v1.6.0';
+/** The program that the set-up builds. */
+export const MOSN_PROGRAM = join(BUILD, 'mosn', 'mosn');
+
+function configure(options: StartOptions): string {
+  return JSON.stringify({
+    servers: [
+      {
+        default_log_path: '/dev/null',
+        default_log_level: 'FATAL',
+        processor: options.workers,
+        listeners: [
+          {
+            name: 'front',
+            address: `127.0.0.1:${options.frontPort}`,
+            bind_port: true,
+            connection_idle_timeout: '3600s',
+            filter_chains: [
+              {
+                filters: [
+                  { type: 'tcp_proxy', config: { stat_prefix: 'front', cluster: 'origin' } },
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ],
+    cluster_manager: {
+      clusters: [
+        {
+          name: 'origin',
+          type: 'SIMPLE',
+          lb_type: 'LB_ROUNDROBIN',
+          max_request_per_conn: 1_000_000,
+          conn_buffer_limit_bytes: 32_768,
+          circuit_breakers: [
+            {
+              max_connections: 1_000_000,
+              max_pending_requests: 1_000_000,
+              max_requests: 1_000_000,
+            },
+          ],
+          hosts: [{ address: `127.0.0.1:${options.originPort}` }],
+        },
+      ],
+    },
+  });
+}
+
+async function find(): Promise<Presence> {
+  return existsSync(MOSN_PROGRAM)
+    ? { version: MOSN_VERSION.slice(1) }
+    : { missing: 'npm run bench -- setup mosn' };
+}
+
+function start(options: StartOptions): Promise<Running> {
+  return startPeer(options, {
+    argv: [MOSN_PROGRAM, 'start', '-c', join(options.folder, 'mosn.json')],
+    files: { 'mosn.json': configure(options) },
+    env: { GOMAXPROCS: `${options.workers}` },
+  });
+}
+
+/** MOSN. */
+export const mosn: Candidate = { name: 'mosn', title: 'MOSN tcp_proxy', role: 'peer', find, start };

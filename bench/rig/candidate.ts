@@ -1,0 +1,52 @@
+/**
+ * What can stand between load generator and origin: Holdfast, its peers, or nothing.
+ *
+ * Path: the rig starts one candidate for each measurement; peers/candidates.ts lists them all.
+ * Invariant: every candidate does the same job, with as many workers as asked for, on the cores given, with
+ * logging off and timeouts out of the way. What a peer needs beyond its defaults is said in its file.
+ */
+import type { Processes } from './processes.ts';
+
+/** Whether a candidate is on this machine. */
+export type Presence =
+  | { readonly version: string }
+  /** A sentence that says how to install it. */
+  | { readonly missing: string };
+
+/** What a candidate is started with. Everything listens on 127.0.0.1. */
+export interface StartOptions {
+  readonly processes: Processes;
+  /** A scratch directory of this measurement. */
+  readonly folder: string;
+  readonly cores: string;
+  readonly frontPort: number;
+  readonly originPort: number;
+  readonly workers: number;
+  /** Descriptors a process may have; a candidate sizes its tables by it. */
+  readonly connectionsMax: number;
+}
+
+/** A candidate that accepts connections. */
+export interface Running {
+  /** Where clients connect. */
+  readonly address: string;
+  /** All processes, at this moment. */
+  pids(): number[];
+  /** Loads its configuration again. Absent where the candidate cannot. */
+  reload?(): Promise<void>;
+  /** Live client connections of each worker. Absent where the candidate does not tell. */
+  connectionsByWorker?(): Promise<number[]>;
+  stop(): Promise<void>;
+}
+
+/** A candidate of the comparison. */
+export interface Candidate {
+  /** What the command line and raw.json call it. */
+  readonly name: string;
+  /** What a report calls it. */
+  readonly title: string;
+  /** `product` is Holdfast, `floor` is no gateway at all. */
+  readonly role: 'product' | 'peer' | 'floor';
+  find(): Promise<Presence>;
+  start(options: StartOptions): Promise<Running>;
+}

@@ -1,0 +1,30 @@
+/** What scenarios, peers and the gate stand on: machine, ports, processes, memory, load. */
+export { BUILD, buildLoadgen, ROOT } from './build.ts';
+export type { Candidate, Presence, Running, StartOptions } from './candidate.ts';
+export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
+export {
+  type LoadFlags,
+  type LoadResult,
+  LoadRun,
+  listArguments,
+  type PrintedHistogram,
+  type PrintedUsage,
+} from './load.ts';
+export {
+  clientConnectionsMax,
+  type Machine,
+  type Placement,
+  placeOn,
+  proxiedConnectionsMax,
+  readMachine,
+  readSetting,
+} from './machine.ts';
+export {
+  type ProcessMemory,
+  readKernelMemory,
+  readMemory,
+  readSettledMemory,
+} from './memory.ts';
+export { Ports } from './ports.ts';
+export { type Guarded, type Launch, listDescendants, Processes } from './processes.ts';
+export { Rig, type RigParts } from './rig.ts';

@@ -1,0 +1,127 @@
+/**
+ * One measurement's stage: an origin, one candidate in front of it, and load generators on demand.
+ *
+ * Path: the runner builds a rig for each measurement; a scenario drives it; closing it ends everything.
+ * An interrupt ends the processes at once, which fails whatever waits for them.
+ * Invariant: the candidate has the gateway cores to itself, origin and generators share the load cores
+ * (where the machine has enough cores, see machine.ts). Nothing of a rig outlives `close`.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BUILD } from './build.ts';
+import type { Candidate, Running } from './candidate.ts';
+import { type LoadFlags, LoadRun, listArguments } from './load.ts';
+import { type Machine, type Placement, placeOn } from './machine.ts';
+import type { Ports } from './ports.ts';
+import { Processes } from './processes.ts';
+
+/** What all rigs of a run share. */
+export interface RigParts {
+  readonly loadgen: string;
+  readonly machine: Machine;
+  readonly ports: Ports;
+  /** Ends waiting when the run is interrupted. */
+  readonly signal: AbortSignal;
+}
+
+/** Loopback addresses that clients come from; 28 thousand ports each. */
+const SOURCES = '127.0.0.2-127.0.0.41';
+
+/** See the header. */
+export class Rig {
+  readonly machine: Machine;
+  readonly placement: Placement;
+  readonly processes: Processes;
+  readonly folder: string;
+  readonly candidate: Candidate;
+  readonly workers: number;
+  readonly #signal: AbortSignal;
+  readonly #abort = (): void => void this.processes.close();
+  #running: Running | undefined;
+  #origin: LoadRun | undefined;
+  #originPort = 0;
+
+  private constructor(parts: RigParts, candidate: Candidate, workers: number) {
+    this.machine = parts.machine;
+    this.placement = placeOn(parts.machine, workers);
+    this.processes = new Processes(parts.loadgen);
+    this.candidate = candidate;
+    this.workers = workers;
+    this.#signal = parts.signal;
+    this.#signal.addEventListener('abort', this.#abort, { once: true });
+    mkdirSync(BUILD, { recursive: true });
+    this.folder = mkdtempSync(join(BUILD, 'rig-'));
+  }
+
+  /** Starts origin and candidate; both accept when this resolves. */
+  static async start(parts: RigParts, candidate: Candidate, workers = 1): Promise<Rig> {
+    const rig = new Rig(parts, candidate, workers);
+    try {
+      parts.signal.throwIfAborted();
+      const [front, origin] = (await parts.ports.take(2)) as [number, number];
+      await rig.#startOrigin(origin);
+      rig.#running = await candidate.start({
+        processes: rig.processes,
+        folder: rig.folder,
+        cores: rig.placement.gateway,
+        frontPort: front,
+        originPort: origin,
+        workers,
+        connectionsMax: parts.machine.descriptorsMax,
+      });
+      return rig;
+    } catch (cause) {
+      await rig.close();
+      throw cause;
+    }
+  }
+
+  async #startOrigin(port: number): Promise<void> {
+    this.#originPort = port;
+    const flags = { listen: `127.0.0.1:${port}`, interactive: 'yes' };
+    this.#origin = new LoadRun(
+      this.processes.startLoadgen(listArguments('origin', flags), this.placement.load),
+    );
+    await this.#origin.event('ready');
+  }
+
+  get running(): Running {
+    if (this.#running === undefined) throw new Error('the candidate is not running');
+    return this.#running;
+  }
+
+  /** Processes of the candidate at this moment. */
+  pids(): number[] {
+    return this.running.pids();
+  }
+
+  /** Starts a load on the candidate's front; CPU of candidate and origin is watched. */
+  load(mode: string, flags: LoadFlags): LoadRun {
+    const pids = this.pids();
+    const gateway = pids.length > 0 ? `gateway=${pids.join('+')},` : '';
+    const all: LoadFlags = {
+      target: this.running.address,
+      ...(mode === 'bulk' ? {} : { source: SOURCES }),
+      interactive: 'yes',
+      watch: `${gateway}origin=${this.#origin?.pid ?? 0}`,
+      ...flags,
+    };
+    return new LoadRun(this.processes.startLoadgen(listArguments(mode, all), this.placement.load));
+  }
+
+  /** The address of the origin itself, past the candidate. */
+  get originAddress(): string {
+    return `127.0.0.1:${this.#originPort}`;
+  }
+
+  async close(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#abort);
+    await this.#running?.stop();
+    await this.processes.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
