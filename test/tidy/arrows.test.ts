@@ -90,9 +90,15 @@ test('a directory is entered through its index.ts', () => {
 test('a face is a list of named exports and nothing else', () => {
   const findings: Finding[] = [];
   for (const file of files(/^src\/.*\/index\.ts$/)) {
-    const count = lines(file).length - 1;
+    const count = codeOf(file)
+      .split('\n')
+      .filter((text) => text.trim() !== '').length;
     if (count > FACE_LINES_MAX) {
-      findings.push({ file, line: count, says: `a face has at most ${FACE_LINES_MAX} lines` });
+      findings.push({
+        file,
+        line: count,
+        says: `a face has at most ${FACE_LINES_MAX} lines of exports`,
+      });
     }
     const statements = codeOf(file).replace(/export\s+(type\s+)?\{[^}]*\}\s*from\s*;/g, '');
     if (statements.trim() !== '') {
