@@ -50,6 +50,8 @@ export interface GatewaySetup {
   readonly watch?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** Changes the lines that the harness puts first. */
+  readonly header?: (lines: string) => string;
 }
 
 /** A gateway that runs in a process of its own. */
@@ -59,6 +61,7 @@ export class GatewayProcess {
   readonly socket: string;
   /** Resolves when the process has ended. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  readonly #changeHeader: (lines: string) => string;
   readonly #child: ChildProcess;
   readonly #records: LogRecord[] = [];
   readonly #access: Readonly<Record<string, unknown>>[] = [];
@@ -69,6 +72,7 @@ export class GatewayProcess {
     this.directory = setup.directory ?? makeDirectory(owner);
     this.file = join(this.directory, 'gateway.yaml');
     this.socket = join(this.directory, 'admin.sock');
+    this.#changeHeader = setup.header ?? ((lines) => lines);
     this.write(setup.yaml);
     const child = spawn(
       process.execPath,
@@ -120,12 +124,13 @@ export class GatewayProcess {
 
   /** What every configuration of these tests begins with. */
   header(): string {
-    return [
+    const lines = [
       'version: 1',
       `admin: { socket: ${this.socket} }`,
       'log: { level: debug, access: stdout, format: json }',
       '',
     ].join('\n');
+    return this.#changeHeader(lines);
   }
 
   signal(name: NodeJS.Signals): void {

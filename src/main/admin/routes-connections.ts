@@ -4,6 +4,7 @@
  * Path: router.ts -> here -> scan.ts and the shards.
  * Invariant: numbers of the core leave as names; an id names one connection and no later one.
  */
+import { isIP } from 'node:net';
 import type { ConnectionFilter, ConnectionInfo } from '../../../native/epoll/index.ts';
 import { ShardCallError } from '../shards/index.ts';
 import { AdminError, type AdminRequest, badRequest, notFound, ok } from './http.ts';
@@ -83,6 +84,9 @@ function readFilter(parts: AdminParts, query: URLSearchParams): ConnectionFilter
   const cluster = query.get('cluster');
   const endpoint = query.get('endpoint');
   const client = query.get('client');
+  if (client !== null && isIP(client) === 0) {
+    throw badRequest('"client" is no IP address', 'write the address without its port');
+  }
   const listenerId = listener === null ? undefined : ids.findListener(listener);
   const clusterId = cluster === null ? undefined : ids.findCluster(cluster);
   const endpointIds =
