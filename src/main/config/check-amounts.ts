@@ -17,7 +17,15 @@ import {
   type PlainMap,
   type Report,
 } from './plain.ts';
-import { formatDuration, parseCount, parseDuration, parseSize, quote } from './units.ts';
+import {
+  formatCount,
+  formatDuration,
+  formatSize,
+  parseCount,
+  parseDuration,
+  parseSize,
+  quote,
+} from './units.ts';
 import type { World } from './world.ts';
 
 /** Watermarks and trusted networks of a listener. */
@@ -35,7 +43,7 @@ export function checkListener({ map, path }: Item, report: Report): void {
       'watermarks',
       [...path, 'limits', 'buffer', isLowSet ? 'low' : 'high'],
       message,
-      `write "low: ${Math.floor(high / 2)}" or less`,
+      `write "low: ${formatSize(Math.floor(high / 2))}" or less`,
     );
   }
   const proxy = asMap(map['proxyProtocol']);
@@ -184,7 +192,7 @@ export function checkProcessLimits(limits: PlainMap, world: World, report: Repor
     const wanted = amountOf(parseCount, connections, 0);
     const possible = connectionsForDescriptors(world.descriptorsMax);
     if (wanted !== null && wanted > possible) {
-      const message = `${wanted} connections need more than the ${world.descriptorsMax} open files of this process; ${possible} fit`;
+      const message = `${formatCount(wanted)} connections need more than the ${world.descriptorsMax} open files of this process; ${possible} fit`;
       report(
         'moreThanDescriptors',
         ['limits', 'connections'],

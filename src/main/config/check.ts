@@ -35,6 +35,9 @@ export function checkMeaning(input: CheckInput): void {
     });
   };
   const listeners = items(root, 'listeners');
+  const isEmptyList = Array.isArray(root['listeners']) && listeners.length === 0;
+  if (isEmptyList)
+    report('noListeners', ['listeners'], 'there is no listener: nothing is accepted');
   const clusters = items(root, 'clusters');
   checkCounts(listeners, clusters, report);
   checkNames(listeners, 'listener', { source, report });
@@ -49,8 +52,6 @@ export function checkMeaning(input: CheckInput): void {
 }
 
 function checkCounts(listeners: Item[], clusters: Item[], report: Report): void {
-  if (listeners.length === 0)
-    report('noListeners', ['listeners'], 'there is no listener: nothing is accepted');
   if (listeners.length > limit.LISTENERS_MAX) {
     report(
       'tooMany',

@@ -6,16 +6,16 @@
  * yield to keys that are set beside them; a key with nothing after it is left out.
  */
 
-import type { Document, Node, Pair, YAMLMap } from 'yaml';
-import { isAlias, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
+import type { Alias, Document, LineCounter, Node, Pair, YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, visit } from 'yaml';
 import { type Findings, NOWHERE, type Place, toPointer, type ValuePath } from './findings.ts';
 import { quote } from './units.ts';
 
 /** No field lies deeper than ten levels. */
 const DEPTH_MAX = 32;
 
-/** Nodes after aliases are expanded: a full configuration has about 200,000. */
-const NODES_MAX = 1_000_000;
+/** Nodes after aliases are expanded: a full configuration has about 100,000. */
+const NODES_MAX = 300_000;
 
 /** Places of values and keys, by JSON pointer. */
 export interface Places {
@@ -25,17 +25,36 @@ export interface Places {
   readonly leaves: Set<string>;
 }
 
+/**
+ * What each alias stands for: the last node before it with that anchor (YAML 1.2.2 7.1). One walk over the
+ * document; `Alias.resolve` would take one for each alias.
+ */
+function findAnchored(doc: Document): ReadonlyMap<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const found = new Map<Alias, Node>();
+  visit(doc, {
+    Alias: (_, alias) => {
+      const node = anchors.get(alias.source);
+      if (node !== undefined) found.set(alias, node);
+    },
+    Value: (_, node) => {
+      if (node.anchor !== undefined && node.anchor !== '') anchors.set(node.anchor, node);
+    },
+  });
+  return found;
+}
+
 /** Turns nodes into plain values, within the limits. */
 export class NodeReader {
   isExhausted = false;
-  readonly #doc: Document;
+  readonly #anchored: ReadonlyMap<Alias, Node>;
   readonly #lines: LineCounter;
   readonly #places: Places;
   readonly #findings: Findings;
   #nodes = 0;
 
   constructor(parts: { doc: Document; lines: LineCounter; places: Places; findings: Findings }) {
-    this.#doc = parts.doc;
+    this.#anchored = findAnchored(parts.doc);
     this.#lines = parts.lines;
     this.#places = parts.places;
     this.#findings = parts.findings;
@@ -55,12 +74,25 @@ export class NodeReader {
       );
     }
     this.#places.values.set(toPointer(path), place);
-    if (isAlias(node)) return this.read(node.resolve(this.#doc) ?? null, path, depth + 1);
+    if (isAlias(node)) return this.#readAlias(node, path, depth);
     if (isMap(node)) return this.#readMap(node, path, depth);
     if (isSeq(node))
       return node.items.map((item, i) => this.read(item as Node | null, [...path, i], depth + 1));
     this.#places.leaves.add(toPointer(path));
     return isScalar(node) ? this.#scalar(node.value) : null;
+  }
+
+  #readAlias(alias: Alias, path: ValuePath, depth: number): unknown {
+    const target = this.#anchored.get(alias);
+    if (target !== undefined) return this.read(target, path, depth + 1);
+    this.#findings.add({
+      name: 'syntax',
+      path,
+      place: this.#placeOf(alias),
+      message: `there is no anchor "&${alias.source}" above`,
+      hint: 'define the anchor first; quote a text that starts with "*"',
+    });
+    return null;
   }
 
   #scalar(value: unknown): unknown {
@@ -102,7 +134,7 @@ export class NodeReader {
     node: Node,
     at: { path: ValuePath; depth: number },
   ): void {
-    const target = isAlias(node) ? (node.resolve(this.#doc) ?? null) : node;
+    const target = isAlias(node) ? (this.#anchored.get(node) ?? null) : node;
     if (isSeq(target)) {
       for (const item of target.items as Node[])
         this.#merge(values, item, { path: at.path, depth: at.depth + 1 });
@@ -125,7 +157,7 @@ export class NodeReader {
   }
 
   #key(node: Node | null): string | null {
-    const target = isAlias(node) ? node.resolve(this.#doc) : node;
+    const target = isAlias(node) ? this.#anchored.get(node) : node;
     if (isScalar(target) && target.value !== null) {
       return typeof target.value === 'symbol' ? '<<' : (target.source ?? '');
     }

@@ -3,7 +3,8 @@
  *
  * Path: schema-listener.ts and schema-cluster.ts both use it; see schema.ts for the whole.
  */
-import { count, duration, flag, seconds, section } from './field.ts';
+import { z } from 'zod';
+import { count, duration, flag, seconds, section, shorthand } from './field.ts';
 
 /** Lengths of time, in milliseconds. */
 export const SECOND = 1000;
@@ -34,10 +35,15 @@ const keepalive = {
 /** Options of the TCP sockets on one side. */
 export const socket = section('Options of the TCP sockets on this side.', {
   nodelay: flag({ is: 'Sends small writes at once (TCP_NODELAY).', initial: true }),
-  keepalive: section(
-    'How silent connections are probed: 60 s and six probes find a dead peer in two minutes.',
-    keepalive,
-  ),
+  keepalive: shorthand(z.strictObject(keepalive), 'idle', {
+    type: 'string',
+    examples: ['60s', 'off'],
+  })
+    .prefault({})
+    .meta({
+      description:
+        'How silent connections are probed: 60 s and six probes find a dead peer in two minutes. A map, or only its `idle`.',
+    }),
   userTimeout: duration(
     {
       is: 'Sent bytes that stay unacknowledged for this long end the connection (TCP_USER_TIMEOUT).',

@@ -18,15 +18,57 @@ export const TEXT_BYTES_MAX = 4 * 1024 * 1024;
 /** More syntax errors than this are follow-ups of the first. */
 const SYNTAX_ERRORS_MAX = 5;
 
-/** What the parser's codes mean to someone who does not know its grammar. */
+/** What the parser says, and what that means to someone who does not know the grammar of YAML. */
+const SYNTAX_SAYINGS: readonly (readonly [RegExp, string, string])[] = [
+  [/^Flow sequence .*\]/, 'a list is not closed', 'the "]" of a list that starts above is missing'],
+  [/^Flow map .*\}/, 'a map is not closed', 'the "}" of a map that starts above is missing'],
+  [
+    /^Nested mappings are not allowed in compact/,
+    'a second ": " in one value',
+    'quote the value, or look at the indentation of the next line',
+  ],
+  [
+    /^Implicit map keys need to be followed/,
+    'this line has no ": "',
+    'write "key: value", with a blank after the colon',
+  ],
+  [
+    /^Implicit keys need to be on a single line/,
+    'a key goes over several lines',
+    'a colon is probably missing at the end of the line above',
+  ],
+  [
+    /^Missing closing/,
+    'a quote is not closed',
+    'the closing quote is missing on this line or below',
+  ],
+  [
+    /^All (?:mapping|collection) items must start/,
+    'this line starts in another column than its neighbours',
+    'items of one list or map start in the same column',
+  ],
+  [
+    /^A block sequence may not be used as an implicit/,
+    'a list starts on the line of its key',
+    'start the list on the next line, or write [one, two]',
+  ],
+  [
+    /^Unresolved alias/,
+    'an alias without an anchor',
+    'define the anchor (&name) above; quote a text that starts with "*"',
+  ],
+  [
+    /^(?:Plain value cannot start|Block scalars? )/,
+    'a value starts with a character that has a meaning of its own',
+    'quote the value',
+  ],
+];
+
+/** Hints for what the table above does not know. */
 const SYNTAX_HINTS: Readonly<Record<string, string>> = {
   BAD_INDENT: 'items of one list or map start in the same column',
-  BLOCK_AS_IMPLICIT_KEY: 'put the nested map on its own lines, indented further',
   BLOCK_IN_FLOW: 'inside [ ] and { } use commas, not indentation',
-  MISSING_CHAR: 'a colon, comma, quote or bracket is missing; a space must follow each colon',
-  MULTILINE_IMPLICIT_KEY: 'a colon is probably missing at the end of the line above',
-  BAD_ALIAS: 'define the anchor (&name) before its alias (*name); quote a text that starts with *',
-  BAD_SCALAR_START: 'quote a text that starts with this character',
+  MISSING_CHAR: 'a colon, comma, quote or bracket is missing',
   BAD_DQ_ESCAPE: 'double the backslash, or use single quotes',
   UNEXPECTED_TOKEN: 'quote the value, or look for a missing bracket above',
 };
@@ -50,7 +92,7 @@ export class Source {
    */
   place(path: ValuePath): Place {
     const { values, keys, leaves } = this.#places;
-    for (let depth = path.length; depth > 0; depth--) {
+    for (let depth = path.length; depth >= 0; depth--) {
       const pointer = toPointer(path.slice(0, depth));
       const isValue = depth === path.length || leaves.has(pointer);
       const found =
@@ -73,8 +115,8 @@ export function readSource(text: string, findings: Findings): Source {
   const document = parseText(text, findings);
   if (document === null) return none;
   const { doc, lines } = document;
-  const reader = new NodeReader({ doc, lines, places, findings });
   try {
+    const reader = new NodeReader({ doc, lines, places, findings });
     const value = reader.read(doc.contents, [], 0);
     return reader.isExhausted ? none : new Source(text, value, places);
   } catch (cause) {
@@ -136,7 +178,7 @@ function chooseDocument(
     .flatMap((document) => document.errors)
     .toSorted((a, b) => a.pos[0] - b.pos[0]);
   const exhausted = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
-  const reported = exhausted === undefined ? errors.slice(0, SYNTAX_ERRORS_MAX) : [exhausted];
+  const reported = exhausted === undefined ? firstOfEachLine(errors, lines) : [exhausted];
   for (const error of reported) reportSyntax(error, lines, findings);
   const [doc, second] = documents;
   if (second !== undefined && errors.length === 0) {
@@ -169,6 +211,16 @@ function chooseDocument(
   return { doc, lines };
 }
 
+/** What follows on the same line is mostly a consequence. */
+function firstOfEachLine(errors: readonly YAMLError[], lines: LineCounter): YAMLError[] {
+  const seen = new Set<number>();
+  const isFirst = (error: YAMLError): boolean => {
+    const { line } = lines.linePos(error.pos[0]);
+    return !seen.has(line) && seen.add(line).size > 0;
+  };
+  return errors.filter(isFirst).slice(0, SYNTAX_ERRORS_MAX);
+}
+
 function reportSyntax(error: YAMLError, lines: LineCounter, findings: Findings): void {
   const { line, col } = lines.linePos(error.pos[0]);
   const place = {
@@ -195,6 +247,14 @@ function reportSyntax(error: YAMLError, lines: LineCounter, findings: Findings):
     });
     return;
   }
-  const message = error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/\.$/, '');
-  findings.add({ name: 'syntax', path: [], place, message, hint: SYNTAX_HINTS[error.code] ?? '' });
+  const saying = SYNTAX_SAYINGS.find(([pattern]) => pattern.test(error.message));
+  const plain = error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/\.$/, '');
+  const message = saying?.[1] ?? plain;
+  findings.add({
+    name: 'syntax',
+    path: [],
+    place,
+    message,
+    hint: saying?.[2] ?? SYNTAX_HINTS[error.code] ?? '',
+  });
 }
