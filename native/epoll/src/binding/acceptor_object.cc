@@ -32,11 +32,12 @@ AcceptorObject::AcceptorObject(const Napi::CallbackInfo& info)
     throwErrno(info.Env(), status.sysErrno, "epoll_create1");
     return;
   }
-  const int started = watch_.start(
-      info.Env(), acceptor_->pollFd(), true, [this] { acceptor_->turn(); },
-      [this] { acceptor_->stop(); });
+  const int started = host_.start(
+      info.Env(), Sleeper{[this](int fd) { return acceptor_->watchHost(fd); },
+                          [this](int timeoutMs) { return acceptor_->turn(timeoutMs); },
+                          [this] { acceptor_->stop(); }});
   if (started != 0) {
-    throwErrno(info.Env(), -started, "uv_poll_start");
+    throwErrno(info.Env(), -started, "uv_prepare_start");
     return;
   }
   // While it listens it is nobody's to collect.
@@ -121,9 +122,9 @@ Napi::Value AcceptorObject::errors(const Napi::CallbackInfo& info) {
 }
 
 void AcceptorObject::close(const Napi::CallbackInfo&) {
-  if (!watch_.isStarted()) return;
+  if (!host_.isStarted()) return;
   Unref();
-  watch_.stop();
+  host_.stop();
   acceptor_->stop();
 }
 

@@ -1,5 +1,9 @@
-// Sleeping in the shard on behalf of libuv.
+// Sleeping in the reactor on behalf of libuv.
 #include "binding/loop_host.h"
+
+#include <utility>
+
+#include "runtime/sys.h"
 
 namespace holdfast::binding {
 
@@ -8,20 +12,20 @@ struct LoopHost::State {
   uv_idle_t idle{};
   uv_loop_t* loop = nullptr;
   napi_async_cleanup_hook_handle hook = nullptr;
-  proxy::Shard* shard = nullptr;  // null once stopped
+  Sleeper sleeper;
   LoopHost* owner = nullptr;
   int open = 2;  // handles that libuv has not closed yet
 };
 
-int LoopHost::start(napi_env env, proxy::Shard& shard) {
+int LoopHost::start(napi_env env, Sleeper sleeper) {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return UV_EINVAL;
-  if (const Status status = shard.watchHost(uv_backend_fd(loop)); !status.isOk()) {
+  if (const Status status = sleeper.watchHost(uv_backend_fd(loop)); !status.isOk()) {
     return -status.sysErrno;
   }
   auto* state = new State;
   state->loop = loop;
-  state->shard = &shard;
+  state->sleeper = std::move(sleeper);
   state->owner = this;
   state->prepare.data = state;
   state->idle.data = state;
@@ -44,8 +48,8 @@ void LoopHost::onPrepare(uv_prepare_t* handle) {
   const u64 deadlineNs = timeout > 0 ? sys::nowNs() + static_cast<u64>(timeout) * 1'000'000 : 0;
   int wait = timeout;
   for (;;) {
-    const bool isHostReady = state->shard->turn(wait);
-    if (isHostReady || timeout == 0 || state->shard->isStopped()) return;
+    const bool isHostReady = state->sleeper.turn(wait);
+    if (isHostReady || timeout == 0 || state->owner == nullptr) return;
     if (timeout < 0) continue;
     const u64 now = sys::nowNs();
     if (now >= deadlineNs) return;
@@ -59,7 +63,6 @@ void LoopHost::stop() {
   State* state = state_;
   state_ = nullptr;
   state->owner = nullptr;
-  state->shard = nullptr;
   uv_prepare_stop(&state->prepare);
   uv_idle_stop(&state->idle);
   uv_close(reinterpret_cast<uv_handle_t*>(&state->prepare), &LoopHost::onClosed);
@@ -69,8 +72,9 @@ void LoopHost::stop() {
 void LoopHost::onTeardown(napi_async_cleanup_hook_handle, void* data) {
   auto* state = static_cast<State*>(data);
   if (state->owner == nullptr) return;  // closing already: onClosed removes the hook
-  state->shard->stop();
-  state->owner->stop();
+  state->sleeper.teardown();
+  // The teardown may have stopped the host itself.
+  if (state->owner != nullptr) state->owner->stop();
 }
 
 void LoopHost::onClosed(uv_handle_t* handle) {

@@ -69,7 +69,7 @@ class AcceptorObject : public Napi::ObjectWrap<AcceptorObject> {
 
   std::shared_ptr<Board> board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;
-  LoopWatch watch_;
+  LoopHost host_;
 };
 
 class ProberObject : public Napi::ObjectWrap<ProberObject> {

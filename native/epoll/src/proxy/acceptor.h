@@ -1,6 +1,6 @@
 // Acceptor: takes connections from listening sockets and hands each descriptor to a shard.
 //
-// Runs on the main thread's loop: turn() whenever pollFd() is readable. Accepts in bounded batches,
+// Runs on the main thread, which sleeps in its epoll as a worker sleeps in its shard's. Accepts in bounded batches,
 // gives the socket to the ready shard with the fewest live connections (or in rotation) through its
 // mailbox, and wakes each shard once per batch. Never reads or writes a byte of a client.
 // Invariant: an accepted descriptor is in exactly one place: refused and closed, in a mailbox, or parked
@@ -60,8 +60,9 @@ class Acceptor {
   ~Acceptor() { stop(); }
 
   Status start();
-  [[nodiscard]] int pollFd() const { return epollFd_; }
-  void turn(int timeoutMs = 0);
+  // As Shard::watchHost and Shard::turn.
+  Status watchHost(int fd);
+  bool turn(int timeoutMs = 0);
   // Closes the listening sockets and a parked descriptor.
   void stop();
 

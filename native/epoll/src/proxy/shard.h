@@ -156,6 +156,7 @@ class Shard {
   void leaveEndpoint(u32 tunnel);
   void checkClientWhileConnecting(u32 tunnel);
   void setUpstreamOptions(u32 tunnel);
+  void setNodelay(Conn& conn);
 
   // tunnel_io.cc
   void forward(u32 conn);

@@ -42,6 +42,7 @@ enum ConnFlag : u16 {
   kConnQueued = 1u << 10,    // a task for it is in the queue; never two
   kConnOpen = 1u << 11,      // owns a descriptor
   kConnUrgent = 1u << 12,    // urgent data was seen: a short read no longer means "drained"
+  kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
 };
 
 // One socket. Fields read per event come first.

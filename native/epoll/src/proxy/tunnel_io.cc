@@ -99,6 +99,7 @@ bool Shard::deliver(u32 from, u32 to, size_t length) {
        length);
   size_t sent = 0;
   if (sink.pending.isEmpty() && (sink.flags & kConnWritable)) {
+    if ((sink.flags & kConnNodelayDue) && source.bytesIn > length) setNodelay(sink);
     const IoResult result = sys::send(sink.fd, scratch_, length);
     if (result.kind == IoResult::Kind::kFailed) {
       writeFailed(to, result.sysErrno);
@@ -140,6 +141,7 @@ bool Shard::readUnbuffered(u32 from, u32 to) {
     return false;
   }
   bump(count(ShardCounter::kUnbufferedReads));
+  setNodelay(sink);
   const IoResult taken = sys::send(sink.fd, scratch_, seen.bytes);
   if (taken.kind == IoResult::Kind::kFailed) {
     writeFailed(to, taken.sysErrno);
@@ -165,6 +167,7 @@ bool Shard::readUnbuffered(u32 from, u32 to) {
 // Writes the pending chain until it is empty or the socket takes no more.
 void Shard::flush(u32 conn) {
   Conn& record = conns_[conn];
+  setNodelay(record);
   while (!record.pending.isEmpty()) {
     HF_UNINITIALIZED iovec parts[kChunksPerSend];
     const int count = chunks_.gather(record.pending, parts);

@@ -113,7 +113,6 @@ int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec&
     fd = sys::socketStream(address->sa_family);
   }
   if (fd < 0) return -fd;
-  if (isIp && cluster.socket.nodelay != 0) (void)sys::setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   const int connected = sys::connect(fd, address, endpoint.addressLength);
   if (connected < 0 && connected != -EINPROGRESS) {
     sys::close(fd);
@@ -125,6 +124,7 @@ int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec&
   upstream.generation++;
   upstream.fd = fd;
   upstream.flags = static_cast<u16>((upstream.flags & kConnQueued) | kConnOpen);
+  if (isIp && cluster.socket.nodelay != 0) upstream.flags |= kConnNodelayDue;
   const int added =
       sys::epollAdd(epollFd_, fd, sys::Watch::kEdgeBoth, conns_.handleOf(index).pack());
   if (added < 0) {
@@ -253,6 +253,7 @@ bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
   const bool isEncoded = cluster.proxyProtocol == 1 ? codec::encodeProxyV1(header, &writer)
                                                     : codec::encodeProxyV2(header, &writer);
   Conn& upstream = conns_[record.upstream];
+  setNodelay(upstream);
   const size_t length = writer.size();
   if (isEncoded) {
     const IoResult result = sys::send(upstream.fd, out, length);
@@ -263,13 +264,19 @@ bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
   return false;
 }
 
+void Shard::setNodelay(Conn& conn) {
+  if ((conn.flags & kConnNodelayDue) == 0) return;
+  conn.flags = static_cast<u16>(conn.flags & ~kConnNodelayDue);
+  (void)sys::setOption(conn.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
 void Shard::setUpstreamOptions(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   record.flags = static_cast<u8>(record.flags & ~kTunnelOptionsDue);
   const u32 position = findCluster(record.cluster);
   if (position == kNoIndex) return;
   SocketOptions options = snapshot_.cluster(position).socket;
-  options.nodelay = 0;  // set when it connected
+  options.nodelay = 0;  // set before its second write
   setSocketOptions(conns_[record.upstream].fd, options);
 }
 

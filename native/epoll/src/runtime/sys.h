@@ -81,6 +81,9 @@ int timerCreate();
 // Fires once at `deadlineNs` on CLOCK_MONOTONIC; 0 disarms.
 int timerArm(int fd, u64 deadlineNs);
 
+// The calling thread no longer preempts others when it wakes; threads it makes are not affected.
+int yieldToOthers();
+
 u64 nowNs();       // CLOCK_MONOTONIC
 u64 realtimeMs();  // CLOCK_REALTIME, for records only
 int randomBytes(void* buffer, size_t length);

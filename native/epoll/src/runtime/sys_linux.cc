@@ -205,6 +205,11 @@ int timerArm(int fd, u64 deadlineNs) {
   return orErrno(::timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, nullptr));
 }
 
+int yieldToOthers() {
+  const sched_param none{};
+  return orErrno(::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &none));
+}
+
 u64 nowNs() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
