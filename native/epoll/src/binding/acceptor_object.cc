@@ -21,7 +21,8 @@ Napi::Function AcceptorObject::define(Napi::Env env) {
 
 AcceptorObject::AcceptorObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<AcceptorObject>(info) {
-  BoardObject* board = info[0].IsObject() ? BoardObject::Unwrap(info[0].As<Napi::Object>()) : nullptr;
+  BoardObject* board =
+      info[0].IsObject() ? BoardObject::Unwrap(info[0].As<Napi::Object>()) : nullptr;
   if (board == nullptr) {
     Napi::TypeError::New(info.Env(), "createAcceptor takes a Board").ThrowAsJavaScriptException();
     return;
@@ -32,10 +33,10 @@ AcceptorObject::AcceptorObject(const Napi::CallbackInfo& info)
     throwErrno(info.Env(), status.sysErrno, "epoll_create1");
     return;
   }
-  const int started = host_.start(
-      info.Env(), Sleeper{[this](int fd) { return acceptor_->watchHost(fd); },
-                          [this](int timeoutMs) { return acceptor_->turn(timeoutMs); },
-                          [this] { acceptor_->stop(); }});
+  const int started =
+      host_.start(info.Env(), Sleeper{[this](int fd) { return acceptor_->watchHost(fd); },
+                                      [this](int timeoutMs) { return acceptor_->turn(timeoutMs); },
+                                      [this] { acceptor_->stop(); }});
   if (started != 0) {
     throwErrno(info.Env(), -started, "uv_prepare_start");
     return;
@@ -159,7 +160,8 @@ void ProberObject::probe(const Napi::CallbackInfo& info) {
   Problem problem;
   const Fields fields(info[0], "probe", problem);
   sockaddr_storage address{};
-  const u32 length = readSocketAddress(fields.valueOf("address"), "probe.address", problem, &address);
+  const u32 length =
+      readSocketAddress(fields.valueOf("address"), "probe.address", problem, &address);
   const i32 netnsFd = fields.fdOf("netnsFd");
   const u32 timeoutMs = fields.u32Of("timeoutMs");
   if (!info[1].IsFunction()) problem.note("probe takes a callback");
@@ -179,12 +181,12 @@ void ProberObject::deliver() {
     if (found == waiting_.end()) continue;
     const Napi::FunctionReference callback = std::move(found->second);
     waiting_.erase(found);
-    const Napi::Value error =
-        result.sysErrno == 0 ? env.Null()
-                             : Napi::Value(Napi::String::New(env, errnoName(result.sysErrno)));
+    const Napi::Value error = result.sysErrno == 0
+                                  ? env.Null()
+                                  : Napi::Value(Napi::String::New(env, errnoName(result.sysErrno)));
     // An exception in the callback is JavaScript's own, and becomes an uncaughtException there.
-    (void)callback.MakeCallback(Value(),
-                                {error, Napi::Number::New(env, static_cast<double>(result.micros))});
+    (void)callback.MakeCallback(
+        Value(), {error, Napi::Number::New(env, static_cast<double>(result.micros))});
   }
 }
 

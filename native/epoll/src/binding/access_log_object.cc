@@ -85,7 +85,8 @@ Napi::Function AccessLogObject::define(Napi::Env env) {
 
 AccessLogObject::AccessLogObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<AccessLogObject>(info) {
-  BoardObject* board = info[0].IsObject() ? BoardObject::Unwrap(info[0].As<Napi::Object>()) : nullptr;
+  BoardObject* board =
+      info[0].IsObject() ? BoardObject::Unwrap(info[0].As<Napi::Object>()) : nullptr;
   const std::string target = info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : "";
   if (board == nullptr || target.empty()) {
     Napi::TypeError::New(info.Env(), "createAccessLog takes a Board and a target")
@@ -93,8 +94,8 @@ AccessLogObject::AccessLogObject(const Napi::CallbackInfo& info)
     return;
   }
   const bool isStream = target == "stdout" || target == "stderr";
-  const int fd = isStream ? sys::duplicate(target == "stdout" ? 1 : 2)
-                          : sys::openAppend(target.c_str());
+  const int fd =
+      isStream ? sys::duplicate(target == "stdout" ? 1 : 2) : sys::openAppend(target.c_str());
   if (fd < 0) {
     throwErrno(info.Env(), -fd, "open");
     return;

@@ -101,8 +101,8 @@ void closeFd(const Napi::CallbackInfo& info) {
   if (info[0].IsNumber()) sys::close(info[0].As<Napi::Number>().Int32Value());
 }
 
-// Opens the namespace and proves that it may be entered, so that the privilege is missed at start and
-// not at the first connection.
+// Opens the namespace and proves that it may be entered, so that the privilege is missed at start
+// and not at the first connection.
 Napi::Value openNetns(const Napi::CallbackInfo& info) {
   const std::string name = info[0].ToString().Utf8Value();
   const int fd = sys::openNetns(name.c_str());

@@ -83,7 +83,8 @@ std::string Fields::stringOf(const char* name, size_t maximum) const {
 
 Napi::Array Fields::arrayOf(const char* name, u32 maximum) const {
   const Napi::Value value = object_.Get(name);
-  if (value.IsArray() && value.As<Napi::Array>().Length() <= maximum) return value.As<Napi::Array>();
+  if (value.IsArray() && value.As<Napi::Array>().Length() <= maximum)
+    return value.As<Napi::Array>();
   wrong(name, "an array within its limit");
   return Napi::Array::New(object_.Env());
 }
@@ -130,8 +131,7 @@ std::string errnoName(int sysErrno) { return uv_err_name(-sysErrno); }
 
 void throwErrno(Napi::Env env, int sysErrno, const char* syscall) {
   const std::string code = errnoName(sysErrno);
-  Napi::Error error =
-      Napi::Error::New(env, code + ": " + uv_strerror(-sysErrno) + ", " + syscall);
+  Napi::Error error = Napi::Error::New(env, code + ": " + uv_strerror(-sysErrno) + ", " + syscall);
   error.Set("code", Napi::String::New(env, code));
   error.Set("errno", Napi::Number::New(env, -sysErrno));
   error.Set("syscall", Napi::String::New(env, syscall));

@@ -1,7 +1,7 @@
 // Reading JavaScript arguments: every value is checked here, once, and nowhere deeper.
 //
-// A Fields reader goes through one object and remembers the first thing that is wrong; the caller asks
-// once at the end and throws a TypeError that names the field.
+// A Fields reader goes through one object and remembers the first thing that is wrong; the caller
+// asks once at the end and throws a TypeError that names the field.
 #pragma once
 
 #include <napi.h>
@@ -48,7 +48,8 @@ class Fields {
 // `{ip, port}` or `{path}` into a sockaddr; the length, or 0 with the problem noted.
 u32 readSocketAddress(Napi::Value value, const std::string& path, Problem& problem,
                       sockaddr_storage* out);
-proxy::SocketOptions readSocketOptions(Napi::Value value, const std::string& path, Problem& problem);
+proxy::SocketOptions readSocketOptions(Napi::Value value, const std::string& path,
+                                       Problem& problem);
 // Throws TypeError when there is a problem; true then.
 bool throwIf(Napi::Env env, const Problem& problem);
 // Throws an Error with `code` and `syscall`, as Node's own system errors have.

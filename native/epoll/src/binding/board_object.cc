@@ -30,28 +30,27 @@ void setText(char* out, size_t room, const std::string& text) {
 }  // namespace
 
 Napi::Function BoardObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "Board",
-      {
-          InstanceAccessor<&BoardObject::fd>("fd"),
-          InstanceMethod<&BoardObject::shardCounters>("shardCounters"),
-          InstanceMethod<&BoardObject::listenerCounters>("listenerCounters"),
-          InstanceMethod<&BoardObject::closeReasons>("closeReasons"),
-          InstanceMethod<&BoardObject::refusals>("refusals"),
-          InstanceMethod<&BoardObject::endpointCounters>("endpointCounters"),
-          InstanceMethod<&BoardObject::connections>("connections"),
-          InstanceMethod<&BoardObject::shardConnections>("shardConnections"),
-          InstanceMethod<&BoardObject::listenerConnections>("listenerConnections"),
-          InstanceMethod<&BoardObject::endpointConnections>("endpointConnections"),
-          InstanceMethod<&BoardObject::setListener>("setListener"),
-          InstanceMethod<&BoardObject::setCluster>("setCluster"),
-          InstanceMethod<&BoardObject::setEndpoint>("setEndpoint"),
-          InstanceMethod<&BoardObject::setEndpointHealthy>("setEndpointHealthy"),
-          InstanceMethod<&BoardObject::endpointEjectedMs>("endpointEjectedMs"),
-          InstanceMethod<&BoardObject::pulse>("pulse"),
-          InstanceMethod<&BoardObject::ping>("ping"),
-          InstanceMethod<&BoardObject::resetShard>("resetShard"),
-      });
+  return DefineClass(env, "Board",
+                     {
+                         InstanceAccessor<&BoardObject::fd>("fd"),
+                         InstanceMethod<&BoardObject::shardCounters>("shardCounters"),
+                         InstanceMethod<&BoardObject::listenerCounters>("listenerCounters"),
+                         InstanceMethod<&BoardObject::closeReasons>("closeReasons"),
+                         InstanceMethod<&BoardObject::refusals>("refusals"),
+                         InstanceMethod<&BoardObject::endpointCounters>("endpointCounters"),
+                         InstanceMethod<&BoardObject::connections>("connections"),
+                         InstanceMethod<&BoardObject::shardConnections>("shardConnections"),
+                         InstanceMethod<&BoardObject::listenerConnections>("listenerConnections"),
+                         InstanceMethod<&BoardObject::endpointConnections>("endpointConnections"),
+                         InstanceMethod<&BoardObject::setListener>("setListener"),
+                         InstanceMethod<&BoardObject::setCluster>("setCluster"),
+                         InstanceMethod<&BoardObject::setEndpoint>("setEndpoint"),
+                         InstanceMethod<&BoardObject::setEndpointHealthy>("setEndpointHealthy"),
+                         InstanceMethod<&BoardObject::endpointEjectedMs>("endpointEjectedMs"),
+                         InstanceMethod<&BoardObject::pulse>("pulse"),
+                         InstanceMethod<&BoardObject::ping>("ping"),
+                         InstanceMethod<&BoardObject::resetShard>("resetShard"),
+                     });
 }
 
 BoardObject::BoardObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BoardObject>(info) {
@@ -234,7 +233,8 @@ Napi::Value BoardObject::pulse(const Napi::CallbackInfo& info) {
 
 void BoardObject::ping(const Napi::CallbackInfo& info) {
   const i64 shard = indexOf(info, board_->shards(), "shard");
-  if (shard >= 0) (void)sys::eventSignal(board_->shard(static_cast<u32>(shard)).wakeFd.load(kRelaxed));
+  if (shard >= 0)
+    (void)sys::eventSignal(board_->shard(static_cast<u32>(shard)).wakeFd.load(kRelaxed));
 }
 
 void BoardObject::resetShard(const Napi::CallbackInfo& info) {

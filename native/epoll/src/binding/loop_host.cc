@@ -69,8 +69,8 @@ void LoopHost::stop() {
   uv_close(reinterpret_cast<uv_handle_t*>(&state->idle), &LoopHost::onClosed);
 }
 
-void LoopHost::onTeardown(napi_async_cleanup_hook_handle, void* data) {
-  auto* state = static_cast<State*>(data);
+void LoopHost::onTeardown(napi_async_cleanup_hook_handle, void* argument) {
+  auto* state = static_cast<State*>(argument);
   if (state->owner == nullptr) return;  // closing already: onClosed removes the hook
   state->sleeper.teardown();
   // The teardown may have stopped the host itself.

@@ -1,4 +1,5 @@
-// The life of a poll handle: started, stopped by its owner or by the end of the environment, closed.
+// The life of a poll handle: started, stopped by its owner or by the end of the environment,
+// closed.
 #include "binding/loop_watch.h"
 
 namespace holdfast::binding {
@@ -46,8 +47,8 @@ void LoopWatch::onPoll(uv_poll_t* handle, int, int) {
   if (state->turn) state->turn();
 }
 
-void LoopWatch::onTeardown(napi_async_cleanup_hook_handle, void* data) {
-  auto* state = static_cast<State*>(data);
+void LoopWatch::onTeardown(napi_async_cleanup_hook_handle, void* argument) {
+  auto* state = static_cast<State*>(argument);
   if (state->owner == nullptr) return;  // already closing: onClosed removes the hook
   const std::function<void()> teardown = std::move(state->teardown);
   if (teardown) teardown();

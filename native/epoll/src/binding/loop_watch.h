@@ -1,10 +1,10 @@
 // LoopWatch: ties a core descriptor to the libuv loop of the thread that made it.
 //
-// The core's reactors are epoll descriptors; libuv polls them level-triggered, so a turn runs on the
-// loop between JavaScript callbacks and neither blocks the other.
-// Invariant: the handle outlives its owner until libuv has closed it; after stop() the callback never
-// runs again. When the environment is torn down without stop(), the teardown hook runs `stopped`
-// first, so that connections are closed in order even when no JavaScript can run any more.
+// The core's reactors are epoll descriptors; libuv polls them level-triggered, so a turn runs on
+// the loop between JavaScript callbacks and neither blocks the other. Invariant: the handle
+// outlives its owner until libuv has closed it; after stop() the callback never runs again. When
+// the environment is torn down without stop(), the teardown hook runs `stopped` first, so that
+// connections are closed in order even when no JavaScript can run any more.
 #pragma once
 
 #include <napi.h>
@@ -31,7 +31,7 @@ class LoopWatch {
  private:
   struct State;
   static void onPoll(uv_poll_t* handle, int status, int events);
-  static void onTeardown(napi_async_cleanup_hook_handle hook, void* data);
+  static void onTeardown(napi_async_cleanup_hook_handle hook, void* argument);
   static void onClosed(uv_handle_t* handle);
 
   State* state_ = nullptr;

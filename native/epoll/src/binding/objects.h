@@ -1,7 +1,8 @@
-// The objects that JavaScript holds: thin shells around the core's Board, Acceptor, Prober and Shard.
+// The objects that JavaScript holds: thin shells around the core's Board, Acceptor, Prober and
+// Shard.
 //
-// Each is made by a function of the addon, never by `new` in JavaScript, and hangs its constructor off
-// the addon's instance data: nothing is static, because every thread loads its own instance.
+// Each is made by a function of the addon, never by `new` in JavaScript, and hangs its constructor
+// off the addon's instance data: nothing is static, because every thread loads its own instance.
 #pragma once
 
 #include <napi.h>

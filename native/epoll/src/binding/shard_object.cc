@@ -85,10 +85,10 @@ void ShardObject::start(const Napi::CallbackInfo& info) {
     throwErrno(info.Env(), status.sysErrno, "epoll_create1");
     return;
   }
-  const int started = host_.start(
-      info.Env(), Sleeper{[this](int fd) { return shard_->watchHost(fd); },
-                          [this](int timeoutMs) { return shard_->turn(timeoutMs); },
-                          [this] { shard_->stop(); }});
+  const int started =
+      host_.start(info.Env(), Sleeper{[this](int fd) { return shard_->watchHost(fd); },
+                                      [this](int timeoutMs) { return shard_->turn(timeoutMs); },
+                                      [this] { shard_->stop(); }});
   if (started != 0) {
     throwErrno(info.Env(), -started, "uv_prepare_start");
     return;

@@ -98,13 +98,13 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
   parts.generation = fields.u64Of("generation");
   const Napi::Array listeners = fields.arrayOf("listeners", kListenersMax);
   for (u32 i = 0; i < listeners.Length() && problem.isNone(); i++) {
-    parts.listeners.push_back(readListener(
-        listeners.Get(i), "listeners[" + std::to_string(i) + "]", problem, parts.cidrs));
+    parts.listeners.push_back(readListener(listeners.Get(i), "listeners[" + std::to_string(i) + "]",
+                                           problem, parts.cidrs));
   }
   const Napi::Array clusters = fields.arrayOf("clusters", kClustersMax);
   for (u32 i = 0; i < clusters.Length() && problem.isNone(); i++) {
-    parts.clusters.push_back(readCluster(
-        clusters.Get(i), "clusters[" + std::to_string(i) + "]", problem, parts.endpoints));
+    parts.clusters.push_back(readCluster(clusters.Get(i), "clusters[" + std::to_string(i) + "]",
+                                         problem, parts.endpoints));
   }
   return parts;
 }

@@ -32,11 +32,13 @@ bool isTransient(int error) {
 void setSocketOptions(int fd, const SocketOptions& options) {
   if (options.nodelay != 0) (void)sys::setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (options.userTimeoutMs != 0) {
-    (void)sys::setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(options.userTimeoutMs));
+    (void)sys::setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                         static_cast<int>(options.userTimeoutMs));
   }
   if (options.keepaliveIdleSeconds == 0) return;
   (void)sys::setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  (void)sys::setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(options.keepaliveIdleSeconds));
+  (void)sys::setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE,
+                       static_cast<int>(options.keepaliveIdleSeconds));
   if (options.keepaliveIntervalSeconds != 0) {
     (void)sys::setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL,
                          static_cast<int>(options.keepaliveIntervalSeconds));
@@ -53,9 +55,9 @@ Status Acceptor::start() {
   if (timerFd_ < 0) return Status::fromErrno(-timerFd_);
   const int added = sys::epollAdd(epollFd_, timerFd_, sys::Watch::kEdgeRead, kTimerKey);
   if (added < 0) return Status::fromErrno(-added);
-  // Established traffic before new connections, also where they share a core: a shard that is at work
-  // is not interrupted for each arrival, and arrivals are taken in larger batches. Refused in some
-  // sandboxes, and then only slower.
+  // Established traffic before new connections, also where they share a core: a shard that is at
+  // work is not interrupted for each arrival, and arrivals are taken in larger batches. Refused in
+  // some sandboxes, and then only slower.
   (void)sys::yieldToOthers();
   return Status::ok();
 }

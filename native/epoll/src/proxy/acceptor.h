@@ -1,11 +1,11 @@
 // Acceptor: takes connections from listening sockets and hands each descriptor to a shard.
 //
-// Runs on the main thread, which sleeps in its epoll as a worker sleeps in its shard's. Accepts in bounded batches,
-// gives the socket to the ready shard with the fewest live connections (or in rotation) through its
-// mailbox, and wakes each shard once per batch. Never reads or writes a byte of a client.
-// Invariant: an accepted descriptor is in exactly one place: refused and closed, in a mailbox, or parked
-// here while all mailboxes are full. A listener is never lost: what cannot be accepted now waits in
-// the kernel's backlog, and accepting goes on after a pause without spinning.
+// Runs on the main thread, which sleeps in its epoll as a worker sleeps in its shard's. Accepts in
+// bounded batches, gives the socket to the ready shard with the fewest live connections (or in
+// rotation) through its mailbox, and wakes each shard once per batch. Never reads or writes a byte
+// of a client. Invariant: an accepted descriptor is in exactly one place: refused and closed, in a
+// mailbox, or parked here while all mailboxes are full. A listener is never lost: what cannot be
+// accepted now waits in the kernel's backlog, and accepting goes on after a pause without spinning.
 #pragma once
 
 #include <vector>
@@ -73,7 +73,9 @@ class Acceptor {
   void setLimits(u32 listener, const ListenerLimits& limits) { limits_[listener].limits = limits; }
   void setConnectionsMax(u64 connections) { connectionsMax_ = connections; }
   void setDistribution(Distribution kind) { distribution_ = kind; }
-  void setShardReady(u32 shard, u32 ready) { board_.shard(shard).ready.store(ready, std::memory_order_relaxed); }
+  void setShardReady(u32 shard, u32 ready) {
+    board_.shard(shard).ready.store(ready, std::memory_order_relaxed);
+  }
   // Failed accepts by errno since start.
   [[nodiscard]] u64 errors(u32 sysErrno) const { return errors_[sysErrno]; }
   [[nodiscard]] u64 backoffs() const { return backoffs_; }
@@ -122,8 +124,8 @@ class Acceptor {
   u64 errors_[kErrnoMax] = {};
 };
 
-// Sets the options that are not 0 on a TCP socket. Failures are ignored: the kernel knows best which
-// option fits the socket, and no connection is worth losing over one.
+// Sets the options that are not 0 on a TCP socket. Failures are ignored: the kernel knows best
+// which option fits the socket, and no connection is worth losing over one.
 void setSocketOptions(int fd, const SocketOptions& options);
 
 }  // namespace holdfast::proxy

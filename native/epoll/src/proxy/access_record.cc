@@ -122,7 +122,8 @@ u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
 }
 
 u32 formatConnectionId(u32 shard, Handle handle, char* out, size_t capacity) {
-  const int length = std::snprintf(out, capacity, "%x-%x-%x", shard, handle.index, handle.generation);
+  const int length =
+      std::snprintf(out, capacity, "%x-%x-%x", shard, handle.index, handle.generation);
   HF_ASSERT(length > 0 && static_cast<size_t>(length) < capacity);
   return static_cast<u32>(length);
 }

@@ -208,9 +208,9 @@ u32 Balancer::pickTwo(std::span<const u32> avoid) {
 
 u32 Balancer::pickHash(const Address& client, std::span<const u32> avoid) {
   const u64 hash = hashIp(client, kPlacementKey);
-  const HashTableView table{{table_, cluster_->tableWords},
-                            cluster_->balance == Balance::kMaglev ? HashKind::kMaglev
-                                                                  : HashKind::kRing};
+  const HashTableView table{
+      {table_, cluster_->tableWords},
+      cluster_->balance == Balance::kMaglev ? HashKind::kMaglev : HashKind::kRing};
   for (u32 probe = 0; probe < kHashProbesMax; probe++) {
     const u32 position = table.lookup(hash, probe);
     if (position == kNoIndex) break;

@@ -53,16 +53,16 @@ class Balancer {
   const u32* table_;
   Board& board_;
   Random random_;
-  bool isUniform_ = true;       // all usable weights equal
-  bool isAtLimit_ = false;      // some candidate of this pick was at its cap
+  bool isUniform_ = true;   // all usable weights equal
+  bool isAtLimit_ = false;  // some candidate of this pick was at its cap
   u32 epoch_ = 0;
   u64 refreshAtMs_ = 0;
   u32 rotation_ = 0;
   u64 weightSum_ = 0;
-  std::vector<u32> usable_;     // positions
-  std::vector<u32> weights_;    // by index of usable_, scaled by kWeightScale
-  std::vector<i64> credits_;    // smooth weighted round robin, by position
-  std::vector<u8> isUsableNow_; // by position
+  std::vector<u32> usable_;      // positions
+  std::vector<u32> weights_;     // by index of usable_, scaled by kWeightScale
+  std::vector<i64> credits_;     // smooth weighted round robin, by position
+  std::vector<u8> isUsableNow_;  // by position
 };
 
 }  // namespace holdfast::proxy

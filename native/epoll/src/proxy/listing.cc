@@ -1,7 +1,7 @@
 // Looking at live tunnels, a bounded number of records at a time.
-#include "proxy/shard.h"
-
 #include <algorithm>
+
+#include "proxy/shard.h"
 
 namespace holdfast::proxy {
 namespace {

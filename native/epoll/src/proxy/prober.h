@@ -1,8 +1,8 @@
 // Prober: opens a connection only to learn whether it opens. For active health checks.
 //
-// Runs on the main thread's loop like the acceptor: turn() whenever pollFd() is readable; results are
-// collected and taken by the caller, so that nothing calls back from inside a turn.
-// Invariant: every probe that started yields exactly one result, at its timeout at the latest.
+// Runs on the main thread's loop like the acceptor: turn() whenever pollFd() is readable; results
+// are collected and taken by the caller, so that nothing calls back from inside a turn. Invariant:
+// every probe that started yields exactly one result, at its timeout at the latest.
 #pragma once
 
 #include <vector>

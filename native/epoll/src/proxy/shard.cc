@@ -39,8 +39,8 @@ Status Shard::start() {
   if (Status status = tunnels_.reserve(options_.connectionsMax); !status.isOk()) return status;
   if (Status status = conns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
   BoardHeader& header = board_.header();
-  if (Status status = chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes,
-                                      header.pendingBytesMax);
+  if (Status status =
+          chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax);
       !status.isOk()) {
     return status;
   }
@@ -82,9 +82,8 @@ bool Shard::turn(int timeoutMs) {
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
-  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 ||
-                          wheel_.isBehind() || drainCursor_ != kNoIndex ||
-                          !board_.mailbox(options_.index).isEmpty();
+  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || wheel_.isBehind() ||
+                          drainCursor_ != kNoIndex || !board_.mailbox(options_.index).isEmpty();
   if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
   bump(count(ShardCounter::kTurns));
   if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
@@ -257,8 +256,8 @@ void Shard::admitOne(const MailboxMessage& message) {
   Conn& upstream = conns_[tunnel.upstream];
   upstream.tunnel = index;
   upstream.side = Side::kUpstream;
-  const bool isHeaderDue = listener->cidrCount != 0 &&
-                           snapshot_.isProxyTrusted(*listener, message.client);
+  const bool isHeaderDue =
+      listener->cidrCount != 0 && snapshot_.isProxyTrusted(*listener, message.client);
   enterState(index, TunnelState::kHeader, ticksOf(listener->proxyHeaderMs));
   const int added = sys::epollAdd(epollFd_, message.fd, sys::Watch::kEdgeBoth,
                                   conns_.handleOf(tunnel.downstream).pack());
@@ -308,7 +307,8 @@ void Shard::freeClosed() {
   while (index != kNoIndex) {
     Tunnel& tunnel = tunnels_[index];
     const u32 next = tunnel.link;
-    const u16 queued = (conns_[tunnel.downstream].flags | conns_[tunnel.upstream].flags) & kConnQueued;
+    const u16 queued =
+        (conns_[tunnel.downstream].flags | conns_[tunnel.upstream].flags) & kConnQueued;
     if (queued != 0) {
       tunnel.link = closedHead_;
       closedHead_ = index;
@@ -340,8 +340,7 @@ Status Shard::applySnapshot(int fd) {
   for (u32 i = 0; i < snapshot_.clusterCount(); i++) {
     const ClusterSpec& cluster = snapshot_.cluster(i);
     clusterAt_[cluster.id] = i;
-    balancers_.push_back(
-        std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
+    balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
   }
   enter(Activity::kIdle);
   return Status::ok();

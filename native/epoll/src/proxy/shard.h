@@ -1,10 +1,10 @@
 // Shard: one reactor and everything that lives in it. The hub of the data plane.
 //
-// A shard runs on one thread. turn() never blocks: it takes ready events, runs tasks by class and
-// budget, fires deadlines, and frees what closed. The owner calls it whenever pollFd() is readable
-// (a libuv poll handle in the worker, or a plain loop in tests).
-// Invariant: a connection stays in its shard for life, and only its shard touches its records,
-// its descriptors and its pending chains. No call here enters JavaScript.
+// A shard runs on one thread. A turn takes ready events, runs tasks by class and budget, fires
+// deadlines, and frees what closed. In a worker the shard's epoll is where the thread sleeps: the
+// host loop's descriptor is one entry in it (watchHost), so a turn costs one epoll_wait. Invariant:
+// a connection stays in its shard for life, and only its shard touches its records, its descriptors
+// and its pending chains. No call here enters JavaScript.
 //
 // The parts: shard.cc (turn, admission, snapshot), tunnel_open.cc (PROXY header, pick, connect),
 // tunnel_io.cc (forwarding), tunnel_end.cc (deadlines, resets, closing), listing.cc (inspection).

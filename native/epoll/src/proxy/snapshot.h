@@ -125,10 +125,16 @@ class Snapshot {
 
   [[nodiscard]] bool isEmpty() const { return header_ == nullptr; }
   [[nodiscard]] u64 generation() const { return header_ == nullptr ? 0 : header_->generation; }
-  [[nodiscard]] u32 listenerCount() const { return header_ == nullptr ? 0 : header_->listenerCount; }
+  [[nodiscard]] u32 listenerCount() const {
+    return header_ == nullptr ? 0 : header_->listenerCount;
+  }
   [[nodiscard]] u32 clusterCount() const { return header_ == nullptr ? 0 : header_->clusterCount; }
-  [[nodiscard]] const ListenerSpec& listener(u32 at) const { return array<ListenerSpec>(header_->listenersOffset)[at]; }
-  [[nodiscard]] const ClusterSpec& cluster(u32 at) const { return array<ClusterSpec>(header_->clustersOffset)[at]; }
+  [[nodiscard]] const ListenerSpec& listener(u32 at) const {
+    return array<ListenerSpec>(header_->listenersOffset)[at];
+  }
+  [[nodiscard]] const ClusterSpec& cluster(u32 at) const {
+    return array<ClusterSpec>(header_->clustersOffset)[at];
+  }
   [[nodiscard]] const EndpointSpec* endpoints(const ClusterSpec& cluster) const {
     return array<EndpointSpec>(header_->endpointsOffset) + cluster.endpointFirst;
   }

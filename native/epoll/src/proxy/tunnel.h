@@ -9,9 +9,9 @@
 //
 //   kHeader --header read--> kConnecting --connected--> kOpen --both ends done--> (closed)
 //      |                       |      ^                   |
-//      | (no PROXY header:     |      | next endpoint     |-- reset with bytes under way --> kFlushing
-//      |  starts here -------> |------+                   |-- age, drain ------------------> kLingering
-//      v                       v                          v
+//      | (no PROXY header:     |      | next endpoint     |-- reset with bytes under way -->
+//      kFlushing |  starts here -------> |------+                   |-- age, drain
+//      ------------------> kLingering v                       v                          v
 //   (closed)                (closed)                   (closed)
 //
 // Invariant: in every state but kClosed the tunnel's timer is armed.
@@ -29,19 +29,19 @@ enum class Side : u8 { kDownstream, kUpstream };
 
 // Bits of Conn::flags.
 enum ConnFlag : u16 {
-  kConnReadable = 1u << 0,   // the kernel may have bytes: a read will tell
-  kConnWritable = 1u << 1,   // the last write was taken whole
-  kConnReadHup = 1u << 2,    // FIN announced; it may still lie behind bytes
-  kConnError = 1u << 3,      // EPOLLERR or EPOLLHUP was reported
-  kConnEof = 1u << 4,        // end of stream was read
-  kConnFinDue = 1u << 5,     // send FIN once the pending chain is empty
+  kConnReadable = 1u << 0,  // the kernel may have bytes: a read will tell
+  kConnWritable = 1u << 1,  // the last write was taken whole
+  kConnReadHup = 1u << 2,   // FIN announced; it may still lie behind bytes
+  kConnError = 1u << 3,     // EPOLLERR or EPOLLHUP was reported
+  kConnEof = 1u << 4,       // end of stream was read
+  kConnFinDue = 1u << 5,    // send FIN once the pending chain is empty
   kConnFinSent = 1u << 6,
-  kConnPaused = 1u << 7,     // reading waits: the other side is at its high watermark
-  kConnBlocked = 1u << 8,    // reading waits for the other side's EPOLLOUT, nothing is buffered
-  kConnBroken = 1u << 9,     // a write failed: its end is abnormal whatever read says
-  kConnQueued = 1u << 10,    // a task for it is in the queue; never two
-  kConnOpen = 1u << 11,      // owns a descriptor
-  kConnUrgent = 1u << 12,    // urgent data was seen: a short read no longer means "drained"
+  kConnPaused = 1u << 7,       // reading waits: the other side is at its high watermark
+  kConnBlocked = 1u << 8,      // reading waits for the other side's EPOLLOUT, nothing is buffered
+  kConnBroken = 1u << 9,       // a write failed: its end is abnormal whatever read says
+  kConnQueued = 1u << 10,      // a task for it is in the queue; never two
+  kConnOpen = 1u << 11,        // owns a descriptor
+  kConnUrgent = 1u << 12,      // urgent data was seen: a short read no longer means "drained"
   kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
 };
 
@@ -65,13 +65,13 @@ inline constexpr const char* kTunnelStateNames[] = {
 };
 
 enum TunnelFlag : u8 {
-  kTunnelHeaderQueued = 1u << 0,   // a checked PROXY header still lies in the receive queue
-  kTunnelOptionsDue = 1u << 1,     // upstream keepalive options are set once it lives for a while
-  kTunnelEstablished = 1u << 2,    // reached an endpoint at least once
-  kTunnelEndpointHeld = 1u << 3,   // counted in the endpoint's live connections
-  kTunnelAddressHeld = 1u << 4,    // counted in the per-address table
+  kTunnelHeaderQueued = 1u << 0,  // a checked PROXY header still lies in the receive queue
+  kTunnelOptionsDue = 1u << 1,    // upstream keepalive options are set once it lives for a while
+  kTunnelEstablished = 1u << 2,   // reached an endpoint at least once
+  kTunnelEndpointHeld = 1u << 3,  // counted in the endpoint's live connections
+  kTunnelAddressHeld = 1u << 4,   // counted in the per-address table
   kTunnelAccessLog = 1u << 5,
-  kTunnelClientFirst = 1u << 6,    // the client's FIN came before the endpoint's
+  kTunnelClientFirst = 1u << 6,  // the client's FIN came before the endpoint's
   kTunnelDraining = 1u << 7,
 };
 
@@ -87,7 +87,7 @@ struct Tunnel {
   u8 flags = 0;
   CloseReason reason = CloseReason::kCount;
   u8 retriesLeft = 0;
-  u16 listener = 0;          // board ids
+  u16 listener = 0;  // board ids
   u16 cluster = 0;
   u32 endpoint = kNoIndex;
   u32 tried[kTriedMax] = {kNoIndex, kNoIndex, kNoIndex};
@@ -99,13 +99,13 @@ struct Tunnel {
   u32 accessIntervalTicks = 0;
   u32 openedTick = 0;
   u32 lastActiveTick = 0;
-  u32 deadlineTick = 0;      // of the present state, when it has one of its own
-  u32 ageTick = 0;           // maxAge; 0: none
-  u32 drainTick = 0;         // set by drain; 0: none
-  u32 accessTick = 0;        // next interval record; 0: none
+  u32 deadlineTick = 0;  // of the present state, when it has one of its own
+  u32 ageTick = 0;       // maxAge; 0: none
+  u32 drainTick = 0;     // set by drain; 0: none
+  u32 accessTick = 0;    // next interval record; 0: none
   u32 stateSinceTick = 0;
   u32 connectMicros = 0;
-  Address client;            // as the PROXY header says, otherwise the socket's peer
+  Address client;  // as the PROXY header says, otherwise the socket's peer
   u64 addressKey = 0;
 };
 static_assert(sizeof(Tunnel) <= 152);

@@ -122,7 +122,8 @@ void Shard::relayReset(u32 conn, int error) {
 // what the kernel has not delivered yet.
 void Shard::tryEndFlush(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
-  const u32 survivor = (conns_[record.downstream].flags & kConnOpen) ? record.downstream : record.upstream;
+  const u32 survivor =
+      (conns_[record.downstream].flags & kConnOpen) ? record.downstream : record.upstream;
   Conn& conn = conns_[survivor];
   if ((conn.flags & kConnError) || isDue(record.deadlineTick, nowTick_)) {
     return close(tunnel, record.reason, How::kReset);

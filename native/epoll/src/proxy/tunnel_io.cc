@@ -53,7 +53,8 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
     bump(count(ShardCounter::kPauses));
     return false;
   }
-  const u32 room = sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
+  const u32 room =
+      sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);
@@ -62,8 +63,8 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
       *budget -= std::min(*budget, static_cast<u32>(result.bytes));
       source.bytesIn += result.bytes;
       if (!deliver(from, to, result.bytes)) return false;
-      const bool isDrained = result.bytes < room &&
-                             (source.flags & (kConnReadHup | kConnError | kConnUrgent)) == 0;
+      const bool isDrained =
+          result.bytes < room && (source.flags & (kConnReadHup | kConnError | kConnUrgent)) == 0;
       if (isDrained) source.flags = static_cast<u16>(source.flags & ~kConnReadable);
       return !isDrained;
     }

@@ -1,7 +1,9 @@
-// From an accepted socket to an open tunnel: PROXY header in, endpoint, connect, retries, header out.
+// From an accepted socket to an open tunnel: PROXY header in, endpoint, connect, retries, header
+// out.
 //
-// A PROXY header is looked at in the kernel's receive queue and left there until an endpoint answered,
-// so a waiting connection holds no buffer, and its TLVs can be passed on without having been stored.
+// A PROXY header is looked at in the kernel's receive queue and left there until an endpoint
+// answered, so a waiting connection holds no buffer, and its TLVs can be passed on without having
+// been stored.
 #include <netinet/tcp.h>
 
 #include <algorithm>
@@ -50,7 +52,8 @@ void Shard::readHeader(u32 tunnel) {
   if (seen.kind == IoResult::Kind::kEof) {
     return close(tunnel, CloseReason::kProxyHeaderInvalid, How::kReset);
   }
-  const codec::ProxyDecoded decoded = codec::decodeProxyHeader({scratch_, seen.bytes}, kProxyHeaderMax);
+  const codec::ProxyDecoded decoded =
+      codec::decodeProxyHeader({scratch_, seen.bytes}, kProxyHeaderMax);
   if (decoded.kind == codec::ProxyDecoded::Kind::kNeedMore) {
     // The next byte brings a new edge; its end brings one too, and then nothing more can come.
     if (client.flags & (kConnReadHup | kConnError)) {
@@ -64,8 +67,8 @@ void Shard::readHeader(u32 tunnel) {
   }
   bump(count(record.listener, ListenerCounter::kProxyHeaders));
   record.flags |= kTunnelHeaderQueued;
-  const bool isNamed = decoded.header.command == codec::ProxyCommand::kProxy &&
-                       decoded.header.source.isIp();
+  const bool isNamed =
+      decoded.header.command == codec::ProxyCommand::kProxy && decoded.header.source.isIp();
   if (isNamed) record.client = decoded.header.source;
   const ListenerSpec* listener = findListener(record.listener);
   if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
@@ -212,14 +215,16 @@ void Shard::opened(u32 tunnel) {
   if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
   rearm(tunnel);
   conns_[record.upstream].flags |= kConnWritable;
-  const bool isHeaderSent = position == kNoIndex || sendProxyHeader(tunnel, snapshot_.cluster(position));
+  const bool isHeaderSent =
+      position == kNoIndex || sendProxyHeader(tunnel, snapshot_.cluster(position));
   if (!isHeaderSent) return;
   for (const u32 conn : {record.downstream, record.upstream}) {
     if (conns_[conn].flags & (kConnReadable | kConnError)) queue(conn);
   }
 }
 
-// Consumes the client's header, and sends ours ahead of its first byte. False when the tunnel closed.
+// Consumes the client's header, and sends ours ahead of its first byte. False when the tunnel
+// closed.
 bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
   Tunnel& record = tunnels_[tunnel];
   Conn& client = conns_[record.downstream];

@@ -25,8 +25,9 @@ using i64 = std::int64_t;
 }
 
 // HF_ASSERT stays on in every build: it guards state shared by many connections.
-#define HF_ASSERT(condition) \
-  (__builtin_expect(!(condition), 0) ? ::holdfast::assertFailed(#condition, __FILE__, __LINE__) : (void)0)
+#define HF_ASSERT(condition)                                                                    \
+  (__builtin_expect(!(condition), 0) ? ::holdfast::assertFailed(#condition, __FILE__, __LINE__) \
+                                     : (void)0)
 
 // HF_DASSERT is on in debug, sanitizer and fuzz builds: it may cost time on the path.
 #if defined(HF_DEBUG)
@@ -70,8 +71,8 @@ struct [[nodiscard]] IoResult {
   enum class Kind : u8 { kDone, kAgain, kEof, kFailed };
 
   Kind kind = Kind::kDone;
-  i32 sysErrno = 0;   // with kFailed
-  size_t bytes = 0;   // with kDone
+  i32 sysErrno = 0;  // with kFailed
+  size_t bytes = 0;  // with kDone
 
   static constexpr IoResult done(size_t n) { return IoResult{Kind::kDone, 0, n}; }
   static constexpr IoResult again() { return IoResult{Kind::kAgain, 0, 0}; }

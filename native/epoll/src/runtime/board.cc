@@ -91,8 +91,8 @@ Status Board::attach(int fd) {
   if (memory == nullptr) return Status::fromErrno(ENOMEM);
   fd_ = fd;
   const auto* header = reinterpret_cast<BoardHeader*>(memory);
-  const bool isBoard = header->magic == kBoardMagic && header->version == kBoardVersion &&
-                       header->bytes == bytes_;
+  const bool isBoard =
+      header->magic == kBoardMagic && header->version == kBoardVersion && header->bytes == bytes_;
   if (!isBoard) {
     sys::unreserve(memory, bytes_);
     return Status::fromErrno(EINVAL);

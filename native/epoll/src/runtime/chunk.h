@@ -118,7 +118,8 @@ class ChunkPool {
   [[nodiscard]] bool hasRoom(size_t length) const {
     const u64 chunks = (length + kChunkBytes - 1) / kChunkBytes;
     if (inUse_ + chunks > capacity_) return false;
-    return processBytes_->load(std::memory_order_relaxed) + chunks * kChunkBytes <= processBytesMax_;
+    return processBytes_->load(std::memory_order_relaxed) + chunks * kChunkBytes <=
+           processBytesMax_;
   }
 
   // Gives pages of free chunks back when few are in use; bounded work. Returns pages released.

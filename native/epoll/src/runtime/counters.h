@@ -40,76 +40,76 @@ namespace holdfast {
   X(AccessDropped, "accessDropped", "counter", "Access records dropped because the ring was full.")
 
 // X(identifier, name, kind, sentence): per listener and shard, summed when read.
-#define HF_LISTENER_COUNTERS(X)                                                                \
-  X(Opened, "opened", "counter", "Connections that a shard took over.")                        \
-  X(Closed, "closed", "counter", "Connections that ended.")                                    \
-  X(Established, "established", "counter", "Connections that reached an endpoint.")            \
-  X(BytesFromClients, "bytesFromClients", "counter", "Bytes received from clients.")           \
-  X(BytesFromEndpoints, "bytesFromEndpoints", "counter", "Bytes received from endpoints.")     \
+#define HF_LISTENER_COUNTERS(X)                                                            \
+  X(Opened, "opened", "counter", "Connections that a shard took over.")                    \
+  X(Closed, "closed", "counter", "Connections that ended.")                                \
+  X(Established, "established", "counter", "Connections that reached an endpoint.")        \
+  X(BytesFromClients, "bytesFromClients", "counter", "Bytes received from clients.")       \
+  X(BytesFromEndpoints, "bytesFromEndpoints", "counter", "Bytes received from endpoints.") \
   X(ProxyHeaders, "proxyHeaders", "counter", "PROXY headers accepted.")
 
 // X(identifier, name, kind, sentence): per endpoint, written by all shards.
-#define HF_ENDPOINT_COUNTERS(X)                                                             \
-  X(Active, "active", "gauge", "Live connections.")                                         \
-  X(Connects, "connects", "counter", "Connects started.")                                   \
-  X(ConnectFailures, "connectFailures", "counter", "Connects that failed or timed out.")    \
-  X(Ejections, "ejections", "counter", "Passive ejections.")                                \
-  X(Healthy, "healthy", "gauge", "1 unless active health checks found it down.")            \
+#define HF_ENDPOINT_COUNTERS(X)                                                               \
+  X(Active, "active", "gauge", "Live connections.")                                           \
+  X(Connects, "connects", "counter", "Connects started.")                                     \
+  X(ConnectFailures, "connectFailures", "counter", "Connects that failed or timed out.")      \
+  X(Ejections, "ejections", "counter", "Passive ejections.")                                  \
+  X(Healthy, "healthy", "gauge", "1 unless active health checks found it down.")              \
   X(LimitHits, "limitHits", "counter", "Times the connection cap kept it from being picked.") \
   X(ConnectMicros, "connectMicros", "counter", "Microseconds spent in successful connects.")
 
 // X(identifier, name, who, sentence): `who` ended the connection.
-#define HF_CLOSE_REASONS(X)                                                                     \
-  X(ClientClosed, "client-closed", "client", "Both directions ended; the client ended first.")  \
-  X(EndpointClosed, "endpoint-closed", "endpoint",                                              \
-    "Both directions ended; the endpoint ended first.")                                         \
-  X(ClientReset, "client-reset", "client", "The client reset the connection.")                  \
-  X(EndpointReset, "endpoint-reset", "endpoint", "The endpoint reset the connection.")          \
-  X(ClientTimeout, "client-timeout", "client",                                                  \
-    "The client stopped answering (TCP user timeout or keepalive).")                            \
-  X(EndpointTimeout, "endpoint-timeout", "endpoint",                                            \
-    "The endpoint stopped answering (TCP user timeout or keepalive).")                          \
-  X(IdleTimeout, "idle-timeout", "gateway", "No byte in either direction for timeouts.idle.")   \
-  X(HalfCloseTimeout, "half-close-timeout", "gateway",                                          \
-    "One direction had ended and the other was silent for timeouts.halfClose.")                 \
-  X(MaxAge, "max-age", "gateway", "The connection reached timeouts.maxAge.")                    \
-  X(Drained, "drained", "gateway", "The gateway was draining.")                                 \
-  X(Killed, "killed", "gateway", "An operator ended it.")                                       \
-  X(ConnectRefused, "connect-refused", "gateway", "The endpoint refused the connect.")          \
-  X(ConnectTimeout, "connect-timeout", "gateway",                                               \
-    "No endpoint answered the connect within connect.timeout.")                                 \
-  X(ConnectUnreachable, "connect-unreachable", "gateway", "The endpoint could not be reached.") \
-  X(ConnectFailed, "connect-failed", "gateway",                                                 \
-    "The connect failed for a local reason, such as no free port.")                             \
-  X(NoEndpoint, "no-endpoint", "gateway", "The cluster has no usable endpoint.")                \
-  X(EndpointLimit, "endpoint-limit", "gateway",                                                 \
-    "Every usable endpoint has all the connections it may have.")                               \
-  X(ProxyHeaderInvalid, "proxy-header-invalid", "gateway",                                      \
-    "A trusted peer sent something else than a PROXY header.")                                  \
-  X(ProxyHeaderTimeout, "proxy-header-timeout", "gateway",                                      \
-    "The PROXY header did not arrive in time.")                                                 \
-  X(AddressLimit, "address-limit", "gateway",                                                   \
-    "The client address holds limits.connectionsPerAddress connections already.")               \
-  X(ShardLimit, "shard-limit", "gateway", "The shard has no free connection record.")           \
+#define HF_CLOSE_REASONS(X)                                                                       \
+  X(ClientClosed, "client-closed", "client", "Both directions ended; the client ended first.")    \
+  X(EndpointClosed, "endpoint-closed", "endpoint",                                                \
+    "Both directions ended; the endpoint ended first.")                                           \
+  X(ClientReset, "client-reset", "client", "The client reset the connection.")                    \
+  X(EndpointReset, "endpoint-reset", "endpoint", "The endpoint reset the connection.")            \
+  X(ClientTimeout, "client-timeout", "client",                                                    \
+    "The client stopped answering (TCP user timeout or keepalive).")                              \
+  X(EndpointTimeout, "endpoint-timeout", "endpoint",                                              \
+    "The endpoint stopped answering (TCP user timeout or keepalive).")                            \
+  X(IdleTimeout, "idle-timeout", "gateway", "No byte in either direction for timeouts.idle.")     \
+  X(HalfCloseTimeout, "half-close-timeout", "gateway",                                            \
+    "One direction had ended and the other was silent for timeouts.halfClose.")                   \
+  X(MaxAge, "max-age", "gateway", "The connection reached timeouts.maxAge.")                      \
+  X(Drained, "drained", "gateway", "The gateway was draining.")                                   \
+  X(Killed, "killed", "gateway", "An operator ended it.")                                         \
+  X(ConnectRefused, "connect-refused", "gateway", "The endpoint refused the connect.")            \
+  X(ConnectTimeout, "connect-timeout", "gateway",                                                 \
+    "No endpoint answered the connect within connect.timeout.")                                   \
+  X(ConnectUnreachable, "connect-unreachable", "gateway", "The endpoint could not be reached.")   \
+  X(ConnectFailed, "connect-failed", "gateway",                                                   \
+    "The connect failed for a local reason, such as no free port.")                               \
+  X(NoEndpoint, "no-endpoint", "gateway", "The cluster has no usable endpoint.")                  \
+  X(EndpointLimit, "endpoint-limit", "gateway",                                                   \
+    "Every usable endpoint has all the connections it may have.")                                 \
+  X(ProxyHeaderInvalid, "proxy-header-invalid", "gateway",                                        \
+    "A trusted peer sent something else than a PROXY header.")                                    \
+  X(ProxyHeaderTimeout, "proxy-header-timeout", "gateway",                                        \
+    "The PROXY header did not arrive in time.")                                                   \
+  X(AddressLimit, "address-limit", "gateway",                                                     \
+    "The client address holds limits.connectionsPerAddress connections already.")                 \
+  X(ShardLimit, "shard-limit", "gateway", "The shard has no free connection record.")             \
   X(Unrouted, "unrouted", "gateway", "The listener was removed while the socket was on its way.") \
   X(ShardStopped, "shard-stopped", "gateway", "The shard stopped or died.")
 
 // X(identifier, name, sentence): sockets the acceptor closed at once, with RST.
-#define HF_REFUSALS(X)                                                              \
-  X(ProcessLimit, "process-limit", "limits.connections of the process is reached.") \
+#define HF_REFUSALS(X)                                                                 \
+  X(ProcessLimit, "process-limit", "limits.connections of the process is reached.")    \
   X(ListenerLimit, "listener-limit", "limits.connections of the listener is reached.") \
   X(NoShard, "no-shard", "No shard is ready.")
 
 // What a shard is doing, for the stall report.
-#define HF_ACTIVITIES(X)                                 \
-  X(Idle, "waiting, or running JavaScript")              \
-  X(Poll, "polling the kernel")                          \
-  X(Read, "forwarding bytes")                            \
-  X(Admit, "taking over accepted sockets")               \
-  X(Connect, "connecting to endpoints")                  \
-  X(Timers, "running deadlines")                         \
-  X(Snapshot, "applying a snapshot")                     \
-  X(List, "listing connections")                         \
+#define HF_ACTIVITIES(X)                    \
+  X(Idle, "waiting, or running JavaScript") \
+  X(Poll, "polling the kernel")             \
+  X(Read, "forwarding bytes")               \
+  X(Admit, "taking over accepted sockets")  \
+  X(Connect, "connecting to endpoints")     \
+  X(Timers, "running deadlines")            \
+  X(Snapshot, "applying a snapshot")        \
+  X(List, "listing connections")            \
   X(Drain, "draining")
 
 #define HF_ENUM_FIRST(identifier, ...) k##identifier,

@@ -1,10 +1,10 @@
 // The real kernel behind runtime/sys.h. One short function for each call; no policy.
-#include "runtime/sys.h"
-
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -14,12 +14,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <linux/sockios.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+
+#include "runtime/sys.h"
 
 namespace holdfast::sys {
 namespace {
@@ -150,12 +150,14 @@ int bytesUnacknowledged(int fd) {
 }
 
 IoResult recv(int fd, void* buffer, size_t length) {
-  return ioResult(retryInterrupted([&] { return ::recv(fd, buffer, length, MSG_DONTWAIT); }), length);
+  return ioResult(retryInterrupted([&] { return ::recv(fd, buffer, length, MSG_DONTWAIT); }),
+                  length);
 }
 
 IoResult peek(int fd, void* buffer, size_t length) {
   return ioResult(
-      retryInterrupted([&] { return ::recv(fd, buffer, length, MSG_DONTWAIT | MSG_PEEK); }), length);
+      retryInterrupted([&] { return ::recv(fd, buffer, length, MSG_DONTWAIT | MSG_PEEK); }),
+      length);
 }
 
 IoResult discard(int fd, size_t length) {
@@ -260,7 +262,8 @@ i64 fileSize(int fd) {
 }
 
 int sealMemfd(int fd) {
-  return orErrno(::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
+  return orErrno(
+      ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
 int openNetns(const char* name) {
