@@ -14,7 +14,7 @@ import {
   type Running,
   type StartOptions,
 } from '../rig/index.ts';
-import { startPeer } from './start.ts';
+import { askVersion, startPeer } from './start.ts';
 
 /** The Go module and the version that the set-up builds. */
 export const MOSN_MODULE = 'mosn.io/mosn';
@@ -69,9 +69,9 @@ function configure(options: StartOptions): string {
 }
 
 async function find(): Promise<Presence> {
-  return existsSync(MOSN_PROGRAM)
-    ? { version: MOSN_VERSION.slice(1) }
-    : { missing: 'npm run bench -- setup mosn' };
+  if (!existsSync(MOSN_PROGRAM)) return { missing: 'npm run bench -- setup mosn' };
+  const version = await askVersion([MOSN_PROGRAM, '--version'], /v?(\d+\.\d+\.\d+)/);
+  return { version: version ?? MOSN_VERSION.slice(1) };
 }
 
 function start(options: StartOptions): Promise<Running> {

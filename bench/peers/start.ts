@@ -36,20 +36,23 @@ function accepts(port: number): Promise<boolean> {
   return promise;
 }
 
-/** The last line of a log that says something. */
-export function lastLine(logPath: string): string {
+/** The line of a log that says what went wrong: the last that names an error, or the last. */
+function readComplaint(logPath: string): string {
   const text = existsSync(logPath) ? readFileSync(logPath, 'utf8').trim() : '';
-  return text.split('\n').at(-1) ?? '';
+  const lines = text.split('\n');
+  return lines.findLast((line) => /error|fail|cannot/i.test(line)) ?? lines.at(-1) ?? '';
 }
 
 /** Waits until somebody accepts on the port. */
 export async function waitForPort(port: number, peer: Guarded, logPath: string): Promise<void> {
   for (let waitedMs = 0; waitedMs < START_MS_MAX; waitedMs += POLL_MS) {
     if (await accepts(port)) return;
-    if (peer.hasEnded()) throw new RunFailure(`it ended at once: ${lastLine(logPath)}`);
+    if (peer.hasEnded()) throw new RunFailure(`it ended at once: ${readComplaint(logPath)}`);
     await delay(POLL_MS);
   }
-  throw new RunFailure(`it did not accept within ${START_MS_MAX / 1000} s: ${lastLine(logPath)}`);
+  throw new RunFailure(
+    `it did not accept within ${START_MS_MAX / 1000} s: ${readComplaint(logPath)}`,
+  );
 }
 
 /** Starts a peer and waits until it accepts on the front port. */
