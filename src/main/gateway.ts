@@ -20,7 +20,14 @@ import {
 } from './gateway-options.ts';
 import { Ids } from './model/index.ts';
 import { type Log, type OpenLog, openLog } from './observe/index.ts';
-import { Drain, ShardSupervisor, spawnShardThread, TICK_MS, Watchdog } from './shards/index.ts';
+import {
+  createLossCounter,
+  Drain,
+  ShardSupervisor,
+  spawnShardThread,
+  TICK_MS,
+  Watchdog,
+} from './shards/index.ts';
 import { takeSignals } from './signals.ts';
 import { Applier, FileWatch, Reloader, type ReloadReport } from './snapshot/index.ts';
 import { readVersion } from './version.ts';
@@ -156,7 +163,7 @@ class Composing {
     const ids = new Ids(board, native.abi);
     const netns = new NetnsTable(native);
     this.#cleanup.defer(() => netns.close());
-    const supervisor = this.#makeSupervisor(board, acceptor);
+    const supervisor = this.#makeSupervisor(native, board, acceptor);
     const prober = native.createProber();
     const log = this.#log;
     const health = new HealthChecks({ board, prober, log, random: Math.random });
@@ -178,7 +185,7 @@ class Composing {
     return { ...core, applier, accessLog };
   }
 
-  #makeSupervisor(board: Board, acceptor: Acceptor): ShardSupervisor {
+  #makeSupervisor(native: Native, board: Board, acceptor: Acceptor): ShardSupervisor {
     const { limits, shards } = this.#options.config;
     const supervisor = new ShardSupervisor({
       count: shards,
@@ -191,6 +198,7 @@ class Composing {
       },
       faults: faultsOf(process.env),
       spawn: this.#seams.spawn ?? spawnShardThread,
+      countLost: createLossCounter(board, native.abi),
       log: this.#log,
     });
     this.#cleanup.defer(() => supervisor.stop());
@@ -232,10 +240,7 @@ class Composing {
       isReady: (shard) => supervisor.isReady(shard),
       nowNs: () => process.hrtime.bigint(),
     });
-    const timer = setInterval(() => {
-      watchdog.tick();
-      supervisor.sample();
-    }, TICK_MS);
+    const timer = setInterval(() => watchdog.tick(), TICK_MS);
     this.#cleanup.defer(() => clearInterval(timer));
     return watchdog;
   }

@@ -13,6 +13,7 @@ export {
   type ShardPort,
   type SpawnShard,
 } from './link.ts';
+export { createLossCounter } from './lost-connections.ts';
 export { SerialLock } from './serial-lock.ts';
 export { SharedSnapshot } from './shared-snapshot.ts';
 export { ShardSupervisor, type ShardView, type SupervisorOptions } from './supervisor.ts';

@@ -51,6 +51,8 @@ export interface SupervisorOptions {
   readonly native: Omit<NativeShardOptions, 'shard'>;
   readonly faults: 'allowed' | 'refused';
   readonly spawn: SpawnShard;
+  /** Connections that ended because their shard did, since the process started. */
+  readonly countLost: () => number;
   readonly log: Log;
 }
 
@@ -62,7 +64,6 @@ interface Slot {
   deathsInRow: number;
   readySinceMs: number;
   lastEnd: string | null;
-  lastConnections: number;
   timer: NodeJS.Timeout | null;
 }
 
@@ -73,6 +74,7 @@ export class ShardSupervisor {
   readonly #lock = new SerialLock();
   #current: SharedSnapshot | null = null;
   #isStopped = false;
+  #lost = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -84,7 +86,6 @@ export class ShardSupervisor {
       deathsInRow: 0,
       readySinceMs: 0,
       lastEnd: null,
-      lastConnections: 0,
       timer: null,
     }));
   }
@@ -184,16 +185,6 @@ export class ShardSupervisor {
     }));
   }
 
-  /** Notes how many connections each shard holds, so that a death can say what it cost. */
-  sample(): void {
-    const connections = this.#options.board.shardConnections();
-    for (const slot of this.#slots) {
-      if (slot.state === 'ready') {
-        slot.lastConnections = connections[slot.index] ?? 0;
-      }
-    }
-  }
-
   /** Closes everything the shards hold and ends their threads. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -245,6 +236,7 @@ export class ShardSupervisor {
     const livedMs = slot.state === 'ready' ? performance.now() - slot.readySinceMs : 0;
     acceptor.setShardReady(slot.index, false);
     board.resetShard(slot.index);
+    const lost = this.#options.countLost();
     slot.state = 'waiting';
     slot.link = null;
     slot.restarts++;
@@ -256,12 +248,12 @@ export class ShardSupervisor {
         shard: slot.index,
         err: end.error ?? undefined,
         exitCode: end.exitCode,
-        connectionsLost: slot.lastConnections,
+        connectionsLost: Math.max(0, lost - this.#lost),
         restartInMs: delayMs,
       },
       'a shard died; its connections are lost, the other shards go on',
     );
-    slot.lastConnections = 0;
+    this.#lost = lost;
     slot.timer = setTimeout(() => void this.#restart(slot), delayMs);
   }
 
