@@ -276,7 +276,11 @@ export interface NativeShard {
   start(): void;
   /** Maps the snapshot behind `fd` and uses it for new connections. Does not close `fd`. */
   applySnapshot(fd: number): void;
-  /** Looks at no more than `slots` slots from `cursor` on; bounded work. */
+  /**
+   * Looks at no more than `slots` slots from `cursor` on, and returns at most `limit` connections; both
+   * are capped so that one call takes about half a millisecond. Fewer than asked is not the end:
+   * `next` tells.
+   */
   connections(cursor: number, slots: number, limit: number, filter: ConnectionFilter): ConnectionPage;
   /** True when the connection was alive and is now being closed. */
   kill(id: string): boolean;

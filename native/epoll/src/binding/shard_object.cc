@@ -6,8 +6,10 @@
 namespace holdfast::binding {
 namespace {
 
-// A page never asks for more records than this in one call, so that it cannot stall the shard.
-inline constexpr u32 kListSlotsMax = 65536;
+// One call looks at no more slots and describes no more connections than this, whatever was asked for:
+// about half a millisecond of the shard's time.
+inline constexpr u32 kListSlotsMax = 8192;
+inline constexpr u32 kListRecordsMax = 128;
 
 proxy::ConnectionFilter readFilter(Napi::Value value, Problem& problem) {
   const Fields fields(value, "filter", problem);
@@ -108,8 +110,8 @@ Napi::Value ShardObject::connections(const Napi::CallbackInfo& info) {
   if (throwIf(info.Env(), problem)) return info.Env().Undefined();
   const u32 slots = std::min(info[1].ToNumber().Uint32Value(), kListSlotsMax);
   std::vector<proxy::ConnectionView> views;
-  const u32 next = shard_->list(info[0].ToNumber().Uint32Value(), slots,
-                                info[2].ToNumber().Uint32Value(), filter, &views);
+  const u32 limit = std::min(info[2].ToNumber().Uint32Value(), kListRecordsMax);
+  const u32 next = shard_->list(info[0].ToNumber().Uint32Value(), slots, limit, filter, &views);
   Napi::Array connections = Napi::Array::New(info.Env(), views.size());
   for (size_t i = 0; i < views.size(); i++) {
     connections.Set(static_cast<u32>(i), describe(info.Env(), views[i]));

@@ -197,17 +197,16 @@ void Acceptor::place(MailboxMessage message) {
       board_.listenerConnections(message.listener) >= limits.connectionsMax) {
     return refuse(message, Refusal::kListenerLimit);
   }
-  if (pickShard() == kNoIndex) return refuse(message, Refusal::kNoShard);
-  if (offer(message)) return;
+  const u32 best = pickShard();
+  if (best == kNoIndex) return refuse(message, Refusal::kNoShard);
+  if (push(best, message) || offer(message)) return;
   parked_ = message;
   isParked_ = true;
   pauseAll(kRetryMs);
 }
 
-// Pushes to the best shard, or to any other with room. False when all mailboxes are full.
+// Pushes to any shard with room. False when all mailboxes are full.
 bool Acceptor::offer(const MailboxMessage& message) {
-  const u32 best = pickShard();
-  if (best != kNoIndex && push(best, message)) return true;
   for (u32 shard = 0; shard < board_.shards(); shard++) {
     if (board_.shard(shard).ready.load(kRelaxed) != 0 && push(shard, message)) return true;
   }

@@ -189,7 +189,7 @@ void Shard::runTask(u32 conn) {
 }
 
 void Shard::runDeadlines() {
-  if (wheel_.count() == 0 && wheel_.now() == nowTick_) return;
+  if (wheel_.now() == nowTick_ && !wheel_.isBehind()) return;
   enter(Activity::kTimers);
   const u32 fired = wheel_.advance(
       nowTick_, [this](u32 tunnel) { fireTimer(tunnel); }, kExpirationsMax);

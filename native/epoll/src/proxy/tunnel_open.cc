@@ -124,7 +124,7 @@ int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec&
   // A new generation: events of an earlier attempt's descriptor must not reach this one.
   const u32 index = tunnels_[tunnel].upstream;
   Conn& upstream = conns_[index];
-  upstream.generation++;
+  conns_.renew(index);
   upstream.fd = fd;
   upstream.flags = static_cast<u16>((upstream.flags & kConnQueued) | kConnOpen);
   if (isIp && cluster.socket.nodelay != 0) upstream.flags |= kConnNodelayDue;

@@ -58,12 +58,18 @@ class Pool {
   // The slot's generation moves on: every Handle to it is stale from here on.
   void release(u32 index) {
     HF_ASSERT(index < touched_ && inUse_ > 0);
+    renew(index);
     T& slot = slots_[index];
-    slot.generation++;
-    if (slot.generation == 0) slot.generation = 1;
     slot.link = free_;
     free_ = index;
     inUse_--;
+  }
+
+  // Makes every Handle to the slot stale and keeps the record.
+  void renew(u32 index) {
+    T& slot = slots_[index];
+    slot.generation++;
+    if (slot.generation == 0) slot.generation = 1;
   }
 
   [[nodiscard]] T& operator[](u32 index) {
