@@ -67,6 +67,7 @@ int runClosed(Flags& flags) {
   const u64 warmupNs = flags.number("warmup-ms", 500) * kMillisecondNs;
   const u64 durationNs = flags.number("duration-ms", 2000) * kMillisecondNs;
   flags.rejectUnknown();
+  stage.checkDescriptors(options.connections);
   ClosedLoop load;
   Fleet fleet(stage.loop, *stage.payload, options, &load);
   load.fleet = &fleet;

@@ -63,6 +63,7 @@ int runFanout(Flags& flags) {
   const u64 durationNs = flags.number("duration-ms", 2000) * kMillisecondNs;
   const u64 drainNs = flags.number("drain-ms", 1000) * kMillisecondNs;
   flags.rejectUnknown();
+  stage.checkDescriptors(options.connections);
 
   Subscribers subscribers;
   Indifferent nobody;

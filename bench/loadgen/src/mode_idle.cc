@@ -37,6 +37,7 @@ int runIdle(Flags& flags) {
   options.connections = steps.back();
   const u64 holdNs = flags.number("hold-ms", 0) * kMillisecondNs;
   flags.rejectUnknown();
+  stage.checkDescriptors(options.connections);
   Indifferent nobody;
   Fleet fleet(stage.loop, *stage.payload, options, &nobody);
   const Usage::Reading before = stage.usage.read();

@@ -12,6 +12,7 @@ int runOpen(Flags& flags) {
   const FleetOptions options = FleetOptions::fromFlags(flags);
   OpenLoop load(stage.loop, OpenLoopOptions::fromFlags(flags, options.connections));
   flags.rejectUnknown();
+  stage.checkDescriptors(options.connections);
   Fleet fleet(stage.loop, *stage.payload, options, &load);
   fleet.aimFor(options.connections);
   stage.openOrFail(fleet, "echo");

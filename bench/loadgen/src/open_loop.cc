@@ -58,8 +58,11 @@ OpenLoop::OpenLoop(Loop& loop, OpenLoopOptions options)
   if (raw_ == nullptr) fail("cannot write %s: %s", options_.rawPath.c_str(), std::strerror(errno));
 }
 
-OpenLoop::~OpenLoop() {
+OpenLoop::~OpenLoop() { closeRaw(); }
+
+void OpenLoop::closeRaw() {
   if (raw_ != nullptr) std::fclose(raw_);
+  raw_ = nullptr;
 }
 
 void OpenLoop::run(Fleet& fleet, const Usage& usage, Companion* companion) {
@@ -87,6 +90,7 @@ void OpenLoop::run(Fleet& fleet, const Usage& usage, Companion* companion) {
     if (edge == 1) after_ = usage.read();
   }
   countLeftovers(nowNs());
+  closeRaw();
 }
 
 void OpenLoop::sendDue(u64 now) {

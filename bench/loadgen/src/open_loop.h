@@ -82,6 +82,7 @@ class OpenLoop : public Fleet::Observer {
   void countMissed(u64 atNs, u64 now);
   void countUnanswered(Sender& sender, u64 now);
   void countLeftovers(u64 now);
+  void closeRaw();
 
   Loop& loop_;
   OpenLoopOptions options_;

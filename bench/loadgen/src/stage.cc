@@ -28,7 +28,6 @@ void Stage::checkDescriptors(u64 connections) const {
 }
 
 void Stage::openOrFail(Fleet& fleet, const char* what) {
-  checkDescriptors(fleet.goal());
   if (fleet.openAll()) return;
   std::fprintf(stderr, "loadgen: could not open the %s connections: %s\n", what, fleet.json().c_str());
   std::exit(kExitFailed);
