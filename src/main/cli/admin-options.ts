@@ -2,6 +2,7 @@
  * The options that every verb for a running gateway has.
  *
  * Path: the verbs add them to their commands; find-admin.ts reads them.
+ * Invariant: every verb that talks to a gateway has these two, under these names.
  */
 import type { Command } from 'commander';
 

@@ -11,6 +11,7 @@ import { lookup } from 'node:dns/promises';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { connect, createServer, isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ClusterConfig,
   type Config,
@@ -169,7 +170,7 @@ async function tryEndpoint(
 ): Promise<void> {
   if ('host' in endpoint && isIP(endpoint.host) === 0) {
     try {
-      await lookup(endpoint.host);
+      await Promise.race([lookup(endpoint.host), failAfter(TRY_TIMEOUT_MS)]);
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       report(
@@ -184,6 +185,12 @@ async function tryEndpoint(
   const code = await tryConnect(endpoint);
   if (code !== null)
     report('cannotConnect', `${formatAddress(endpoint)} does not accept connections (${code})`, '');
+}
+
+/** Rejects later; the timer does not keep the process. */
+async function failAfter(ms: number): Promise<never> {
+  await sleep(ms, undefined, { ref: false });
+  throw Object.assign(new Error('too slow'), { code: 'ETIMEDOUT' });
 }
 
 function tryConnect(endpoint: EndpointConfig): Promise<string | null> {

@@ -91,7 +91,9 @@ export class DemoClients {
   #connect(client: number): void {
     const socket = connect(this.#port, '127.0.0.1');
     this.#sockets.set(client, socket);
+    let isConnected = false;
     socket.once('connect', () => {
+      isConnected = true;
       this.counts.connected++;
     });
     socket.on('data', () => {
@@ -100,8 +102,10 @@ export class DemoClients {
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       if (this.#timer === null) return;
-      if (!socket.pending) this.counts.connected--;
-      this.counts.lost++;
+      if (isConnected) {
+        this.counts.connected--;
+        this.counts.lost++;
+      }
       this.#sockets.delete(client);
       this.#retryAtMs[client] = performance.now() + RECONNECT_AFTER_MS;
     });

@@ -22,11 +22,11 @@ const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT
 
 /** The main file: beside this one, or in dist/ where Node does not strip types (node_modules). */
 function findMain() {
+  const source = new URL('./main.ts', import.meta.url);
+  const built = new URL('./main.js', import.meta.url);
+  const dist = new URL('../../../dist/src/main/cli/main.js', import.meta.url);
   const isInstalled = HERE.includes(join('/', 'node_modules', '/'));
-  const built = join(HERE, '..', '..', '..', 'dist', 'src', 'main', 'cli', 'main.js');
-  const candidates = isInstalled
-    ? [join(HERE, 'main.js'), built]
-    : [join(HERE, 'main.ts'), join(HERE, 'main.js')];
+  const candidates = isInstalled ? [built, dist] : [source, built];
   return candidates.find((file) => existsSync(file)) ?? null;
 }
 
@@ -89,5 +89,5 @@ if (major < NODE_MAJOR_MIN) {
 } else if (main === null) {
   fail('this installation has no compiled sources: run "npm run build" in the project.');
 } else {
-  await import(pathToFileURL(main).href);
+  await import(main.href);
 }

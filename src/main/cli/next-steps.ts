@@ -4,17 +4,22 @@
  * Path: proxy and demo print it once the gateway runs.
  * Invariant: every command shown can be pasted into another terminal in the same directory and works.
  */
-import { basename, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Gateway } from '../gateway-options.ts';
 import type { Terminal } from './terminal.ts';
 
-/** How this command is called again: `holdfast`, `npx holdfast`, or by its file. */
-export function commandName(argv: readonly string[], env: Terminal['env']): string {
-  const script = argv[1] ?? 'holdfast';
-  if (basename(script) === 'holdfast') return 'holdfast';
-  if ((env['npm_command'] ?? '') === 'exec') return 'npx holdfast';
-  const path = relative(process.cwd(), script);
-  return path.endsWith('holdfast.mjs') ? path.replace(/^(?!\.)/, './') : 'holdfast';
+/** How this command is called again, from the directory it was called in. */
+export function commandName(script: string, cwd: string): string {
+  if (!script.endsWith('.mjs')) return 'holdfast';
+  const path = relative(cwd, script);
+  const isProject = path === join('src', 'main', 'cli', 'holdfast.mjs');
+  if (isProject) return 'npx holdfast';
+  return path.startsWith('..') ? script : `./${path}`;
+}
+
+/** How this process was called. */
+export function ownCommandName(): string {
+  return commandName(process.argv[1] ?? '', process.cwd());
 }
 
 /** Aligned lines of a command and what it does. */
@@ -47,7 +52,7 @@ export function showAddresses(
     `\n${paint.bold('holdfast')}: ${paint.green(from)} ${paint.dim('->')} ${to.join(', ')}\n`,
   );
   if (gateway.adminSocket === null) return;
-  const name = commandName(process.argv, terminal.env);
+  const name = ownCommandName();
   terminal.note(
     formatSteps(
       [

@@ -5,6 +5,7 @@
  * Invariant: a wrong command line exits with 2 and says what was meant, if that can be guessed.
  */
 import { Argument, Command } from 'commander';
+import { readVersion } from '../version.ts';
 import type { CliWorld } from './cli-world.ts';
 import { createCompletion, SHELLS, type Shell } from './completion.ts';
 import { addAdminVerbs } from './verb-admin.ts';
@@ -15,7 +16,7 @@ import { addInitVerb } from './verb-init.ts';
 import { addProxyVerb } from './verb-proxy.ts';
 import { addRunVerb } from './verb-run.ts';
 import { addValidateVerbs } from './verb-validate.ts';
-import { addVersionVerb, readVersion } from './verb-version.ts';
+import { addVersionVerb } from './verb-version.ts';
 
 const EXAMPLES = `
 Examples:

@@ -202,6 +202,7 @@ function formatNumber(name: string, value: number): string {
 /** Lines of the numbers that are not zero. */
 function numberLines(values: Numbers, prefix: string): string[] {
   return Object.entries(values).flatMap(([name, value]) => {
+    if (name.startsWith('lastSuccess')) return [];
     if (typeof value === 'number' && value !== 0)
       return [
         `  ${`${prefix}${humanize(name)}`.padEnd(36)} ${formatNumber(name, value).padStart(14)}`,

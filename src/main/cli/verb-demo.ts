@@ -13,7 +13,7 @@ import type { Gateway } from '../gateway-options.ts';
 import type { CliWorld } from './cli-world.ts';
 import { DemoClients, DemoOrigin } from './demo-origin.ts';
 import { CliError, EXIT } from './exit.ts';
-import { adminOption, commandName, formatSteps } from './next-steps.ts';
+import { adminOption, formatSteps, ownCommandName } from './next-steps.ts';
 import { shortCount } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -76,7 +76,7 @@ function welcome(gateway: Gateway, clients: number, terminal: Terminal): void {
   const { paint } = terminal;
   const address = gateway.listeners[0]?.address ?? '';
   const [host = '', port = ''] = address.split(/:(?=\d+$)/);
-  const name = commandName(process.argv, terminal.env);
+  const name = ownCommandName();
   const admin = adminOption(gateway);
   const socket = gateway.adminSocket ?? '';
   terminal.out(

@@ -1,32 +1,12 @@
 /**
  * `holdfast version`: what runs here, for a report of a fault.
  *
- * Path: main.ts -> here. Reads package.json; the only place that does for the command line.
+ * Path: main.ts -> here.
+ * Invariant: reads versions only; starts nothing.
  */
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { readVersion } from '../version.ts';
 import type { CliWorld } from './cli-world.ts';
-
-const UNKNOWN = '0.0.0';
-
-/** The version of this installation: package.json of the clone, or beside dist/. */
-export function readVersion(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  for (const up of [join('..', '..', '..'), join('..', '..', '..', '..')]) {
-    try {
-      const found = JSON.parse(readFileSync(join(here, up, 'package.json'), 'utf8')) as {
-        name?: string;
-        version?: string;
-      };
-      if (found.name === 'holdfast') return found.version ?? UNKNOWN;
-    } catch {
-      // The next place is tried.
-    }
-  }
-  return UNKNOWN;
-}
 
 function version(options: { readonly json?: true }, world: CliWorld): void {
   const facts = {

@@ -24,7 +24,7 @@ export interface Answer {
 
 /** Asks for one name. Rejects when there is no answer. */
 export interface Lookups {
-  resolve(host: string, how: Pick<DnsConfig, 'servers' | 'family'>): Promise<Answer>;
+  resolve(host: string, how: Pick<DnsConfig, 'resolvers' | 'family'>): Promise<Answer>;
   close(): void;
 }
 
@@ -61,9 +61,9 @@ export function createLookups(hostsPath = '/etc/hosts'): Lookups {
         return limiter(() => lookUp(host, how.family));
       }
       try {
-        return await query(resolverFor(how.servers), host, how.family);
+        return await query(resolverFor(how.resolvers), host, how.family);
       } catch (error) {
-        if (how.servers !== null) {
+        if (how.resolvers !== null) {
           throw error;
         }
         // Search domains and other sources of the machine are known to getaddrinfo only.

@@ -185,7 +185,7 @@ export class DnsTable {
 }
 
 function keyOf({ host, dns }: DnsQuery): string {
-  return JSON.stringify([host, dns.family, dns.servers, dns.refreshMinMs, dns.refreshMaxMs]);
+  return JSON.stringify([host, dns.family, dns.resolvers, dns.refreshMinMs, dns.refreshMaxMs]);
 }
 
 function retire(entry: Entry): void {

@@ -168,7 +168,7 @@ export interface DnsConfig {
   readonly refreshMinMs: number;
   readonly refreshMaxMs: number;
   /** `ip` or `ip:port`; null: the machine's resolvers. */
-  readonly servers: readonly string[] | null;
+  readonly resolvers: readonly string[] | null;
   readonly family: 'any' | 'ipv4' | 'ipv6';
 }
 

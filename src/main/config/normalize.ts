@@ -116,7 +116,7 @@ function toCluster(cluster: ParsedCluster): ClusterConfig {
     dns: {
       refreshMinMs: dns.refreshMin,
       refreshMaxMs: dns.refreshMax,
-      servers: dns.resolvers ?? null,
+      resolvers: dns.resolvers ?? null,
       family: dns.family,
     },
   };

@@ -2,6 +2,7 @@
  * The part of the language that describes the TCP sockets of either side.
  *
  * Path: schema-listener.ts and schema-cluster.ts both use it; see schema.ts for the whole.
+ * Invariant: both sides have the same options with the same defaults.
  */
 import { z } from 'zod';
 import { count, duration, flag, seconds, section, shorthand } from './field.ts';

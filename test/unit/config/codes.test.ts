@@ -45,7 +45,7 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   unixPathTooLong: minimal().replace('127.0.0.1:8080', `unix:/${'x'.repeat(200)}`),
   badName: minimal().replace('name: front', 'name: my front'),
   badMode: minimal().replace('127.0.0.1:8080', '{ address: unix:/x, mode: "999" }'),
-  badReference: minimal({ listener: 'netns: $' + '{env:MISSING}' }),
+  badReference: minimal({ listener: 'netns: ${env:MISSING}' }),
   badSecret: admin('{ bind: "127.0.0.1:1", token: short }'),
   badPort: minimal().replace('127.0.0.1:3000', '127.0.0.1:0'),
   badPath: minimal({ top: 'log: { access: "" }' }),

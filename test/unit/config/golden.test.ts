@@ -9,6 +9,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import {
   countFindings,
   renderGithub,
@@ -37,8 +38,8 @@ test('colour changes nothing but colour', () => {
   const { diagnostics } = load(text);
   const input = { diagnostics, text, name: 'x' };
   const colored = renderHuman(input, { color: true });
-  assert.match(colored, /\u001b\[31m/);
-  assert.equal(colored.replaceAll(/\u001b\[\d+m/g, ''), renderHuman(input, { color: false }));
+  assert.ok(colored.includes('\u001b[31m'));
+  assert.equal(stripVTControlCharacters(colored), renderHuman(input, { color: false }));
 });
 
 test('JSON has every finding with its place, its path and its hint', () => {

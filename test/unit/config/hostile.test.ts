@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { LoadResult } from '../../../src/main/config/load.ts';
 import { renderGithub, renderHuman, renderJson } from '../../../src/main/config/render.ts';
 import { load, minimal } from './world.ts';
@@ -28,8 +28,8 @@ const PIECES = [
   '!!binary ',
   '|\n',
   '"',
-  '$' + '{env:IDLE}',
-  '$' + '{',
+  '${env:IDLE}',
+  '${',
   '\u001b[31m',
   '\u202e',
   '__proto__',

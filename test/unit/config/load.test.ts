@@ -127,7 +127,7 @@ test('a minimal configuration has every default', () => {
         proxyProtocol: 0,
         netns: null,
         socket,
-        dns: { refreshMinMs: 5000, refreshMaxMs: 300_000, servers: null, family: 'any' },
+        dns: { refreshMinMs: 5000, refreshMaxMs: 300_000, resolvers: null, family: 'any' },
       },
     ],
   });
@@ -193,21 +193,21 @@ test('JSON says the same as YAML', () => {
 });
 
 test('references to the environment are values, and never structure', () => {
-  const listener = 'timeouts: { idle: "$' + '{env:IDLE}", halfClose: "$' + '{env:NONE:-5s}" }';
+  const listener = 'timeouts: { idle: "${env:IDLE}", halfClose: "${env:NONE:-5s}" }';
   const { idleMs, halfCloseMs } = loadGood(minimal({ listener })).listeners[0]?.timeouts ?? {};
   assert.equal(idleMs, 90_000);
   assert.equal(halfCloseMs, 5000);
 });
 
 test('a reference that does not fit says where it came from', () => {
-  const listener = 'timeouts: { idle: "$' + '{env:BAD}" }';
+  const listener = 'timeouts: { idle: "${env:BAD}" }';
   assert.deepEqual(findings(minimal({ listener })), [
-    'HF1020 6:23 idle: "ninety" is not a duration (from $' + '{env:BAD})',
+    'HF1020 6:23 idle: "ninety" is not a duration (from ${env:BAD})',
   ]);
 });
 
 test('a token comes from the environment or from a file, and no other value from a file', () => {
-  for (const reference of ['$' + '{env:TOKEN}', '$' + '{file:token}']) {
+  for (const reference of ['${env:TOKEN}', '${file:token}']) {
     const top = `admin: { tcp: { bind: "127.0.0.1:9901", token: "${reference}" } }`;
     assert.deepEqual(loadGood(minimal({ top })).admin.tcp, {
       host: '127.0.0.1',
@@ -216,7 +216,7 @@ test('a token comes from the environment or from a file, and no other value from
       token: TOKEN,
     });
   }
-  const listener = 'netns: "$' + '{file:token}"';
+  const listener = 'netns: "${file:token}"';
   const found = findings(minimal({ listener }));
   assert.ok(found.some((line) => line.includes('only a token can be read from a file')));
   assert.ok(!found.join().includes(TOKEN));

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { editDistance, suggest } from '../../../src/main/config/suggest.ts';
 import {
   formatCount,
