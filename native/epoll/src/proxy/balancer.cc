@@ -176,6 +176,7 @@ u32 Balancer::pickLeast(std::span<const u32> avoid) {
     if (isAvoided(endpoint.id, avoid)) continue;
     const u64 active = board_.endpointActive(endpoint.id).load(kRelaxed);
     if (endpoint.connectionsMax != 0 && active >= endpoint.connectionsMax) {
+      board_.endpoint(endpoint.id).limitHits.fetch_add(1, kRelaxed);
       isAtLimit_ = true;
       continue;
     }
