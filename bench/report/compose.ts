@@ -118,7 +118,7 @@ export function composeScenario(summary: ScenarioSummary, plots: readonly Block[
 function describeMachine({ machine }: RawReport): string[] {
   return [
     `${machine.cores} cores, ${machine.cpu}, ${formatValue(machine.memoryBytes, 'bytes')}` +
-      `${machine.isVirtual ? ', virtual machine' : ''}`,
+      (machine.isVirtual ? ', virtual machine' : ''),
     `Linux ${machine.kernel}, Node ${machine.node}, congestion control ` +
       `${machine.congestionControl}, transparent huge pages ${machine.transparentHugePages}`,
     `${machine.descriptorsMax.toLocaleString('en-US')} descriptors for each process, ` +

@@ -1,7 +1,8 @@
 /**
  * A pool of threads for the slow parts of a report.
  *
- * Path: the report and the gate open one, use it, and close it; never while something is being measured.
+ * Path: the report opens one, uses it, and closes it.
+ * Invariant: never open while something is being measured.
  */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';

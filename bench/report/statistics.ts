@@ -42,7 +42,7 @@ export function estimate(values: readonly number[]): Estimate {
   if (values.length < 2) return { median, low: median, high: median, count: values.length };
   const random = createRandom(SEED);
   const medians = new Float64Array(RESAMPLES);
-  const sample = new Array<number>(values.length);
+  const sample = [...values];
   for (let round = 0; round < RESAMPLES; round += 1) {
     for (let at = 0; at < sample.length; at += 1) {
       sample[at] = values[Math.floor(random() * values.length)] ?? 0;

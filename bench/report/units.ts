@@ -1,7 +1,8 @@
 /**
  * How figures are written for people: three significant digits, a unit that fits the size.
  *
- * Path: used by every table, plot label and progress line.
+ * Path: used by every table and progress line.
+ * Does not round what is stored: raw.json keeps every digit.
  */
 import type { Unit } from '../scenarios/index.ts';
 

@@ -1,7 +1,8 @@
 /**
  * What the pool's threads do for a report: bootstrap intervals and pictures.
  *
- * Path: pool.ts calls these by name. Each call is pure and gets all it needs.
+ * Path: pool.ts calls these by name, each in any thread of the pool.
+ * Invariant: a call is pure and gets all it needs.
  */
 import { estimate as computeEstimate, type Estimate } from './statistics.ts';
 import { draw, type Picture } from './svg.ts';

@@ -116,7 +116,7 @@ export function parseRequest(argv: readonly string[]): Request {
       options: OPTIONS,
       allowPositionals: true,
     });
-    parsed = { values: { ...values } as Record<string, string | boolean>, positionals };
+    parsed = { values: { ...values }, positionals };
   } catch (cause) {
     throw new UsageFailure(`${explain(cause).split('. ')[0]}. See --help.`, { cause });
   }

@@ -20,7 +20,7 @@ function formatDuration(seconds: number): string {
 export class Progress {
   readonly #total: number;
   readonly #startedMs = performance.now();
-  readonly #isTerminal = process.stderr.isTTY === true;
+  readonly #isTerminal = process.stderr.isTTY;
   #done = 0;
 
   constructor(total: number) {

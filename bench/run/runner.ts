@@ -99,6 +99,15 @@ function toRun(run: {
   return { ...about, seconds, ...outcome, histograms };
 }
 
+/** A B B A: forwards in even repeats, backwards in odd ones. */
+function interleave(candidates: readonly Candidate[], repeats: number): [Candidate, number][] {
+  return Array.from({ length: repeats }, (_, repeat) =>
+    (repeat % 2 === 0 ? candidates : candidates.toReversed()).map(
+      (candidate): [Candidate, number] => [candidate, repeat],
+    ),
+  ).flat();
+}
+
 /** One run of scenarios; `report` is what it has so far. */
 export class Runner {
   readonly #request: RunRequest;
@@ -180,12 +189,9 @@ export class Runner {
       const raw: RawScenario = { name, question, runs: [], leftOut };
       report.scenarios.push(raw);
       const candidates = installed.filter((each) => isIn(scenario, each));
-      for (let repeat = 0; repeat < repeats; repeat += 1) {
-        const order = repeat % 2 === 0 ? candidates : [...candidates].reverse();
-        for (const candidate of order) {
-          await this.#measure({ scenario, candidate, repeat, raw, parts, progress });
-          if (this.#signal.aborted) return;
-        }
+      for (const [candidate, repeat] of interleave(candidates, repeats)) {
+        await this.#measure({ scenario, candidate, repeat, raw, parts, progress });
+        if (this.#signal.aborted) return;
       }
     }
     report.isPartial = false;

@@ -22,6 +22,17 @@ const RATE = 5_000;
 const PERIOD_MS = 500;
 const RELOADING = new Set(['holdfast', 'nginx', 'haproxy']);
 
+/** Reloads in the given rhythm; returns how often. */
+async function reloadUntil(signal: AbortSignal, rig: Rig): Promise<number> {
+  let reloads = 0;
+  for (;;) {
+    await delay(PERIOD_MS);
+    if (signal.aborted) return reloads;
+    await rig.running.reload?.();
+    reloads += 1;
+  }
+}
+
 async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
   await using rig = await Rig.start(parts, candidate);
   tally.parameter('established', ESTABLISHED);
@@ -35,20 +46,10 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
     'drain-ms': 2000,
   });
   await run.pass('ready');
-  let isOver = false;
-  let reloads = 0;
-  const reloading = (async () => {
-    await delay(PERIOD_MS);
-    while (!isOver) {
-      await rig.running.reload?.();
-      reloads += 1;
-      await delay(PERIOD_MS);
-    }
-  })();
-  const result = await run.result().finally(() => {
-    isOver = true;
-  });
-  await reloading;
+  const over = new AbortController();
+  const reloading = reloadUntil(over.signal, rig);
+  const result = await run.result().finally(() => over.abort());
+  const reloads = await reloading;
   tallyLatency(tally, 'latency', result.response);
   tally.voidIfLimited(result, latencyKeys('latency'));
   tally.figure('worst', (result.response?.max ?? 0) / 1000);

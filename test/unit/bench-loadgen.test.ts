@@ -212,7 +212,7 @@ describe('the load generator', () => {
     const note = join(folder, 'child');
     const guard = spawn(loadgen, ['guard', 'bash', '-c', script, note], { stdio: 'pipe' });
     const [line] = (await once(guard.stdout, 'data')) as [Buffer];
-    const { pid } = JSON.parse(`${line}`) as { pid: number };
+    const { pid } = JSON.parse(line.toString()) as { pid: number };
     while (!existsSync(note) || readFileSync(note, 'utf8') === '') {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -231,7 +231,7 @@ describe('the load generator', () => {
     const socket = connect(port, '127.0.0.1');
     socket.write('hello');
     const [bytes] = (await once(socket, 'data')) as [Buffer];
-    assert.equal(`${bytes}`, 'hello');
+    assert.equal(bytes.toString(), 'hello');
     socket.destroy();
   });
 });

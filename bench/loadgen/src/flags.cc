@@ -48,8 +48,9 @@ u64 Flags::number(const char* name, u64 fallback) {
     const char* name;
     double factor;
   };
-  static constexpr Suffix kSuffixes[] = {{"", 1},       {"k", 1e3},     {"M", 1e6},       {"G", 1e9},
-                                         {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}};
+  static constexpr Suffix kSuffixes[] = {
+      {"", 1},        {"k", 1e3},        {"M", 1e6},          {"G", 1e9},
+      {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 1073741824.0}};
   for (const Suffix& suffix : kSuffixes) {
     if (end != value->c_str() && base >= 0 && std::strcmp(end, suffix.name) == 0) {
       return static_cast<u64>(base * suffix.factor + 0.5);
@@ -63,7 +64,8 @@ double Flags::real(const char* name, double fallback) {
   if (value == nullptr) return fallback;
   char* end = nullptr;
   const double number = std::strtod(value->c_str(), &end);
-  if (end == value->c_str() || *end != '\0') fail("--%s wants a number, got \"%s\"", name, value->c_str());
+  if (end == value->c_str() || *end != '\0')
+    fail("--%s wants a number, got \"%s\"", name, value->c_str());
   return number;
 }
 

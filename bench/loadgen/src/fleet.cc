@@ -302,7 +302,10 @@ std::string Fleet::json() const {
     errors.number(name == nullptr ? "UNKNOWN" : name, times);
   }
   JsonObject object;
-  object.number("wanted", goal_).number("open", open_).number("failed", failed_).number("lost", lost_);
+  object.number("wanted", goal_)
+      .number("open", open_)
+      .number("failed", failed_)
+      .number("lost", lost_);
   object.number("corrupt", corrupt_).nested("errors", errors.str());
   return object.str();
 }

@@ -25,8 +25,8 @@ struct FleetOptions {
   std::vector<Address> sources;
   u32 connections = 0;
   u32 openingMax = 256;
-  u64 opensPerSecond = 0;   // 0: as fast as openingMax allows
-  u32 opensPerTurnMax = 32; // keeps a storm from delaying the schedule of other fleets
+  u64 opensPerSecond = 0;    // 0: as fast as openingMax allows
+  u32 opensPerTurnMax = 32;  // keeps a storm from delaying the schedule of other fleets
   u32 receiveBufferBytes = 0;
   u64 openTimeoutNs = 30 * kSecondNs;
   Kind firstKind = Kind::kEcho;

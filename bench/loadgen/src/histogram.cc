@@ -14,7 +14,7 @@ namespace holdfast::loadgen {
 
 namespace {
 
-constexpr u32 kSubBits = 11;                     // 2048 sub-buckets: 2 x 10^3, rounded up to a power of two
+constexpr u32 kSubBits = 11;  // 2048 sub-buckets: 2 x 10^3, rounded up to a power of two
 constexpr u32 kHalfBits = kSubBits - 1;
 constexpr u32 kHalfCount = u32{1} << kHalfBits;
 constexpr u64 kSubMask = (u64{1} << kSubBits) - 1;
@@ -67,7 +67,10 @@ std::string Histogram::json() const {
     pairs += std::to_string(lowestOf(index)) + ',' + std::to_string(counts_[index]);
   }
   JsonObject object;
-  object.text("unit", "ns").number("lowest", 1).number("highest", kHighestValue).number("digits", kDigits);
+  object.text("unit", "ns")
+      .number("lowest", 1)
+      .number("highest", kHighestValue)
+      .number("digits", kDigits);
   object.number("count", count_).number("min", count_ == 0 ? 0 : min_).number("max", max_);
   object.real("mean", count_ == 0 ? 0.0 : sum_ / static_cast<double>(count_));
   object.number("p50", valueAt(50)).number("p90", valueAt(90)).number("p99", valueAt(99));

@@ -46,7 +46,8 @@ u32 Loop::addHandler(Handler* handler) {
 void Loop::watch(int fd, Tag tag, u32 events) {
   epoll_event event{};
   event.events = events;
-  event.data.u64 = (u64{tag.handler} << 56) | (u64{tag.generation & kGenerationMask} << 32) | tag.index;
+  event.data.u64 =
+      (u64{tag.handler} << 56) | (u64{tag.generation & kGenerationMask} << 32) | tag.index;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
     fail("cannot watch a descriptor: %s", std::strerror(errno));
   }

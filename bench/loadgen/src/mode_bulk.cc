@@ -31,7 +31,9 @@ class Bulk : public Loop::Handler {
   std::string head;
   bool isAckExpected = false;
 
-  bool isDone() const { return isBroken || (sent == toSend_ && received == toReceive_ && head.empty()); }
+  bool isDone() const {
+    return isBroken || (sent == toSend_ && received == toReceive_ && head.empty());
+  }
 
   void ready(u32, u32, u32 events) override {
     int error = 0;
@@ -77,8 +79,8 @@ class Bulk : public Loop::Handler {
     }
     const std::size_t size = static_cast<std::size_t>(got);
     if (!isAckExpected) {
-      const bool isIntact =
-          scratch_[0] == patternAt(received) && scratch_[size - 1] == patternAt(received + size - 1);
+      const bool isIntact = scratch_[0] == patternAt(received) &&
+                            scratch_[size - 1] == patternAt(received + size - 1);
       if (!isIntact) isBroken = true;
     }
     received += size;

@@ -30,7 +30,8 @@ class Subscribers : public Fleet::Observer {
     for (Publication& publication : underWay) {
       if (publication.intendedNs != stamp.intendedNs) continue;
       if (publication.isCounted) deliveries.record(now - stamp.intendedNs);
-      if (--publication.left == 0 && publication.isCounted) completions.record(now - stamp.intendedNs);
+      if (--publication.left == 0 && publication.isCounted)
+        completions.record(now - stamp.intendedNs);
       while (!underWay.empty() && underWay.front().left == 0) underWay.pop_front();
       return;
     }
@@ -102,8 +103,11 @@ int runFanout(Flags& flags) {
 
   JsonObject result = resultOf("fanout");
   const bool isLimited = Usage::ownShare(before, after) > 0.85;
-  result.nested("connections", fleet.json()).number("publications", subscribers.completions.count());
-  result.number("missed", missed).number("unanswered", unanswered).number("unknown", subscribers.unknown);
+  result.nested("connections", fleet.json())
+      .number("publications", subscribers.completions.count());
+  result.number("missed", missed)
+      .number("unanswered", unanswered)
+      .number("unknown", subscribers.unknown);
   result.flag("limited", isLimited);
   result.text("limitedReason", isLimited ? "the generator used more than 85 % of its core" : "");
   result.nested("usage", stage.usage.json(before, after));

@@ -24,7 +24,8 @@ std::vector<u32> parseSteps(const std::string& list) {
     steps.push_back(static_cast<u32>(step));
     at = *end == ',' ? end + 1 : end;
   }
-  if (steps.empty() || !std::is_sorted(steps.begin(), steps.end())) fail("--steps wants rising numbers");
+  if (steps.empty() || !std::is_sorted(steps.begin(), steps.end()))
+    fail("--steps wants rising numbers");
   return steps;
 }
 
@@ -48,7 +49,8 @@ int runIdle(Flags& flags) {
     for (const u64 until = nowNs() + holdNs; nowNs() < until;) stage.loop.turn(until);
   }
   JsonObject result = resultOf("idle");
-  result.nested("connections", fleet.json()).nested("usage", stage.usage.json(before, stage.usage.read()));
+  result.nested("connections", fleet.json())
+      .nested("usage", stage.usage.json(before, stage.usage.read()));
   result.flag("limited", false);
   printLine(result);
   return 0;

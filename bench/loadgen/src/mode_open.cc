@@ -1,6 +1,7 @@
 // Mode open: messages at a fixed rate on `--active` of `--connections`, the others idle.
 //
-// The schedule and the accounting are OpenLoop's; this file only sets the stage.
+// The schedule and the accounting are OpenLoop's; this file only sets the stage. The figures of a
+// gateway's latency come from here.
 #include "modes.h"
 #include "open_loop.h"
 #include "stage.h"

@@ -32,8 +32,9 @@ int runOrigin(Flags& flags) {
   Origin origin(loop, addresses);
   printLine(JsonObject().text("event", "ready").number("listeners", addresses.size()));
   while (isStopping == 0 && !control.hasStep()) loop.turn(isSpinning ? 0 : nowNs() + kSecondNs);
-  printLine(resultOf("origin").number("accepted", origin.acceptedCount()).number(
-      "dropped", origin.droppedCount()));
+  printLine(resultOf("origin")
+                .number("accepted", origin.acceptedCount())
+                .number("dropped", origin.droppedCount()));
   return 0;
 }
 

@@ -25,7 +25,9 @@ constexpr u64 kEndless = u64{1} << 50;
 class SlowReaders : public OpenLoop::Companion {
  public:
   SlowReaders(const FleetOptions& options, u32 count, u64 bytesPerSecond)
-      : asked_(count, false), perTick_(bytesPerSecond * kTickNs / kSecondNs + 1), scratch_(perTick_) {
+      : asked_(count, false),
+        perTick_(bytesPerSecond * kTickNs / kSecondNs + 1),
+        scratch_(perTick_) {
     for (u32 index = 0; index < count; ++index) {
       const Address* source =
           options.sources.empty() ? nullptr : &options.sources[index % options.sources.size()];

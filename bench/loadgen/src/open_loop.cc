@@ -30,7 +30,8 @@ constexpr u64 kSettleNs = 10 * kMillisecondNs;
 
 OpenLoopOptions OpenLoopOptions::fromFlags(Flags& flags, u32 connections) {
   OpenLoopOptions options;
-  options.active = static_cast<u32>(std::min<u64>(flags.number("active", connections), connections));
+  options.active =
+      static_cast<u32>(std::min<u64>(flags.number("active", connections), connections));
   const u64 rate = std::max<u64>(1, flags.number("rate", 1000));
   options.perSecond = static_cast<double>(rate);
   const u64 gridNs = rate > kGridAbovePerSecond ? kGridNs : 0;
@@ -50,8 +51,9 @@ OpenLoopOptions OpenLoopOptions::fromFlags(Flags& flags, u32 connections) {
 OpenLoop::OpenLoop(Loop& loop, OpenLoopOptions options)
     : loop_(loop),
       options_(std::move(options)),
-      schedule_({static_cast<u64>(options_.active / options_.perSecond * static_cast<double>(kSecondNs)),
-                 options_.gridNs, options_.arrivals, options_.seed}),
+      schedule_(
+          {static_cast<u64>(options_.active / options_.perSecond * static_cast<double>(kSecondNs)),
+           options_.gridNs, options_.arrivals, options_.seed}),
       response_(kPhasesMax) {
   if (options_.rawPath.empty()) return;
   raw_ = std::fopen(options_.rawPath.c_str(), "wb");
@@ -82,8 +84,10 @@ void OpenLoop::run(Fleet& fleet, const Usage& usage, Companion* companion) {
     for (u64 now = nowNs(); now < edges[edge]; now = nowNs()) {
       sendDue(now);
       const u64 companionNs = companion == nullptr ? kNever : companion->work(now);
-      if (edge == 2 && answered_ + unanswered_ == sent_ && schedule_.nextNs() >= windowEndNs_) break;
-      const u64 nextNs = edge == 2 && schedule_.nextNs() >= windowEndNs_ ? kNever : schedule_.nextNs();
+      if (edge == 2 && answered_ + unanswered_ == sent_ && schedule_.nextNs() >= windowEndNs_)
+        break;
+      const u64 nextNs =
+          edge == 2 && schedule_.nextNs() >= windowEndNs_ ? kNever : schedule_.nextNs();
       loop_.turn(std::min({edges[edge], nextNs, companionNs}));
     }
     if (edge == 0) before_ = usage.read();
@@ -127,7 +131,8 @@ void OpenLoop::writable(u32 index) {
 void OpenLoop::message(u32 index, const Stamp& stamp, u64 now) {
   if (now >= windowStartNs_ && now < windowEndNs_) ++answeredInWindow_;
   Sender& sender = senders_[index];
-  if (sender.waiting.size() == sender.waitingFrom || sender.waiting[sender.waitingFrom] != stamp.intendedNs) {
+  if (sender.waiting.size() == sender.waitingFrom ||
+      sender.waiting[sender.waitingFrom] != stamp.intendedNs) {
     ++outOfOrder_;
     return;
   }
@@ -171,7 +176,8 @@ void OpenLoop::countLeftovers(u64 now) {
 }
 
 void OpenLoop::countMissed(u64 atNs, u64 now) {
-  for (u64 left = schedule_.timesUntil(atNs, windowEndNs_); left > 0; --left, atNs += schedule_.periodNs()) {
+  for (u64 left = schedule_.timesUntil(atNs, windowEndNs_); left > 0;
+       --left, atNs += schedule_.periodNs()) {
     if (atNs < windowStartNs_) continue;
     ++missed_;
     record(atNs, now);
@@ -184,7 +190,9 @@ void OpenLoop::report(JsonObject& result, const Usage& usage) const {
   const char* reason = "";
   if (own > kOwnShareMax) reason = "the generator used more than 85 % of its core";
   if (lateShare > kLateShareMax) reason = "more than 0.5 % of the sends left over 1 ms late";
-  result.number("sent", sent_).number("answered", answered_).number("answeredInWindow", answeredInWindow_);
+  result.number("sent", sent_)
+      .number("answered", answered_)
+      .number("answeredInWindow", answeredInWindow_);
   result.number("missed", missed_).number("unanswered", unanswered_).number("late", late_);
   result.number("outOfOrder", outOfOrder_).number("gridNs", std::max<u64>(1, options_.gridNs));
   result.flag("limited", *reason != '\0').text("limitedReason", reason);

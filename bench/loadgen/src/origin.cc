@@ -78,7 +78,8 @@ void Origin::closePeer(u32 index) {
 void Origin::ready(u32 index, u32 generation, u32 events) {
   if (peers_[index].fd < 0 || (peers_[index].generation & 0xffffff) != generation) return;
   if ((events & EPOLLOUT) != 0 && peers_[index].isBlocked && !flush(index)) return closePeer(index);
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 && !peers_[index].hasUnread) return;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 && !peers_[index].hasUnread)
+    return;
   const bool mustWait = peers_[index].isBlocked && peers_[index].role != Role::kSubscriber;
   if (mustWait && (events & (EPOLLHUP | EPOLLERR)) == 0) {
     peers_[index].hasUnread = true;
@@ -178,7 +179,8 @@ bool Origin::flush(u32 index) {
   peer.isBlocked = false;
   const std::string queue = std::move(peer.queue);
   peer.queue.clear();
-  return send(peer, queue) && (peer.isBlocked || peer.role != Role::kDownload || continueDownload(peer));
+  return send(peer, queue) &&
+         (peer.isBlocked || peer.role != Role::kDownload || continueDownload(peer));
 }
 
 bool Origin::continueDownload(Peer& peer) {

@@ -39,8 +39,8 @@ class Origin : public Loop::Handler {
     u32 generation = 0;
     Role role = Role::kNew;
     bool isBlocked = false;
-    bool hasUnread = false;   // readable edge seen while blocked
-    u64 remaining = 0;        // bytes of an upload or download still to come
+    bool hasUnread = false;  // readable edge seen while blocked
+    u64 remaining = 0;       // bytes of an upload or download still to come
     u64 position = 0;
     std::string queue;
   };

@@ -27,14 +27,16 @@ constexpr u16 kMark = 0x4648;  // "HF"
 
 TcpPayload::TcpPayload(std::size_t messageBytes) : bytes_(messageBytes) {
   if (messageBytes < kHeaderBytes || messageBytes > kMessageBytesMax) {
-    fail("a message has between %zu and %zu bytes, not %zu", kHeaderBytes, kMessageBytesMax, messageBytes);
+    fail("a message has between %zu and %zu bytes, not %zu", kHeaderBytes, kMessageBytesMax,
+         messageBytes);
   }
 }
 
 void TcpPayload::encode(const Stamp& stamp, std::span<char> out) const {
   const u8 filler = static_cast<u8>(stamp.intendedNs ^ (stamp.intendedNs >> 8));
-  const Header header{kMark,  static_cast<u8>(stamp.kind), filler, static_cast<u32>(bytes_), stamp.intendedNs,
-                      stamp.sentNs};
+  const Header header{
+      kMark,       static_cast<u8>(stamp.kind), filler, static_cast<u32>(bytes_), stamp.intendedNs,
+      stamp.sentNs};
   std::memcpy(out.data(), &header, sizeof header);
   std::memset(out.data() + sizeof header, filler, bytes_ - sizeof header);
 }

@@ -17,7 +17,14 @@
 namespace holdfast::loadgen {
 
 // What the origin does with a connection is said by the kind of its first message.
-enum class Kind : u8 { kEcho = 0, kSubscribe = 1, kPublish = 2, kUpload = 3, kDownload = 4, kAck = 5 };
+enum class Kind : u8 {
+  kEcho = 0,
+  kSubscribe = 1,
+  kPublish = 2,
+  kUpload = 3,
+  kDownload = 4,
+  kAck = 5
+};
 
 // Carried inside every message, so that latency needs no table of what is under way.
 struct Stamp {

@@ -9,7 +9,9 @@ namespace holdfast::loadgen {
 
 namespace {
 
-bool isLater(const Schedule::Due& left, const Schedule::Due& right) { return left.atNs > right.atNs; }
+bool isLater(const Schedule::Due& left, const Schedule::Due& right) {
+  return left.atNs > right.atNs;
+}
 
 }  // namespace
 

@@ -19,7 +19,7 @@ class Schedule {
  public:
   enum class Arrivals : u8 { kUniform, kPoisson };
   struct Due {
-    u64 atNs;   // on the grid
+    u64 atNs;  // on the grid
     u32 index;
     u64 exactNs = 0;  // before rounding; keeps the rate exact
   };
@@ -49,7 +49,9 @@ class Schedule {
 
  private:
   u64 gap();
-  u64 onGrid(u64 exactNs) const { return (exactNs + shape_.gridNs - 1) / shape_.gridNs * shape_.gridNs; }
+  u64 onGrid(u64 exactNs) const {
+    return (exactNs + shape_.gridNs - 1) / shape_.gridNs * shape_.gridNs;
+  }
   void siftDown();
 
   Shape shape_;

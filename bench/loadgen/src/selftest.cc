@@ -28,7 +28,8 @@ void check(bool isTrue, const char* what) {
 void checkHistogram() {
   for (u64 value = 1; value < Histogram::kHighestValue; value += value / 3 + 1) {
     const u32 index = Histogram::indexOf(value);
-    check(Histogram::lowestOf(index) <= value && value <= Histogram::highestOf(index), "bucket edges");
+    check(Histogram::lowestOf(index) <= value && value <= Histogram::highestOf(index),
+          "bucket edges");
     check(Histogram::indexOf(Histogram::lowestOf(index)) == index, "lowest value of a bucket");
     check(Histogram::indexOf(Histogram::highestOf(index)) == index, "highest value of a bucket");
   }
@@ -58,7 +59,8 @@ void checkSchedule() {
   for (u32 step = 0; step < 10'000; ++step) {
     const Schedule::Due due = schedule.next();
     check(due.atNs >= before, "the schedule is in order");
-    check(last[due.index] == 0 || due.atNs - last[due.index] == kPeriodNs, "each connection keeps its period");
+    check(last[due.index] == 0 || due.atNs - last[due.index] == kPeriodNs,
+          "each connection keeps its period");
     before = last[due.index] = due.atNs;
     schedule.advance();
   }
@@ -73,9 +75,11 @@ void checkPayload() {
   payload.encode(Stamp{Kind::kPublish, 0x123456789a, 42}, message);
   const Decoded decoded = payload.decode(message);
   check(decoded.state == Decoded::State::kMessage && decoded.consumed == 64, "a message decodes");
-  check(decoded.stamp.intendedNs == 0x123456789a && decoded.stamp.kind == Kind::kPublish, "stamps survive");
+  check(decoded.stamp.intendedNs == 0x123456789a && decoded.stamp.kind == Kind::kPublish,
+        "stamps survive");
   for (std::size_t size = 0; size < 64; ++size) {
-    check(payload.decode(std::span<const char>(message, size)).state == Decoded::State::kNeedMore, "part");
+    check(payload.decode(std::span<const char>(message, size)).state == Decoded::State::kNeedMore,
+          "part");
   }
   message[63] = static_cast<char>(message[63] + 1);
   check(payload.decode(message).state == Decoded::State::kCorrupt, "a wrong last byte is seen");

@@ -33,7 +33,8 @@ std::vector<std::string> split(const std::string& list) {
 Address parseUnix(const std::string& path) {
   sockaddr_un unixAddress{};
   unixAddress.sun_family = AF_UNIX;
-  if (path.size() >= sizeof unixAddress.sun_path) fail("the socket path %s is too long", path.c_str());
+  if (path.size() >= sizeof unixAddress.sun_path)
+    fail("the socket path %s is too long", path.c_str());
   std::memcpy(unixAddress.sun_path, path.data(), path.size());
   Address address;
   std::memcpy(&address.storage, &unixAddress, sizeof unixAddress);
@@ -64,7 +65,8 @@ Address parseIp(const std::string& host, u16 port) {
 Address parseAddress(const std::string& text) {
   if (text.starts_with("unix:")) return parseUnix(text.substr(5));
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail("\"%s\" wants the form 127.0.0.1:80", text.c_str());
+  if (colon == std::string::npos || colon == 0)
+    fail("\"%s\" wants the form 127.0.0.1:80", text.c_str());
   std::string host = text.substr(0, colon);
   if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
   const long port = std::strtol(text.c_str() + colon + 1, nullptr, 10);
@@ -96,7 +98,8 @@ std::vector<Address> parseSources(const std::string& list) {
     }
     const u32 first = hostOrder(parseIp(part.substr(0, dash), 0));
     const u32 last = hostOrder(parseIp(part.substr(dash + 1), 0));
-    if (last < first || last - first > 65535) fail("\"%s\" is not a range of sources", part.c_str());
+    if (last < first || last - first > 65535)
+      fail("\"%s\" is not a range of sources", part.c_str());
     for (u32 at = first; at <= last; ++at) {
       const in_addr raw{htonl(at)};
       char dotted[INET_ADDRSTRLEN];

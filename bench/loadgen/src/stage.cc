@@ -24,12 +24,14 @@ Stage::Stage(Flags& flags)
 void Stage::checkDescriptors(u64 connections) const {
   if (connections + kSpareDescriptors <= descriptorsMax) return;
   fail("%llu connections need more than the %llu descriptors this process may have (ulimit -n)",
-       static_cast<unsigned long long>(connections), static_cast<unsigned long long>(descriptorsMax));
+       static_cast<unsigned long long>(connections),
+       static_cast<unsigned long long>(descriptorsMax));
 }
 
 void Stage::openOrFail(Fleet& fleet, const char* what) {
   if (fleet.openAll()) return;
-  std::fprintf(stderr, "loadgen: could not open the %s connections: %s\n", what, fleet.json().c_str());
+  std::fprintf(stderr, "loadgen: could not open the %s connections: %s\n", what,
+               fleet.json().c_str());
   std::exit(kExitFailed);
 }
 
@@ -38,6 +40,8 @@ void Stage::announce(const char* event, const Fleet& fleet) {
   control.waitForStep(loop);
 }
 
-JsonObject resultOf(const char* mode) { return JsonObject().text("event", "result").text("mode", mode); }
+JsonObject resultOf(const char* mode) {
+  return JsonObject().text("event", "result").text("mode", mode);
+}
 
 }  // namespace holdfast::loadgen

@@ -20,7 +20,8 @@ u64 nanosecondsOf(const timeval& time) {
 clockid_t clockOf(const std::string& digits) {
   clockid_t clock = 0;
   const pid_t pid = static_cast<pid_t>(std::strtol(digits.c_str(), nullptr, 10));
-  if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0) fail("cannot watch process %s", digits.c_str());
+  if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0)
+    fail("cannot watch process %s", digits.c_str());
   return clock;
 }
 
@@ -33,7 +34,8 @@ Usage::Usage(Flags& flags) {
     const std::string entry = rest.substr(0, comma);
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
     const std::size_t equals = entry.find('=');
-    if (equals == std::string::npos) fail("--watch wants label=pid[+pid], got \"%s\"", entry.c_str());
+    if (equals == std::string::npos)
+      fail("--watch wants label=pid[+pid], got \"%s\"", entry.c_str());
     Watched watched{entry.substr(0, equals), {}};
     std::string pids = entry.substr(equals + 1);
     while (!pids.empty()) {
