@@ -1,10 +1,11 @@
 /**
- * `npm run bench`: runs scenarios against all candidates that can be had, and writes a dated report.
+ * `npm run bench`: runs scenarios against all candidates that can be had, and writes a dated
+ * report.
  *
- * Path: command line -> runner -> raw report -> report folder under perf-reports/. The other verbs (setup,
- * compare, render, http) are chosen here.
- * Invariant: a wrong request ends with one sentence and exit code 2 before anything is started; Ctrl-C ends
- * every process, writes what there is as a partial report, and exits with 130.
+ * Path: command line -> runner -> raw report -> report folder under perf-reports/. The other verbs
+ * (setup, compare, render, http) are chosen here.
+ * Invariant: a wrong request ends with one sentence and exit code 2 before anything is started;
+ * Ctrl-C ends every process, writes what there is as a partial report, and exits with 130.
  */
 import { relative } from 'node:path';
 import { setUpPeers } from './peers/index.ts';

@@ -1,8 +1,8 @@
 /**
  * No gateway at all: the load generator speaks to the origin.
  *
- * Path: the floor of every comparison. Its latency is what the machine and the generator add; its kernel
- * memory is what two sockets cost, so that the gateway's two are what remains.
+ * Path: the floor of every comparison. Its latency is what the machine and the generator add; its
+ * kernel memory is what two sockets cost, so that the gateway's two are what remains.
  */
 import type { Candidate, StartOptions } from '../rig/index.ts';
 

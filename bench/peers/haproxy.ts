@@ -1,9 +1,10 @@
 /**
  * HAProxy in tcp mode, as Debian packages it.
  *
- * Path: one process with as many threads as workers asked for, under its own master, as it runs in service.
- * Beyond the defaults: room for the connections, no logging, and long timeouts. Splicing keeps its default
- * (off), as does the 16 KiB buffer, which HAProxy takes only while bytes are under way.
+ * Path: one process with as many threads as workers asked for, under its own master, as it runs in
+ * service. Beyond the defaults: room for the connections, no logging, and long timeouts. Splicing
+ * keeps its default (off), as does the 16 KiB buffer, which HAProxy takes only while bytes are
+ * under way.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Candidate, Presence, Running, StartOptions } from '../rig/index.ts';

@@ -2,7 +2,8 @@
  * Holdfast itself, started as a user starts it: `holdfast run FILE`.
  *
  * Path: main thread and shards on the gateway's cores, access log off as for everybody else.
- * Invariant: the configuration uses nothing that a user could not write; what is not said is the default.
+ * Invariant: the configuration uses nothing that a user could not write; what is not said is the
+ * default.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';

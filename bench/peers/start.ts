@@ -1,9 +1,10 @@
 /**
  * Starting a peer: write its files, start it under guard, wait until it accepts.
  *
- * Path: each peer's file says what to write and what to run; the rest is the same for all and is here.
- * Invariant: a peer that does not accept within START_MS_MAX, or ends before, is a RunFailure that carries
- * the last line of its log.
+ * Path: each peer's file says what to write and what to run; the rest is the same for all and is
+ * here.
+ * Invariant: a peer that does not accept within START_MS_MAX, or ends before, is a RunFailure that
+ * carries the last line of its log.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,10 +1,10 @@
 /**
  * A report as a list of blocks, written once as Markdown and once as HTML.
  *
- * Path: compose.ts builds the blocks; both writers are here, so that the two files cannot differ in what
- * they say.
- * Invariant: inline marks are backticks and double asterisks only. The HTML stands alone: pictures are
- * inline, there is no script.
+ * Path: compose.ts builds the blocks; both writers are here, so that the two files cannot differ in
+ * what they say.
+ * Invariant: inline marks are backticks and double asterisks only. The HTML stands alone: pictures
+ * are inline, there is no script.
  */
 
 /** One part of a report. */
@@ -81,10 +81,13 @@ function blockToHtml(block: Block): string {
   }
 }
 
-const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}
-th:first-child,td:first-child{text-align:left}th{background:#f4f4f4}.wide{overflow-x:auto}
-pre{background:#f4f4f4;padding:.6rem}figure{margin:1rem 0}svg{max-width:100%}`;
+const STYLE = [
+  'body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;',
+  'color:#222}table{border-collapse:collapse;margin:.5rem 0}',
+  'th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}',
+  'th:first-child,td:first-child{text-align:left}th{background:#f4f4f4}.wide{overflow-x:auto}',
+  'pre{background:#f4f4f4;padding:.6rem}figure{margin:1rem 0}svg{max-width:100%}',
+].join('');
 
 /** The report as one HTML file. */
 export function toHtml(blocks: readonly Block[], title: string): string {

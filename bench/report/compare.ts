@@ -2,8 +2,8 @@
  * Two reports side by side: `npm run bench -- compare A B`.
  *
  * Path: reads two raw.json files and prints a table for each scenario that both have.
- * Invariant: reports from different machines, window lengths or scales are compared only with a warning
- * above the table, and never judged.
+ * Invariant: reports from different machines, window lengths or scales are compared only with a
+ * warning above the table, and never judged.
  */
 import { SCENARIOS } from '../scenarios/index.ts';
 import { type Block, toMarkdown } from './blocks.ts';

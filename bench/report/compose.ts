@@ -1,9 +1,11 @@
 /**
- * From summaries to the blocks of a report: what was asked, what was found, what holds, how to repeat it.
+ * From summaries to the blocks of a report: what was asked, what was found, what holds, how to
+ * repeat it.
  *
  * Path: write.ts gives it summaries and pictures; nothing is measured or computed here.
- * Invariant: what a report shows of a figure is its median and its 95 % interval over the repeats, or the
- * reason why it is void. What failed, was left out or is not installed is said in the same place.
+ * Invariant: what a report shows of a figure is its median and its 95 % interval over the repeats,
+ * or the reason why it is void. What failed, was left out or is not installed is said in the same
+ * place.
  */
 import type { Figure } from '../scenarios/index.ts';
 import type { Block } from './blocks.ts';

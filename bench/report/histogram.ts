@@ -1,10 +1,10 @@
 /**
  * Histograms between the load generator, raw.json, and the report.
  *
- * Path: pairs printed by the generator become an HdrHistogram with the same buckets; raw.json keeps it as
- * V2 base64; the report merges repeats by adding.
- * Invariant: percentiles are never averaged: what spans several runs is the percentile of the sum. Values
- * are nanoseconds; what people read is microseconds.
+ * Path: pairs printed by the generator become an HdrHistogram with the same buckets; raw.json keeps
+ * it as V2 base64; the report merges repeats by adding.
+ * Invariant: percentiles are never averaged: what spans several runs is the percentile of the sum.
+ * Values are nanoseconds; what people read is microseconds.
  */
 import {
   build,

@@ -2,8 +2,8 @@
  * raw.json: everything a run measured, and nothing that was computed from it.
  *
  * Path: the runner fills it, the report and the comparison read it back.
- * Invariant: every number in report.md and report.html is derived from this file alone, by summary.ts; so
- * `npm run bench -- render DIR` writes the same report again.
+ * Invariant: every number in report.md and report.html is derived from this file alone, by
+ * summary.ts; so `npm run bench -- render DIR` writes the same report again.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

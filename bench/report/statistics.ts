@@ -1,9 +1,10 @@
 /**
  * Medians and bootstrap intervals, for the report and for the gate.
  *
- * Path: pure functions, run in the pool's threads (see worker.ts) because they repeat themselves ten
- * thousand times.
- * Invariant: the random numbers come from a fixed seed, so the same raw.json gives the same intervals.
+ * Path: pure functions, run in the pool's threads (see worker.ts) because they repeat themselves
+ * ten thousand times.
+ * Invariant: the random numbers come from a fixed seed, so the same raw.json gives the same
+ * intervals.
  */
 
 /** A figure with its 95 % interval. */

@@ -1,9 +1,10 @@
 /**
- * From raw runs to the figures of a report: medians, intervals, ratios, and what holds of the claims.
+ * From raw runs to the figures of a report: medians, intervals, ratios, and what holds of the
+ * claims.
  *
  * Path: raw.json in, Summary out; markdown, HTML and the comparison show nothing else.
- * Invariant: a void figure enters no median; a claim whose figures are missing is "not measured", never
- * held. Ratios are paired by repeat, so that what disturbed both does not count.
+ * Invariant: a void figure enters no median; a claim whose figures are missing is "not measured",
+ * never held. Ratios are paired by repeat, so that what disturbed both does not count.
  */
 import type { Claim, Figure, Scenario } from '../scenarios/index.ts';
 import type { RawReport, RawRun, RawScenario } from './record.ts';

@@ -1,10 +1,10 @@
 /**
  * Plots as SVG text: lines on linear or log axes, and bars.
  *
- * Path: the pool's threads draw them from points; the HTML report carries them inline, the Markdown one
- * links to files.
- * Invariant: no script, no outside font or style; colours tell candidates apart on white and the name
- * stands beside each line, so that colour is not the only sign.
+ * Path: the pool's threads draw them from points; the HTML report carries them inline, the Markdown
+ * one links to files.
+ * Invariant: no script, no outside font or style; colours tell candidates apart on white and the
+ * name stands beside each line, so that colour is not the only sign.
  */
 
 /** One line or one bar. */

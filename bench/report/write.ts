@@ -1,9 +1,11 @@
 /**
- * Writes a report's folder: report.md, report.html, raw.json, machine.json, plots, .hgrm and .hlog files.
+ * Writes a report's folder: report.md, report.html, raw.json, machine.json, plots, .hgrm and .hlog
+ * files.
  *
- * Path: the runner saves raw.json after every measurement and calls `writeReport` at the end, or when it is
- * interrupted; `render DIR` calls it alone.
- * Invariant: each file is written whole under another name and then renamed, so a reader never sees a part.
+ * Path: the runner saves raw.json after every measurement and calls `writeReport` at the end, or
+ * when it is interrupted; `render DIR` calls it alone.
+ * Invariant: each file is written whole under another name and then renamed, so a reader never sees
+ * a part.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

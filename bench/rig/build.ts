@@ -2,8 +2,8 @@
  * Builds the native load generator when its sources are newer than the program.
  *
  * Path: main.ts, gate.ts and the tests call this before anything else of the rig.
- * Invariant: make decides what is out of date; two processes that build at once do not mix their output,
- * because each waits for the lock directory.
+ * Invariant: make decides what is out of date; two processes that build at once do not mix their
+ * output, because each waits for the lock directory.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';

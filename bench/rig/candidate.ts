@@ -2,8 +2,9 @@
  * What can stand between load generator and origin: Holdfast, its peers, or nothing.
  *
  * Path: the rig starts one candidate for each measurement; peers/candidates.ts lists them all.
- * Invariant: every candidate does the same job, with as many workers as asked for, on the cores given, with
- * logging off and timeouts out of the way. What a peer needs beyond its defaults is said in its file.
+ * Invariant: every candidate does the same job, with as many workers as asked for, on the cores
+ * given, with logging off and timeouts out of the way. What a peer needs beyond its defaults is
+ * said in its file.
  */
 import type { Processes } from './processes.ts';
 

@@ -2,8 +2,8 @@
  * What stops a benchmark before or while it runs, as one sentence for the person at the terminal.
  *
  * Path: thrown anywhere in bench/, caught once in main.ts and gate.ts.
- * Invariant: `UsageFailure` means that nothing was started; its exit code is 2. A `RunFailure` ends one
- * measurement; `Interrupted` ends them all and is not an error of anybody.
+ * Invariant: `UsageFailure` means that nothing was started; its exit code is 2. A `RunFailure` ends
+ * one measurement; `Interrupted` ends them all and is not an error of anybody.
  */
 
 /** The request cannot be carried out as asked: unknown scenario, port in use, too few descriptors. */

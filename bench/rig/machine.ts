@@ -1,5 +1,6 @@
 /**
- * What this machine is and what it allows: cores, clock governor, descriptors, ports, kernel settings.
+ * What this machine is and what it allows: cores, clock governor, descriptors, ports, kernel
+ * settings.
  *
  * Path: read once at the start of a run; stored as machine.json beside the report.
  * Invariant: only facts that matter for the figures; nothing that names the person or a directory.

@@ -2,8 +2,9 @@
  * Memory of processes and of the kernel's sockets, from /proc.
  *
  * Path: scenarios read it while a load generator holds connections.
- * Invariant: user memory is what the process caused and nobody else pays for: its proportional share of
- * anonymous and shared memory, without file pages (program text comes and goes with the page cache).
+ * Invariant: user memory is what the process caused and nobody else pays for: its proportional
+ * share of anonymous and shared memory, without file pages (program text comes and goes with the
+ * page cache).
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -2,8 +2,9 @@
  * Every process a benchmark starts, and the promise that none of them stays.
  *
  * Path: peers, origins and load generators are started here and nowhere else.
- * Invariant: peers run under the guard of the load generator, which ends them and their children when its
- * stdin closes; so they end even when this process is killed. `close` waits until all are gone.
+ * Invariant: peers run under the guard of the load generator, which ends them and their children
+ * when its stdin closes; so they end even when this process is killed. `close` waits until all are
+ * gone.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -116,7 +117,8 @@ export class Processes {
     const living = [...this.#children];
     for (const child of living) child.stdin?.end();
     for (const child of living) {
-      // The load generator measures until its end unless told; the guard needs time to end its group.
+      // The load generator measures until its end unless told; the guard needs time to end its
+      // group.
       if (child.spawnfile === 'taskset') child.kill('SIGTERM');
       await waitForExit(child);
     }

@@ -1,10 +1,10 @@
 /**
  * One measurement's stage: an origin, one candidate in front of it, and load generators on demand.
  *
- * Path: the runner builds a rig for each measurement; a scenario drives it; closing it ends everything.
- * An interrupt ends the processes at once, which fails whatever waits for them.
- * Invariant: the candidate has the gateway cores to itself, origin and generators share the load cores
- * (where the machine has enough cores, see machine.ts). Nothing of a rig outlives `close`.
+ * Path: the runner builds a rig for each measurement; a scenario drives it; closing it ends
+ * everything. An interrupt ends the processes at once, which fails whatever waits for them.
+ * Invariant: the candidate has the gateway cores to itself, origin and generators share the load
+ * cores (where the machine has enough cores, see machine.ts). Nothing of a rig outlives `close`.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -2,7 +2,8 @@
  * The command line of `npm run bench`.
  *
  * Path: main.ts parses it first; nothing has been started then.
- * Invariant: every wrong word is refused with one sentence (UsageFailure, exit code 2), never ignored.
+ * Invariant: every wrong word is refused with one sentence (UsageFailure, exit code 2), never
+ * ignored.
  */
 import { parseArgs } from 'node:util';
 import { CANDIDATES } from '../peers/index.ts';

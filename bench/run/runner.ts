@@ -2,9 +2,9 @@
  * Runs scenarios: interleaved, repeated, saved after every measurement.
  *
  * Path: main.ts gives it the request; it builds rigs, calls scenarios, and fills the raw report.
- * Invariant: candidates go forwards in even repeats and backwards in odd ones (A B B A), each measurement
- * with a fresh origin and a fresh candidate. A measurement that fails is recorded with its reason and the
- * run goes on; an interrupt ends it with what there is.
+ * Invariant: candidates go forwards in even repeats and backwards in odd ones (A B B A), each
+ * measurement with a fresh origin and a fresh candidate. A measurement that fails is recorded with
+ * its reason and the run goes on; an interrupt ends it with what there is.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

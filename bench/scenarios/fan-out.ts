@@ -2,7 +2,8 @@
  * One message for everybody: the shape of push and chat.
  *
  * Path: 5,000 clients wait; the origin writes each publication to all of them at once, through the
- * candidate. Latency runs from the intended time of the publication to each delivery, and to the last.
+ * candidate. Latency runs from the intended time of the publication to each delivery, and to the
+ * last.
  */
 import { proxiedConnectionsMax, Rig } from '../rig/index.ts';
 import {

@@ -1,8 +1,9 @@
 /**
  * The load generator against the origin alone: can it keep up with what the others are asked?
  *
- * Path: no candidate but `direct`. 18,000 connections in one process, and 100,000 messages a second in open
- * loop; its own CPU is the figure. A report whose generator fails here is not to be trusted at high rates.
+ * Path: no candidate but `direct`. 18,000 connections in one process, and 100,000 messages a second
+ * in open loop; its own CPU is the figure. A report whose generator fails here is not to be trusted
+ * at high rates.
  */
 import { clientConnectionsMax, Rig } from '../rig/index.ts';
 import {

@@ -2,7 +2,8 @@
  * All scenarios, and how a name on the command line becomes some of them.
  *
  * Path: main.ts asks `selectScenarios` before anything is started.
- * Invariant: a name is a scenario, a group, or `all`; anything else is refused with the names there are.
+ * Invariant: a name is a scenario, a group, or `all`; anything else is refused with the names there
+ * are.
  */
 import { UsageFailure } from '../rig/index.ts';
 import { fanOut } from './fan-out.ts';

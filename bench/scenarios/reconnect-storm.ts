@@ -1,10 +1,10 @@
 /**
  * Everybody reconnects at once while some work goes on.
  *
- * Path: 500 established connections carry 5,000 messages a second; then 8,000 others are cut by RST and
- * come back as fast as the gateway takes them. The figure is what the established ones feel meanwhile.
- * Does not say how fast a client library would come back: the generator opens as fast as it can, a few for
- * each turn, so that its own schedule holds.
+ * Path: 500 established connections carry 5,000 messages a second; then 8,000 others are cut by RST
+ * and come back as fast as the gateway takes them. The figure is what the established ones feel
+ * meanwhile. Does not say how fast a client library would come back: the generator opens as fast as
+ * it can, a few for each turn, so that its own schedule holds.
  */
 import { proxiedConnectionsMax, Rig } from '../rig/index.ts';
 import {

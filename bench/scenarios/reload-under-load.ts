@@ -1,9 +1,9 @@
 /**
  * The configuration is loaded again and again while messages flow.
  *
- * Path: 500 connections carry 5,000 messages a second; meanwhile the candidate reloads twice a second.
- * Established connections must not notice. Peers that hand over to new processes keep the old ones until
- * their connections end, which is why their memory grows with each reload.
+ * Path: 500 connections carry 5,000 messages a second; meanwhile the candidate reloads twice a
+ * second. Established connections must not notice. Peers that hand over to new processes keep the
+ * old ones until their connections end, which is why their memory grows with each reload.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Rig, readMemory } from '../rig/index.ts';

@@ -1,8 +1,8 @@
 /**
  * More workers and more connections: what changes.
  *
- * Path: saturation with 1, 2 and 4 workers as far as the machine has cores for them, and with 1,000 to as
- * many connections as descriptors allow on one worker.
+ * Path: saturation with 1, 2 and 4 workers as far as the machine has cores for them, and with 1,000
+ * to as many connections as descriptors allow on one worker.
  * Does not compare across machines: where workers and load share cores, the note says so and the
  * throughput is void.
  */

@@ -1,10 +1,10 @@
 /**
  * What a scenario is: a question, the figures that answer it, and how to measure them once.
  *
- * Path: the runner calls `measure` for each candidate and repeat, in interleaved order; the report reads
- * the declarations to know what a figure means and which side of a claim is good.
- * Invariant: a scenario measures and judges nothing; a figure that the generator limited is marked void by
- * the Tally and never enters a summary.
+ * Path: the runner calls `measure` for each candidate and repeat, in interleaved order; the report
+ * reads the declarations to know what a figure means and which side of a claim is good.
+ * Invariant: a scenario measures and judges nothing; a figure that the generator limited is marked
+ * void by the Tally and never enters a summary.
  */
 import type { Candidate, LoadResult, PrintedHistogram, Rig, RigParts } from '../rig/index.ts';
 

@@ -1,8 +1,8 @@
 /**
  * How evenly long-lived connections are spread over workers.
  *
- * Path: 9,000 connections to a candidate with 4 workers; then each worker's share is asked for. The figure
- * is the fullest worker over the mean: what long-lived connections keep for life.
+ * Path: 9,000 connections to a candidate with 4 workers; then each worker's share is asked for. The
+ * figure is the fullest worker over the mean: what long-lived connections keep for life.
  */
 import { proxiedConnectionsMax, Rig, RunFailure } from '../rig/index.ts';
 import type { Bench, Scenario, Tally } from './scenario.ts';

@@ -1,8 +1,9 @@
 /**
  * Clients that read far less than is sent to them, beside clients that work normally.
  *
- * Path: 200 slow readers ask for an endless download and take 1 KiB a second each; 500 others carry 5,000
- * messages a second. What the gateway holds for a slow reader is read before and after its buffers filled.
+ * Path: 200 slow readers ask for an endless download and take 1 KiB a second each; 500 others carry
+ * 5,000 messages a second. What the gateway holds for a slow reader is read before and after its
+ * buffers filled.
  */
 import { Rig, readSettledMemory } from '../rig/index.ts';
 import {

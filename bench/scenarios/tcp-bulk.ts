@@ -1,8 +1,8 @@
 /**
  * One connection and one GiB, downwards, upwards, and back and forth.
  *
- * Path: every byte passes the candidate once (down, up) or twice (both). Memory is sampled while bytes
- * flow: what the candidate holds for one connection must have a bound.
+ * Path: every byte passes the candidate once (down, up) or twice (both). Memory is sampled while
+ * bytes flow: what the candidate holds for one connection must have a bound.
  */
 import { Rig, RunFailure, readMemory } from '../rig/index.ts';
 import { type Bench, gatewayNs, type Scenario, type Tally } from './scenario.ts';

@@ -1,8 +1,8 @@
 /**
  * Connections that come and go: connect, one round trip, close.
  *
- * Path: 50 places that are refilled at once, ended by FIN from the client and then by RST. The CPU figure
- * is for one accepted, proxied and closed connection with its round trip.
+ * Path: 50 places that are refilled at once, ended by FIN from the client and then by RST. The CPU
+ * figure is for one accepted, proxied and closed connection with its round trip.
  */
 import { Rig } from '../rig/index.ts';
 import {

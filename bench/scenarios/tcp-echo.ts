@@ -1,9 +1,9 @@
 /**
  * Small messages on long-lived connections: what one round trip costs, in CPU and in time.
  *
- * Path: three loads on one candidate: saturation with 100 active of 1,000 connections, a fixed rate on the
- * same, and saturation with 100 active of 9,000. The first is the CPU figure, the second the latency, the
- * third shows whether idle connections make the active ones dearer.
+ * Path: three loads on one candidate: saturation with 100 active of 1,000 connections, a fixed rate
+ * on the same, and saturation with 100 active of 9,000. The first is the CPU figure, the second the
+ * latency, the third shows whether idle connections make the active ones dearer.
  */
 import { proxiedConnectionsMax, Rig } from '../rig/index.ts';
 import {

@@ -1,10 +1,11 @@
 /**
  * Many connections that say nothing: what each of them costs while it waits.
  *
- * Path: connections open in steps; at each step memory is read when it has settled. The figure is the
- * slope by least squares over the steps, so that what the process costs by itself is not in it.
- * Each connection has made one round trip, so the tunnel behind the gateway stands. Kernel memory is the
- * machine's and includes the generator's and the origin's sockets: the candidate `direct` shows that part.
+ * Path: connections open in steps; at each step memory is read when it has settled. The figure is
+ * the slope by least squares over the steps, so that what the process costs by itself is not in it.
+ * Each connection has made one round trip, so the tunnel behind the gateway stands. Kernel memory
+ * is the machine's and includes the generator's and the origin's sockets: the candidate `direct`
+ * shows that part.
  */
 import { proxiedConnectionsMax, Rig, readKernelMemory, readSettledMemory } from '../rig/index.ts';
 import type { Bench, Scenario, Tally } from './scenario.ts';
