@@ -63,6 +63,7 @@ export function createMetricSources(parts: CountedParts): MetricSources {
       accessLog === null ? null : { written: accessLog.written(), dropped: accessLog.dropped() },
     logDropped: parts.logDropped,
     isDraining: () => parts.drain.state !== 'serving',
+    connectionsMax: () => parts.applier.current.config.limits.connections,
     probes: () => parts.health.counts(),
     names: () => parts.dns.view(),
   };

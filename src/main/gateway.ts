@@ -2,8 +2,8 @@
  * The control plane, composed: the one file that makes every part and connects them.
  *
  * Path: the command line calls {@link startGateway}; everything else hangs off what is made here.
- * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether a
- * later part fails or the gateway ends.
+ * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether
+ * a later part fails or the gateway ends.
  */
 import { dirname, resolve } from 'node:path';
 import { type Acceptor, type Board, loadNative, type Native } from '../../native/epoll/index.ts';
@@ -238,6 +238,7 @@ class Composing {
       activities: native.abi.activities,
       log: this.#log,
       isReady: (shard) => supervisor.isReady(shard),
+      onStall: (shard, state) => supervisor.setStalled(shard, state === 'stalled'),
       nowNs: () => process.hrtime.bigint(),
     });
     const timer = setInterval(() => watchdog.tick(), TICK_MS);

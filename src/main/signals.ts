@@ -2,9 +2,10 @@
  * What the process's signals mean, and what becomes of an error that nobody caught.
  *
  * Path: gateway.ts connects this when the gateway owns the process.
- * Invariant: no signal that an operator may send by habit does harm: SIGPIPE and SIGXFSZ are ignored,
- * SIGUSR1 reopens logs instead of starting Node's debugger. An error that nobody caught on the main
- * thread is logged and survived: shards go on forwarding, which is worth more than a clean exit.
+ * Invariant: no signal that an operator may send by habit does harm: SIGPIPE and SIGXFSZ are
+ * ignored, SIGUSR1 reopens logs instead of starting Node's debugger. An error that nobody caught on
+ * the main thread is logged and survived: shards go on forwarding, which is worth more than a clean
+ * exit.
  */
 import type { EventEmitter } from 'node:events';
 import type { Log } from './observe/index.ts';

@@ -6,7 +6,7 @@
  * the API can hurt the gateway.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -171,6 +171,21 @@ test('metrics are valid exposition text and count what happened', async (t) => {
   const one = await gateway.admin('GET', '/metrics?scope=shard');
   assert.match(one.text, /holdfast_shard_up/);
   assert.doesNotMatch(one.text, /holdfast_build_info/);
+});
+
+test('docs/metrics.md names every metric and every reason, and no others', async (t) => {
+  const origin = await startEcho(t);
+  const gateway = await GatewayProcess.start(t, { yaml: simple(origin.port) });
+  const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const described = new Set(
+    [...page.matchAll(/^\| `([a-z_-]+)` \| /gm)].map(([, name]) => String(name)),
+  );
+  const { text } = await gateway.admin('GET', '/metrics');
+  const shown = new Set([
+    ...[...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => String(name)),
+    ...[...text.matchAll(/reason="([^"]+)"/g)].map(([, name]) => String(name)),
+  ]);
+  assert.deepEqual([...described].toSorted(), [...shown].toSorted());
 });
 
 test('the log level changes at run time', async (t) => {

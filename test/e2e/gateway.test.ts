@@ -2,8 +2,8 @@
  * The life of a gateway: start, forward, reload, drain, end.
  *
  * Path: a real gateway in a process of its own, a real origin, real sockets.
- * Invariant under test: starting is all or nothing, and nothing but a drain, a kill or a peer ends an
- * established connection.
+ * Invariant under test: starting is all or nothing, and nothing but a drain, a kill or a peer ends
+ * an established connection.
  */
 import assert from 'node:assert/strict';
 import { existsSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -3,8 +3,8 @@
  * API.
  *
  * Path: every test of this directory starts here.
- * Invariant: what a test starts ends with it, whether it passes or not; nothing waits for a time where
- * it can wait for an event.
+ * Invariant: what a test starts ends with it, whether it passes or not; nothing waits for a time
+ * where it can wait for an event.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,6 +33,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly text: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- answers of many shapes are looked into
   readonly json: any;
 }
 

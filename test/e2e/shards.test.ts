@@ -107,16 +107,21 @@ test('a shard that dies again and again is restarted later and later', async (t)
 });
 
 test('a stall is logged with what the shard was doing, and counted; traffic elsewhere flows', async (t) => {
-  const { gateway, byShard } = await startCrowd(t);
-  await gateway.admin('POST', '/v1/test/shards/0/fault', { kind: 'stall', forMs: 2_500 });
+  const { gateway, port, byShard } = await startCrowd(t);
+  await gateway.admin('POST', '/v1/test/shards/0/fault', { kind: 'stall', forMs: 4_000 });
   const first = await gateway.logged(({ msg }) => msg === 'a shard stalls');
   assert.equal(first['shard'], 0);
   assert.equal(first['doing'], 'JavaScript');
   await Promise.all((byShard[1] ?? []).map((client) => client.echo('unharmed')));
   await gateway.logged(({ msg }) => msg === 'a shard stalls for more than a second');
+  // Both shards have five; new ones go to the one that moves.
+  const fresh = await Promise.all(Array.from({ length: 4 }, () => EchoClient.connect(t, port)));
+  await Promise.all(fresh.map((client) => client.echo('served at once')));
+  assert.equal((await gateway.admin('GET', '/v1/shards')).json.shards[0].isStalled, true);
   const end = await gateway.logged(({ msg }) => msg === 'a shard goes on after a stall');
   assert.ok(Number(end['forMs']) > 1_000);
   await Promise.all((byShard[0] ?? []).map((client) => client.echo('later, but complete')));
+  assert.equal((await gateway.admin('GET', '/v1/shards')).json.shards[0].isStalled, false);
   const { text } = await gateway.admin('GET', '/metrics?scope=shard');
   assert.match(text, /holdfast_shard_stalls_total\{shard="0"\} 1/);
 });

@@ -1,8 +1,8 @@
 /**
  * The listening sockets of the process: which are open, and how one set becomes another.
  *
- * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the shards.
- * Runs on the main thread.
+ * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the
+ * shards. Runs on the main thread.
  * Invariant: a change is checked first and made as a whole later, or not at all. A socket that both
  * sets have stays open throughout, so its queue of waiting clients is not lost.
  *

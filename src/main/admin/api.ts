@@ -1,10 +1,10 @@
 /**
  * The admin API's listening side: a Unix socket, a TCP port, or both.
  *
- * Path: an operator's client -> here -> router.ts -> a handler. Runs on the main thread; shards never
- * see any of it.
- * Invariant: the number of clients, the time they may take and the bytes they may send are bounded, so
- * no client of the API can hurt the gateway, not even one that never reads.
+ * Path: an operator's client -> here -> router.ts -> a handler. Runs on the main thread; shards
+ * never see any of it.
+ * Invariant: the number of clients, the time they may take and the bytes they may send are bounded,
+ * so no client of the API can hurt the gateway, not even one that never reads.
  */
 import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

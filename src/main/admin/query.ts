@@ -2,7 +2,8 @@
  * Query parameters and body fields, read with their human forms.
  *
  * Path: handlers read everything a client says through here.
- * Invariant: what cannot be read is refused with what to write instead; nothing falls back in silence.
+ * Invariant: what cannot be read is refused with what to write instead; nothing falls back in
+ * silence.
  */
 import { parseDuration } from '../config/index.ts';
 import { badRequest } from './http.ts';

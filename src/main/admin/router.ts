@@ -2,8 +2,8 @@
  * Which handler answers which method and path.
  *
  * Path: api.ts -> here -> handlers in routes-*.ts.
- * Invariant: what changes anything is reached by PUT, POST, PATCH or DELETE only. A path that exists
- * under another method answers 405 with `Allow`.
+ * Invariant: what changes anything is reached by PUT, POST, PATCH or DELETE only. A path that
+ * exists under another method answers 405 with `Allow`.
  */
 import { AdminError, type AdminRequest, type AdminResponse, notFound } from './http.ts';
 

@@ -2,8 +2,8 @@
  * `/v1/clusters`: endpoints with their health and load, and changing them at run time.
  *
  * Path: router.ts -> here -> overlay -> applier.
- * Invariant: a change touches no connection: new ones follow it, established ones stay where they are.
- * Run-time changes last until a configuration is loaded.
+ * Invariant: a change touches no connection: new ones follow it, established ones stay where they
+ * are. Run-time changes last until a configuration is loaded.
  */
 import { EMPTY_OVERLAY, patchOverlay, type ResolvedEndpoint } from '../clusters/index.ts';
 import { type Applied } from '../snapshot/index.ts';

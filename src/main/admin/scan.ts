@@ -3,8 +3,8 @@
  *
  * Path: `GET /v1/connections` -> here -> each shard's bounded listing.
  * Invariant: no shard looks at more than {@link SLOTS_PER_STEP} records, or describes more than
- * {@link FOUND_PER_STEP}, before it goes back to its traffic; main holds one page at most. A page that
- * takes too long ends early with a cursor.
+ * {@link FOUND_PER_STEP}, before it goes back to its traffic; main holds one page at most. A page
+ * that takes too long ends early with a cursor.
  */
 import type { ConnectionFilter, ConnectionInfo } from '../../../native/epoll/index.ts';
 import { ShardCallError, type ShardSupervisor } from '../shards/index.ts';

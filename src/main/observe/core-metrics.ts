@@ -2,8 +2,8 @@
  * What the core counts, as Prometheus families: listeners, endpoints, shards.
  *
  * Path: the board's numbers, in the order of the core's own tables -> here -> metrics.ts.
- * Invariant: a counter that the core adds appears by itself, named after the core's name; the tables
- * below only give better names and base units to those that have a convention.
+ * Invariant: a counter that the core adds appears by itself, named after the core's name; the
+ * tables below only give better names and base units to those that have a convention.
  */
 import type { Board, CounterInfo, NativeAbi } from '../../../native/epoll/index.ts';
 import type { Ids } from '../model/index.ts';
@@ -23,6 +23,8 @@ interface Shown {
   /** The core's unit times this is the base unit. */
   readonly factor?: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Says what the core's sentence does not, because the unit or the family differs. */
+  readonly help?: string;
 }
 
 const SECONDS_PER_NS = 1e-9;
@@ -31,7 +33,11 @@ const SECONDS_PER_US = 1e-6;
 const LISTENER_NAMES: Readonly<Record<string, Shown>> = {
   opened: { name: 'holdfast_connections_opened_total' },
   established: { name: 'holdfast_connections_established_total' },
-  bytesFromClients: { name: 'holdfast_bytes_total', labels: { direction: 'from_client' } },
+  bytesFromClients: {
+    name: 'holdfast_bytes_total',
+    labels: { direction: 'from_client' },
+    help: 'Bytes received, by direction.',
+  },
   bytesFromEndpoints: { name: 'holdfast_bytes_total', labels: { direction: 'from_endpoint' } },
   proxyHeaders: { name: 'holdfast_proxy_headers_total' },
 };
@@ -39,7 +45,11 @@ const LISTENER_NAMES: Readonly<Record<string, Shown>> = {
 const ENDPOINT_NAMES: Readonly<Record<string, Shown>> = {
   active: { name: 'holdfast_upstream_connections_active' },
   healthy: { name: 'holdfast_upstream_endpoint_healthy' },
-  connectMicros: { name: 'holdfast_upstream_connect_seconds_total', factor: SECONDS_PER_US },
+  connectMicros: {
+    name: 'holdfast_upstream_connect_seconds_total',
+    factor: SECONDS_PER_US,
+    help: 'Time spent in successful connects.',
+  },
 };
 
 const SHARD_NAMES: Readonly<Record<string, Shown>> = {
@@ -189,7 +199,12 @@ function tableFamilies(
     const shown: Shown = options.names[name] ?? {
       name: `${options.prefix}_${toSnakeCase(name)}${suffix}`,
     };
-    const family = families.get(shown.name) ?? { name: shown.name, kind, help, samples: [] };
+    const family = families.get(shown.name) ?? {
+      name: shown.name,
+      kind,
+      help: shown.help ?? help,
+      samples: [],
+    };
     families.set(shown.name, family);
     for (const { labels, values } of rows) {
       family.samples.push({

@@ -2,8 +2,8 @@
  * Prometheus text exposition, version 0.0.4.
  *
  * Path: metrics.ts collects families, this writes them, admin/ sends the pieces.
- * Invariant: the text is valid whatever names contain; a family's samples stand together under one HELP
- * and one TYPE.
+ * Invariant: the text is valid whatever names contain; a family's samples stand together under one
+ * HELP and one TYPE.
  */
 
 export type MetricKind = 'counter' | 'gauge';

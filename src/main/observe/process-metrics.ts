@@ -25,6 +25,7 @@ export interface ProcessSources {
   readonly accessLog: () => { readonly written: number; readonly dropped: number } | null;
   readonly logDropped: () => number;
   readonly isDraining: () => boolean;
+  readonly connectionsMax: () => number;
 }
 
 /** All families of the process. */
@@ -56,6 +57,11 @@ function machineFamilies(sources: ProcessSources): Family[] {
     gauge('holdfast_max_fds', 'Descriptors that the process may open.', fdsMax),
     gauge('holdfast_resident_memory_bytes', 'Resident memory of the process.', residentBytes),
     gauge('holdfast_threads', 'Threads of the process.', threads),
+    gauge(
+      'holdfast_connections_max',
+      'Connections that the process may hold.',
+      sources.connectionsMax(),
+    ),
     gauge(
       'holdfast_draining',
       '1 while the gateway drains or has drained.',

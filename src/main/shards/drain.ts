@@ -57,8 +57,8 @@ export class Drain {
   }
 
   /**
-   * Starts draining, or changes the window of a drain under way. Resolves when no connection is left,
-   * when the deadline has come, or when the drain was taken back.
+   * Starts draining, or changes the window of a drain under way. Resolves when no connection is
+   * left, when the deadline has come, or when the drain was taken back.
    */
   start(plan: DrainPlan): Promise<void> {
     const isFirst = this.#state === 'serving';

@@ -41,6 +41,8 @@ export interface ShardView {
   readonly upMs: number;
   /** Why its predecessor ended; null when there was none. */
   readonly lastEnd: string | null;
+  /** True while it stands still and gets no new connections. */
+  readonly isStalled: boolean;
 }
 
 /** What the supervisor needs from the world. */
@@ -64,6 +66,8 @@ interface Slot {
   deathsInRow: number;
   readySinceMs: number;
   lastEnd: string | null;
+  /** True while the watchdog found it standing still; it gets no new connections then. */
+  isStalled: boolean;
   timer: NodeJS.Timeout | null;
 }
 
@@ -86,6 +90,7 @@ export class ShardSupervisor {
       deathsInRow: 0,
       readySinceMs: 0,
       lastEnd: null,
+      isStalled: false,
       timer: null,
     }));
   }
@@ -174,6 +179,25 @@ export class ShardSupervisor {
     return this.#slots[index]?.state === 'ready';
   }
 
+  /**
+   * Keeps new connections away from a shard that stands still, or lets them come again. The last
+   * shard that moves is never taken out.
+   */
+  setStalled(index: number, isStalled: boolean): void {
+    const slot = this.#slots[index];
+    if (slot === undefined || slot.state !== 'ready' || slot.isStalled === isStalled) {
+      return;
+    }
+    const isOtherMoving = this.#slots.some(
+      (other) => other !== slot && other.state === 'ready' && !other.isStalled,
+    );
+    if (isStalled && !isOtherMoving) {
+      return;
+    }
+    slot.isStalled = isStalled;
+    this.#options.acceptor.setShardReady(index, !isStalled);
+  }
+
   view(): ShardView[] {
     const now = performance.now();
     return this.#slots.map((slot) => ({
@@ -182,6 +206,7 @@ export class ShardSupervisor {
       restarts: slot.restarts,
       upMs: slot.state === 'ready' ? Math.round(now - slot.readySinceMs) : 0,
       lastEnd: slot.lastEnd,
+      isStalled: slot.isStalled,
     }));
   }
 
@@ -238,6 +263,7 @@ export class ShardSupervisor {
     board.resetShard(slot.index);
     const lost = this.#options.countLost();
     slot.state = 'waiting';
+    slot.isStalled = false;
     slot.link = null;
     slot.restarts++;
     slot.deathsInRow = livedMs >= RESTART_FORGIVEN_AFTER_MS ? 1 : slot.deathsInRow + 1;
@@ -317,6 +343,7 @@ export class ShardSupervisor {
       return;
     }
     slot.state = 'ready';
+    slot.isStalled = false;
     slot.readySinceMs = performance.now();
     this.#options.acceptor.setShardReady(slot.index, true);
   }

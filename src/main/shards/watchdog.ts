@@ -29,6 +29,8 @@ export interface WatchdogOptions {
   readonly activities: readonly string[];
   readonly log: Log;
   readonly isReady: (shard: number) => boolean;
+  /** Called when a stall passes a second, and when that one ends. */
+  readonly onStall: (shard: number, state: 'stalled' | 'moving') => void;
   /** CLOCK_MONOTONIC in nanoseconds. */
   readonly nowNs: () => bigint;
 }
@@ -143,6 +145,7 @@ export class Watchdog {
     if (!watch.isSevere && stalledNs >= STALL_SEVERE_NS) {
       watch.isSevere = true;
       this.#options.log.error(fields, 'a shard stalls for more than a second');
+      this.#options.onStall(shard, 'stalled');
     }
   }
 
@@ -150,6 +153,10 @@ export class Watchdog {
     const forMs = toMs(now - (watch.stallStartNs ?? now));
     watch.stallStartNs = null;
     watch.stalledMs += forMs;
+    if (watch.isSevere) {
+      watch.isSevere = false;
+      this.#options.onStall(shard, 'moving');
+    }
     this.#options.log.warn({ shard, forMs }, 'a shard goes on after a stall');
   }
 }

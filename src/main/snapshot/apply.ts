@@ -8,6 +8,7 @@
  * everything back. No step touches an established connection: connections hold no snapshot.
  * Does not load or judge configuration.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Acceptor, Native } from '../../../native/epoll/index.ts';
 import type { ListenPlan, ListenSockets, NetnsTable } from '../accept/index.ts';
 import {
@@ -77,6 +78,8 @@ export class Applier {
   #isListening = true;
   #refreshTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
+  /** True when shards may have another snapshot than the current state's. */
+  #isRepublishDue = false;
 
   constructor(parts: ApplierParts) {
     this.#parts = parts;
@@ -146,6 +149,10 @@ export class Applier {
     if (this.#isClosed || this.#current === null) {
       return;
     }
+    const { endpoints } = this.#resolve(this.#current);
+    if (!this.#isRepublishDue && isDeepStrictEqual(endpoints, this.#current.endpoints)) {
+      return;
+    }
     try {
       const { applied } = await this.apply((current) => current ?? this.current);
       this.#parts.log.info({ snapshot: applied.serial }, 'endpoints changed');
@@ -158,6 +165,7 @@ export class Applier {
   async #apply(desired: Desired): Promise<ApplyReport> {
     const { netns, dns, sockets } = this.#parts;
     let plan: ListenPlan | null = null;
+    let isShipped = false;
     try {
       for (const { name, netns: namespace } of desired.config.listeners) {
         netns.open(namespace, `listener "${name}"`);
@@ -170,10 +178,11 @@ export class Applier {
       const { endpoints, warnings } = this.#resolve(desired);
       const applied: Applied = { ...desired, endpoints, serial: ++this.#serial };
       await this.#publish(applied);
+      isShipped = true;
       this.#commit(applied, plan);
       return { applied, warnings };
     } catch (error) {
-      await this.#putBack();
+      await this.#putBack(isShipped);
       throw error;
     }
   }
@@ -220,21 +229,26 @@ export class Applier {
     acceptor.setConnectionsMax(Math.min(applied.config.limits.connections, boardConnectionsMax));
     acceptor.setDistribution(applied.config.distribution);
     this.#current = applied;
+    this.#isRepublishDue = false;
     this.#retain(applied);
     this.#parts.health.configure(this.#listHealthTargets(applied));
   }
 
-  /** After a failure: shards get the former snapshot, and what only the new state needed is let go. */
-  async #putBack(): Promise<void> {
+  /** After a failure: what only the new state needed is let go, and shards get the former snapshot. */
+  async #putBack(isShipped: boolean): Promise<void> {
     const current = this.#current;
     if (current === null) {
       return;
     }
     this.#retain(current);
+    if (!isShipped) {
+      return;
+    }
     try {
       await this.#publish({ ...current, serial: ++this.#serial });
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'the former snapshot could not be put back');
+      this.#parts.log.error({ err: error }, 'the former snapshot could not be put back yet');
+      this.#isRepublishDue = true;
       this.refresh(REFRESH_RETRY_MS);
     }
   }
