@@ -24,7 +24,7 @@ const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT
 function findMain() {
   const source = new URL('./main.ts', import.meta.url);
   const built = new URL('./main.js', import.meta.url);
-  const dist = new URL('../../../dist/src/main/cli/main.js', import.meta.url);
+  const dist = pathToFileURL(join(HERE, '..', '..', '..', 'dist', 'src', 'main', 'cli', 'main.js'));
   const isInstalled = HERE.includes(join('/', 'node_modules', '/'));
   const candidates = isInstalled ? [built, dist] : [source, built];
   return candidates.find((file) => existsSync(file)) ?? null;

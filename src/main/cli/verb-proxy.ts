@@ -38,32 +38,32 @@ function expandAddress(text: string, anyHost: string): string {
   return plain.replace(/^localhost:/, '127.0.0.1:');
 }
 
+/** Clients on this machine all have one address; the limit for each address is not meant for them. */
+function isLocal(bind: string): boolean {
+  return bind.startsWith('127.') || bind.startsWith('[::1]') || bind.startsWith('unix:');
+}
+
 /** The configuration that the options stand for, as YAML. */
 export function proxyYaml(options: ProxyOptions): string {
+  const { shards, balance, sendProxy } = options;
+  const bind = options.from.map((from) => expandAddress(from, '0.0.0.0'));
+  const limits = bind.every(isLocal) ? { limits: { connectionsPerAddress: 'unlimited' } } : {};
   const config = {
     version: 1,
-    ...(options.shards === undefined
-      ? {}
-      : { shards: options.shards === 'auto' ? 'auto' : Number(options.shards) }),
+    ...(shards === undefined ? {} : { shards: shards === 'auto' ? shards : Number(shards) }),
     admin: { socket: options.admin ?? './holdfast.sock' },
     drain: QUICK_DRAIN,
-    listeners: [
-      {
-        name: 'proxy',
-        bind: options.from.map((from) => expandAddress(from, '0.0.0.0')),
-        cluster: 'origin',
-      },
-    ],
+    listeners: [{ name: 'proxy', bind, ...limits, cluster: 'origin' }],
     clusters: [
       {
         name: 'origin',
-        ...(options.balance === undefined ? {} : { balance: options.balance }),
+        ...(balance === undefined ? {} : { balance }),
         endpoints: options.to.map((to) => expandAddress(to, '127.0.0.1')),
-        ...(options.sendProxy === undefined ? {} : { proxyProtocol: options.sendProxy }),
+        ...(sendProxy === undefined ? {} : { proxyProtocol: sendProxy }),
       },
     ],
   };
-  return stringify(config, { flowCollectionPadding: true });
+  return stringify(config);
 }
 
 /** Which option a path of the configuration comes from. */

@@ -14,7 +14,6 @@ import {
   renderGithub,
   renderHuman,
   renderJson,
-  suggest,
 } from '../config/index.ts';
 import type { CliWorld } from './cli-world.ts';
 import { checkDeep } from './deep.ts';
@@ -29,7 +28,7 @@ interface ValidateOptions {
   readonly deep?: true;
 }
 
-/** Findings beyond this are for a machine that is down, not for a reader. */
+/** Forms that programs read; they are results and go to stdout. */
 const RENDERERS = {
   json: renderJson,
   github: renderGithub,
@@ -84,7 +83,7 @@ function summary({ config }: LoadResult): string {
 function explain(code: string, world: CliWorld): void {
   const row = findingByCode(code);
   if (row === null) {
-    throw new CliError(`there is no code ${suggest(code, []) ?? code}`, {
+    throw new CliError(`there is no code ${JSON.stringify(code)}`, {
       exitCode: EXIT.usage,
       hint: 'codes look like HF1012; docs/errors.md lists them',
     });

@@ -43,7 +43,7 @@ export const socket = section('Options of the TCP sockets on this side.', {
     .prefault({})
     .meta({
       description:
-        'How silent connections are probed: 60 s and six probes find a dead peer in two minutes. A map, or only its `idle`.',
+        'How silent connections are probed: a map, or only its `idle`. With a `userTimeout` shorter than the silence, one unanswered probe is enough (tcp(7)).',
     }),
   userTimeout: duration(
     {

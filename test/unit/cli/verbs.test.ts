@@ -142,6 +142,15 @@ test('proxy prints the configuration it would run', async () => {
   assert.equal(config.clusters[0].endpoints.length, 2);
 });
 
+test('proxy limits clients of one address only when they come from elsewhere', async () => {
+  const limitOf = async (from: string): Promise<number | undefined> => {
+    const { out } = await run(['proxy', '--from', from, '--to', '3000', '--print']);
+    return loadConfigText(out, null).config?.listeners[0]?.limits.connectionsPerAddress;
+  };
+  assert.equal(await limitOf('8080'), 0);
+  assert.equal(await limitOf(':8080'), 1000);
+});
+
 test('proxy runs what it prints', async () => {
   const args = ['proxy', '--from', 'localhost:8080', '--to', 'localhost:3000'];
   const { note, started, code } = await run(args);

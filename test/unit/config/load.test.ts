@@ -266,3 +266,46 @@ test('files that cannot be used are findings', (t) => {
   );
   assert.deepEqual(codes, [['HF1001'], ['HF1001'], ['HF1003'], ['HF1002'], ['HF1011'], []]);
 });
+
+test('values are compared with the defaults of the schema', () => {
+  const pairs: readonly (readonly [string, string, string])[] = [
+    ['listener', 'limits: { buffer: { high: 32KiB } }', 'limits: { buffer: { high: 31KiB } }'],
+    ['listener', 'limits: { buffer: { low: 64KiB } }', 'limits: { buffer: { low: 65KiB } }'],
+    ['cluster', 'ejection: { max: 10s }', 'ejection: { max: 9s }'],
+    ['cluster', 'ejection: { base: 5m }', 'ejection: { base: 6m }'],
+    ['cluster', 'dns: { refreshMax: 5s }', 'dns: { refreshMax: 4s }'],
+    ['cluster', 'dns: { refreshMin: 5m }', 'dns: { refreshMin: 6m }'],
+    ['cluster', 'healthCheck: { timeout: 5s }', 'healthCheck: { timeout: 6s }'],
+    ['cluster', 'healthCheck: { interval: 2s }', 'healthCheck: { interval: 1s }'],
+    ['top', 'limits: { memoryPerShard: 512MiB }', 'limits: { memoryPerShard: 513MiB }'],
+  ];
+  for (const [where, good, bad] of pairs) {
+    assert.deepEqual(findings(minimal({ [where]: good })), [], good);
+    assert.equal(findings(minimal({ [where]: bad })).length, 1, bad);
+  }
+});
+
+test('listeners may overlap in different namespaces and families, and nowhere else', () => {
+  const second = (rest: string): string =>
+    minimal().replace('clusters:', `  - { name: two, cluster: back, ${rest} }\nclusters:`);
+  assert.deepEqual(findings(second('bind: "127.0.0.1:8080", netns: blue')), []);
+  assert.deepEqual(findings(second('bind: "[::]:8080"')), []);
+  assert.deepEqual(findings(second('bind: "127.0.0.2:8080"')), []);
+  assert.deepEqual(findings(second('bind: ["127.0.0.1:0", "127.0.0.3:0"]')), []);
+  assert.match(findings(second('bind: "0.0.0.0:8080"')).join(), /HF1041 .* overlaps with/);
+  assert.match(findings(second('bind: "127.0.0.1:8080"')).join(), /HF1041 .* is already bound/);
+});
+
+test('a loop is found through wildcards, Unix sockets and namespaces', () => {
+  const loop = (bind: string, endpoint: string, cluster?: string): string =>
+    findings(
+      minimal(cluster === undefined ? {} : { cluster })
+        .replace('127.0.0.1:8080', bind)
+        .replace('[127.0.0.1:3000]', `["${endpoint}"]`),
+    ).join();
+  assert.match(loop('0.0.0.0:8080', '127.0.0.1:8080'), /^HF1049/);
+  assert.match(loop('"[::]:8080"', '[::1]:8080'), /^HF1049/);
+  assert.match(loop('unix:/run/a.sock', 'unix:/run/a.sock'), /^HF1049/);
+  assert.equal(loop('0.0.0.0:8080', '10.0.0.1:8080'), '');
+  assert.equal(loop('127.0.0.1:8080', '127.0.0.1:8080', 'netns: blue'), '');
+});
