@@ -63,8 +63,8 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
       *budget -= std::min(*budget, static_cast<u32>(result.bytes));
       source.bytesIn += result.bytes;
       if (!deliver(from, to, result.bytes)) return false;
-      const bool isDrained =
-          result.bytes < room && (source.flags & (kConnReadHup | kConnError | kConnUrgent)) == 0;
+      constexpr u16 kReadOn = kConnReadHup | kConnError | kConnUrgent | kConnBroken;
+      const bool isDrained = result.bytes < room && (source.flags & kReadOn) == 0;
       if (isDrained) source.flags = static_cast<u16>(source.flags & ~kConnReadable);
       return !isDrained;
     }
@@ -74,6 +74,9 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
         source.flags = static_cast<u16>(source.flags & ~kConnError);
         const int error = sys::takeSocketError(source.fd);
         if (error > 0) relayReset(from, error);
+      } else if (source.flags & kConnBroken) {
+        // It takes nothing any more and has no more to give: a Unix peer that shut reading.
+        relayReset(from, source.brokenErrno);
       }
       return false;
     case IoResult::Kind::kEof:
@@ -131,6 +134,7 @@ bool Shard::readUnbuffered(u32 from, u32 to) {
   const IoResult seen = sys::peek(source.fd, scratch_, kScratchBytes);
   if (seen.kind == IoResult::Kind::kAgain) {
     source.flags = static_cast<u16>(source.flags & ~kConnReadable);
+    if (source.flags & kConnBroken) relayReset(from, source.brokenErrno);
     return false;
   }
   if (seen.kind == IoResult::Kind::kEof) {
@@ -240,7 +244,9 @@ void Shard::writeFailed(u32 conn, int error) {
   record.flags = static_cast<u16>(record.flags & ~(kConnWritable | kConnFinDue));
   record.brokenErrno = static_cast<u8>(error);
   chunks_.clear(record.pending);
-  if (record.flags & kConnEof) return relayReset(conn, error);
+  // Nothing is left to read, or nobody is left to give it to.
+  const bool isPeerBroken = (conns_[peerIndex(record)].flags & kConnBroken) != 0;
+  if ((record.flags & kConnEof) || isPeerBroken) return relayReset(conn, error);
   queue(conn);
 }
 

@@ -1,0 +1,134 @@
+// What must be true of every world when it is over.
+//
+// The rules are those of an operator: what arrived is what was sent, an end is relayed as what it
+// was, nothing is lost that both sides wanted, and nothing is left behind.
+#include "sim/scenario.h"
+
+namespace holdfast::sim {
+namespace {
+
+u64 sumClosed(const u64* closedBy, std::initializer_list<CloseReason> reasons) {
+  u64 sum = 0;
+  for (const CloseReason reason : reasons) sum += closedBy[static_cast<size_t>(reason)];
+  return sum;
+}
+
+}  // namespace
+
+void Scenario::judge() {
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    for (size_t i = 0; i < countOf<CloseReason>(); ++i) {
+      outcome_.closedBy[i] += board_->cell(shard, 0).closed[i].load(std::memory_order_relaxed);
+    }
+  }
+  judgeCounters();
+  judgeTimeouts();
+  for (const auto& peer : peers_) {
+    outcome_.bytes += peer->received;
+    if (peer->role != Peer::Role::kClient) continue;
+    const Peer* partner = partnerOf(*peer);
+    if (partner != nullptr) judgePair(*peer, *partner);
+  }
+  for (const auto& stream : world_.streams) {
+    if (stream->shutdowns > 1) world_.fail("FIN was sent twice on stream", stream->id);
+    if (stream->fd >= 0) world_.fail("a descriptor is still open on stream", stream->id);
+  }
+  for (auto& shard : shards_) shard->stop();
+  acceptor_->stop();
+  // What is left belongs to the board: its memory, and the wake-up of each shard.
+  if (world_.openFiles() != 1 + shardCount_) {
+    world_.fail("descriptors are left over", world_.openFiles());
+  }
+}
+
+void Scenario::judgeCounters() {
+  for (const auto& shard : shards_) {
+    if (shard->tunnels() != 0) world_.fail("a tunnel never ended; left", shard->tunnels());
+    if (shard->pendingChunks() != 0) world_.fail("chunks are left over", shard->pendingChunks());
+  }
+  if (board_->header().pendingBytes.load() != 0) world_.fail("pending bytes are left over", 0);
+  if (board_->connections() != 0) world_.fail("connections are miscounted", 0);
+  if (board_->listenerConnections(0) != 0) world_.fail("the listener's count is wrong", 0);
+  if (board_->addresses().totals().connections != 0) world_.fail("addresses are left over", 0);
+  for (const proxy::EndpointSpec& endpoint : parts_.endpoints) {
+    const u32 active = board_->endpointActive(endpoint.id).load();
+    if (active != 0) world_.fail("an endpoint's count is left over", active);
+  }
+}
+
+// Liveness: a tunnel between peers that read and end ends by them, never by waiting for a timeout.
+void Scenario::judgeTimeouts() {
+  if (!world_.file(listenFd_, "listening").listening.backlog.empty()) {
+    world_.fail("a client was never accepted", 0);
+  }
+  if (policies_.hasSilentPeers || hadStalls_) return;
+  using enum CloseReason;
+  const u64 waited = sumClosed(outcome_.closedBy, {kIdleTimeout, kHalfCloseTimeout});
+  if (waited != 0) world_.fail("a tunnel stood still until its timeout", static_cast<i64>(waited));
+}
+
+// The endpoint that a client was joined with, as either of them learned.
+const Peer* Scenario::partnerOf(const Peer& client) const {
+  if (client.partner != kNoIndex) {
+    const bool isKnown = client.partner >= 1 && client.partner <= peers_.size();
+    if (!isKnown) world->fail("bytes of nobody arrived at client", client.id);
+    return peers_[client.partner - 1].get();
+  }
+  for (const auto& peer : peers_) {
+    if (peer->role == Peer::Role::kEndpoint && peer->partner == client.id) return peer.get();
+  }
+  return nullptr;
+}
+
+// True when the gateway ended nothing of its own accord, so that every end comes from a peer.
+bool Scenario::isStrict() const {
+  using enum CloseReason;
+  return sumClosed(outcome_.closedBy, {kIdleTimeout, kHalfCloseTimeout, kMaxAge, kDrained, kKilled,
+                                       kShardLimit, kShardStopped}) == 0;
+}
+
+void Scenario::judgePair(const Peer& client, const Peer& endpoint) {
+  outcome_.pairs += 1;
+  if (endpoint.role != Peer::Role::kEndpoint) world_.fail("two clients are joined", client.id);
+  if (endpoint.partner != kNoIndex && endpoint.partner != client.id) {
+    world_.fail("an endpoint got the bytes of another client", client.id);
+  }
+  judgeHeader(client, endpoint);
+  judgeDirection(client, endpoint);
+  judgeDirection(endpoint, client);
+  if (isStrict()) outcome_.strict += 1;
+}
+
+void Scenario::judgeHeader(const Peer& client, const Peer& endpoint) {
+  if (!endpoint.isHeaderExpected || endpoint.received == 0) return;
+  if (endpoint.claimed != client.claimed) {
+    world_.fail("the endpoint was told a wrong client address; client", client.id);
+  }
+}
+
+void Scenario::judgeDirection(const Peer& from, const Peer& to) {
+  // Every byte was compared when it came; here it is how many.
+  if (to.received > from.written) world_.fail("more arrived than was sent to", to.id);
+  if (!isStrict()) return;
+  const bool sawEof = to.stream->isFarEof;
+  const bool isFinDelivered = from.stream->isFinDelivered;
+  const bool hasTakenAll = to.stream->farQueue.isEmpty();
+  if (sawEof && !isFinDelivered) world_.fail("an abnormal end became a clean one for", to.id);
+  if (sawEof && hasTakenAll && to.received != from.written) {
+    world_.fail("an end came before the last byte for", to.id);
+  }
+  const bool isSound = !from.wasCut && !to.wasCut && !from.stream->wasBroken &&
+                       !to.stream->wasBroken && to.isReliable();
+  if (!isSound) return;
+  if (isFinDelivered && !from.hasReset() && !sawEof) {
+    world_.fail("a clean end was not relayed to", to.id);
+  }
+  // What the gateway's kernel had before a reset is delivered before the reset is relayed, unless
+  // the thread stood still for longer than a flush may take.
+  const bool isDeliveryDue = from.hasReset() && !hadStalls_;
+  if (isDeliveryDue && to.received + from.headerBytes < from.stream->bytesDelivered) {
+    world_.fail("bytes that came before a reset were lost for", to.id);
+  }
+}
+
+}  // namespace holdfast::sim

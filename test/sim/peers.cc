@@ -1,0 +1,167 @@
+// What peers do, step by step, and the check of every byte they receive.
+#include "sim/peers.h"
+
+#include <algorithm>
+
+#include "codec/proxy_protocol.h"
+
+namespace holdfast::sim {
+namespace {
+
+constexpr size_t kWriteMax = 32768;  // bytes that one step sends
+
+std::span<const u8> bytesOf(std::string_view text) {
+  return {reinterpret_cast<const u8*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+char streamByte(u32 id, u64 offset) {
+  if (offset < kNameBytes) return static_cast<char>(id >> (8 * offset));
+  u64 state = (u64{id} << 32) ^ (offset >> 3);
+  return static_cast<char>(splitMix64(&state) >> (8 * (offset & 7)));
+}
+
+Peer::Peer(World& at, Role itsRole, u32 itsId, Stream* itsStream)
+    : role(itsRole), id(itsId), stream(itsStream), at_(at) {
+  Random& random = at.random;
+  const u32 size = random.below(10);
+  planned = random.below(size < 2 ? 1 : size < 7 ? 3000 : 120000);
+  ending = random.chance(3, 4) ? Ending::kFin : Ending::kFinAfterEof;
+}
+
+bool Peer::isOver() const {
+  const bool isIncomingOver = stream->isFarEof || stream->isFarReset;
+  return hasReset() || stream->isFarReset || wasCut || (hasSentFin() && isIncomingOver);
+}
+
+void Peer::calmDown(Role waiting) {
+  reading = reading == Reading::kStops ? Reading::kStops : Reading::kPrompt;
+  planned = written;
+  const bool isWaiting = role == waiting && ending == Ending::kFinAfterEof;
+  if (ending != Ending::kNever && !isWaiting) ending = Ending::kFin;
+}
+
+bool Peer::act() {
+  if (stream->state == Stream::State::kConnecting || hasReset() || stream->isFarReset || wasCut) {
+    return false;
+  }
+  if (headerPlan != HeaderPlan::kNone && !isHeaderSent_) {
+    sendHeader();
+    return true;
+  }
+  return write() || end();
+}
+
+void Peer::sendHeader() {
+  isHeaderSent_ = true;
+  codec::ProxyHeader header;
+  header.source = claimed;
+  header.destination = stream->nearAddress;
+  u8 buffer[256];
+  codec::Writer writer(buffer);
+  switch (headerPlan) {
+    case HeaderPlan::kV1:
+      (void)codec::encodeProxyV1(header, &writer);
+      break;
+    case HeaderPlan::kUnknown:
+      header.source = Address{};
+      (void)codec::encodeProxyV1(header, &writer);
+      break;
+    case HeaderPlan::kGarbage:
+      writer.putText("GET / HTTP/1.1\r\n", 16);
+      break;
+    default:
+      (void)codec::encodeProxyV2(header, &writer);
+      break;
+  }
+  size_t length = writer.size();
+  if (headerPlan == HeaderPlan::kCut || headerPlan == HeaderPlan::kStall) {
+    length = at_.random.below(static_cast<u32>(length));
+    planned = 0;
+    ending = headerPlan == HeaderPlan::kCut ? Ending::kFin : Ending::kNever;
+  }
+  headerBytes = length;
+  stream->inbound.append({reinterpret_cast<const char*>(buffer), length});
+}
+
+bool Peer::write() {
+  if (written >= planned || hasSentFin()) return false;
+  // A peer's own send buffer is finite too.
+  if (stream->inbound.size() > 256 * 1024) return false;
+  const u64 most = std::min<u64>(planned - written, kWriteMax);
+  const u64 length = at_.draw(at_.knobs.dribble) ? 1 : 1 + at_.random.below(static_cast<u32>(most));
+  std::string bytes;
+  for (u64 i = 0; i < length; ++i) bytes.push_back(streamByte(id, written + i));
+  stream->inbound.append(bytes);
+  written += length;
+  return true;
+}
+
+bool Peer::end() {
+  if (hasSentFin()) return false;
+  switch (ending) {
+    case Ending::kFin:
+      stream->isFarFinSent = true;
+      return true;
+    case Ending::kFinAfterEof:
+      if (!stream->isFarEof || !stream->farQueue.isEmpty()) return false;
+      stream->isFarFinSent = true;
+      return true;
+    case Ending::kReset:
+      stream->isFarResetSent = true;
+      return true;
+    case Ending::kNever:
+      return false;
+  }
+  return false;
+}
+
+bool Peer::read() {
+  if (stream->farQueue.isEmpty() || hasReset()) return false;
+  size_t length = stream->farQueue.size();
+  if (reading == Reading::kSlow)
+    length = 1 + at_.random.below(static_cast<u32>(std::min<size_t>(length, 200)));
+  if (reading == Reading::kStops) {
+    if (received >= stopsAt) return false;
+    length = std::min<size_t>(length, stopsAt - received);
+  }
+  check(stream->farQueue.view().substr(0, length));
+  stream->farQueue.drop(length);
+  return true;
+}
+
+// Takes the PROXY header at the start of what an endpoint receives; returns its bytes in `bytes`.
+size_t Peer::takeHeader(std::string_view bytes) {
+  const size_t before = early_.size();
+  early_.append(bytes);
+  const codec::ProxyDecoded decoded = codec::decodeProxyHeader(bytesOf(early_));
+  if (decoded.kind == codec::ProxyDecoded::Kind::kNeedMore) return bytes.size();
+  if (decoded.kind == codec::ProxyDecoded::Kind::kViolation) {
+    at_.fail("the gateway sent a wrong PROXY header", id);
+  }
+  isHeaderTaken_ = true;
+  claimed = decoded.header.source;
+  early_.clear();
+  return decoded.length - before;
+}
+
+void Peer::check(std::string_view bytes) {
+  if (isHeaderExpected && !isHeaderTaken_) bytes.remove_prefix(takeHeader(bytes));
+  for (const char byte : bytes) {
+    if (received < kNameBytes) {
+      early_.push_back(byte);
+      if (++received == kNameBytes) {
+        partner = 0;
+        for (u64 i = 0; i < kNameBytes; ++i) {
+          partner |= u32{static_cast<u8>(early_[i])} << (8 * i);
+        }
+      }
+      continue;
+    }
+    if (byte != streamByte(partner, received)) at_.fail("a byte is not the one that was sent", id);
+    ++received;
+  }
+}
+
+}  // namespace holdfast::sim

@@ -1,0 +1,102 @@
+// Runs simulated worlds, one for each seed, and prints one line at the end.
+//
+// `--seed N --count K` runs seeds N to N+K-1; every 50th runs twice and must give the same trace.
+// `--seed N --trace` prints every system call of one world. A world that breaks a rule ends the
+// process by SIGABRT, with the seed and the command that runs it again on stderr.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "sim/scenario.h"
+
+namespace {
+
+using holdfast::u32;
+using holdfast::u64;
+
+constexpr u64 kSeedsBetweenRepeats = 50;
+
+u64 currentSeed = 0;
+
+void onAbort(int) {
+  std::fprintf(stderr, "simulation: seed %llu failed; holdfast_sim --seed %llu --trace shows it\n",
+               static_cast<unsigned long long>(currentSeed),
+               static_cast<unsigned long long>(currentSeed));
+  std::signal(SIGABRT, SIG_DFL);
+}
+
+struct Totals {
+  u64 clients = 0;
+  u64 pairs = 0;
+  u64 strict = 0;
+  u64 bytes = 0;
+  u64 turns = 0;
+  u64 closedBy[holdfast::countOf<holdfast::CloseReason>()] = {};
+
+  void add(const holdfast::sim::Outcome& outcome) {
+    clients += outcome.clients;
+    pairs += outcome.pairs;
+    strict += outcome.strict;
+    bytes += outcome.bytes;
+    turns += outcome.turns;
+    for (size_t i = 0; i < std::size(closedBy); ++i) closedBy[i] += outcome.closedBy[i];
+  }
+};
+
+holdfast::sim::Outcome runSeed(u64 seed, bool isTracing) {
+  currentSeed = seed;
+  holdfast::sim::Scenario scenario(seed, isTracing);
+  return scenario.run();
+}
+
+void printReasons(const Totals& totals) {
+  for (size_t i = 0; i < std::size(totals.closedBy); ++i) {
+    std::printf("  %-22s %llu\n", holdfast::kCloseReasonTable[i].name,
+                static_cast<unsigned long long>(totals.closedBy[i]));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  u64 seed = 1;
+  u64 count = 1;
+  bool isTracing = false;
+  bool isVerbose = false;
+  for (int i = 1; i < argc; ++i) {
+    const bool hasValue = i + 1 < argc;
+    if (std::strcmp(argv[i], "--seed") == 0 && hasValue) {
+      seed = std::strtoull(argv[++i], nullptr, 10);
+    } else if (std::strcmp(argv[i], "--count") == 0 && hasValue) {
+      count = std::strtoull(argv[++i], nullptr, 10);
+    } else if (std::strcmp(argv[i], "--trace") == 0) {
+      isTracing = true;
+    } else if (std::strcmp(argv[i], "--reasons") == 0) {
+      isVerbose = true;
+    } else {
+      std::fprintf(stderr, "usage: %s [--seed N] [--count K] [--trace] [--reasons]\n", argv[0]);
+      return 2;
+    }
+  }
+  std::signal(SIGABRT, onAbort);
+  Totals totals;
+  for (u64 i = 0; i < count; ++i) {
+    const holdfast::sim::Outcome outcome = runSeed(seed + i, isTracing);
+    totals.add(outcome);
+    if ((seed + i) % kSeedsBetweenRepeats != 0 || isTracing) continue;
+    if (runSeed(seed + i, false).traceHash != outcome.traceHash) {
+      std::fprintf(stderr, "simulation: the same seed gave two traces\n");
+      std::abort();
+    }
+  }
+  if (isVerbose) printReasons(totals);
+  std::printf(
+      "simulation: seeds %llu to %llu, %llu clients, %llu joined, %llu judged strictly, "
+      "%llu bytes, %llu turns, ok\n",
+      static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed + count - 1),
+      static_cast<unsigned long long>(totals.clients),
+      static_cast<unsigned long long>(totals.pairs), static_cast<unsigned long long>(totals.strict),
+      static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.turns));
+  return 0;
+}
