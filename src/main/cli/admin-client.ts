@@ -2,8 +2,8 @@
  * Talks to the admin endpoint of a running gateway.
  *
  * Path: conns, kill, drain and the other verbs ask through here; the other end is src/main/admin.
- * Invariant: every failure becomes one sentence with an exit code: 3 when nothing answers, 1 when the
- * gateway refuses. Answers are bounded. The token is never printed.
+ * Invariant: every failure becomes one sentence with an exit code: 3 when nothing answers, 1 when
+ * the gateway refuses. Answers are bounded. The token is never printed.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { formatHostPort } from '../config/index.ts';

@@ -1,8 +1,8 @@
 /**
  * What the verbs need of the world: the terminal, and the gateway when one is to be started.
  *
- * Path: main.ts makes the real one; tests bring a terminal that collects text and a gateway that only
- * remembers what it was given.
+ * Path: main.ts makes the real one; tests bring a terminal that collects text and a gateway that
+ * only remembers what it was given.
  * Invariant: the gateway, and with it the native core, is loaded only by verbs that start one.
  */
 import type { Gateway, GatewayOptions } from '../gateway-options.ts';

@@ -2,8 +2,8 @@
  * Shell completion, generated from the command tree.
  *
  * Path: `holdfast completion SHELL` prints it.
- * Invariant: what is completed is what there is: verbs, options and choices come out of the tree that parses
- * them. The scripts are plain and start no program on each key.
+ * Invariant: what is completed is what there is: verbs, options and choices come out of the tree
+ * that parses them. The scripts are plain and start no program on each key.
  */
 import type { Command, Option } from 'commander';
 

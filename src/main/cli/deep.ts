@@ -2,8 +2,8 @@
  * `validate --deep`: what only this machine can tell about a configuration.
  *
  * Path: verb-validate.ts runs it on a configuration that is valid by itself.
- * Invariant: leaves nothing behind; every socket it opens is closed, no file is made. Bounded in time: each
- * try ends within `TRY_TIMEOUT_MS`, and at most `TRIES_AT_ONCE` run together.
+ * Invariant: leaves nothing behind; every socket it opens is closed, no file is made. Bounded in
+ * time: each try ends within `TRY_TIMEOUT_MS`, and at most `TRIES_AT_ONCE` run together.
  * Does not enter network namespaces; of listeners in one it checks only that it exists.
  */
 

@@ -2,8 +2,8 @@
  * The demo's origin, which sends back what it gets, and the demo's clients, which keep it busy.
  *
  * Path: verb-demo.ts runs both in its own process, in front of and behind the gateway.
- * Invariant: bounded: at most the asked number of clients, one message in flight each; a client that loses
- * its connection comes back after a pause, so a drain can be watched.
+ * Invariant: bounded: at most the asked number of clients, one message in flight each; a client
+ * that loses its connection comes back after a pause, so a drain can be watched.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';

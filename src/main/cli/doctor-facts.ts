@@ -2,7 +2,8 @@
  * What `holdfast doctor` looks at: limits of the kernel, of the process and of the libraries.
  *
  * Path: verb-doctor.ts reads the facts here, doctor.ts judges them.
- * Invariant: reads /proc and /sys only, changes nothing, and never fails: what cannot be read is null.
+ * Invariant: reads /proc and /sys only, changes nothing, and never fails: what cannot be read is
+ * null.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

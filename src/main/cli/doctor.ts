@@ -2,8 +2,8 @@
  * Judges a machine: what would stop so many connections here, and the command that mends it.
  *
  * Path: doctor-facts.ts -> here -> verb-doctor.ts prints.
- * Invariant: pure; the same facts give the same verdicts. Each verdict that is not fine has a remedy that can be
- * pasted. What the machine does not say is never counted against it.
+ * Invariant: pure; the same facts give the same verdicts. Each verdict that is not fine has a
+ * remedy that can be pasted. What the machine does not say is never counted against it.
  */
 import type { Facts } from './doctor-facts.ts';
 import { shortBytes, shortCount } from './table.ts';

@@ -2,8 +2,8 @@
  * Finds the admin endpoint that a verb means.
  *
  * Path: every verb that talks to a running gateway starts here.
- * Invariant: the order is --admin, HOLDFAST_ADMIN, the file of -c, a holdfast.yaml in the current directory,
- * ./holdfast.sock. What is named explicitly is never replaced by a guess.
+ * Invariant: the order is --admin, HOLDFAST_ADMIN, the file of -c, a holdfast.yaml in the current
+ * directory, ./holdfast.sock. What is named explicitly is never replaced by a guess.
  */
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';

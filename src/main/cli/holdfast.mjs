@@ -3,8 +3,8 @@
  * The `holdfast` command: starts the command line on a Node that can run it.
  *
  * Path: npm's bin entry -> here -> main.ts (a clone) or main.js (what is published).
- * Invariant: plain JavaScript for any Node from 20. An older Node than 24 starts the project's own pinned
- * Node in its place, passes signals on, and ends as that one ends.
+ * Invariant: plain JavaScript for any Node from 20. An older Node than 24 starts the project's own
+ * pinned Node in its place, passes signals on, and ends as that one ends.
  * Does not install or build anything; src/main/setup does.
  */
 import { spawn } from 'node:child_process';
@@ -49,8 +49,8 @@ function fail(sentence) {
 }
 
 /**
- * Runs this command again under another Node, in a process group of its own, so that each signal reaches
- * it once and through here.
+ * Runs this command again under another Node, in a process group of its own, so that each signal
+ * reaches it once and through here.
  *
  * @param {string} node
  */

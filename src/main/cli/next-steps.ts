@@ -2,7 +2,8 @@
  * Tells where a gateway listens, and what to try next.
  *
  * Path: proxy and demo print it once the gateway runs.
- * Invariant: every command shown can be pasted into another terminal in the same directory and works.
+ * Invariant: every command shown can be pasted into another terminal in the same directory and
+ * works.
  */
 import { join, relative } from 'node:path';
 import type { Gateway } from '../gateway-options.ts';

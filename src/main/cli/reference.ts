@@ -2,7 +2,8 @@
  * Writes docs/cli.md out of the command tree.
  *
  * Path: src/main/config/generate.ts puts the text into docs/.
- * Invariant: the page says what `--help` says; it cannot be out of date where the generated check runs.
+ * Invariant: the page says what `--help` says; it cannot be out of date where the generated check
+ * runs.
  */
 import type { Command } from 'commander';
 import { createPaint } from '../config/index.ts';
@@ -12,8 +13,8 @@ const INTRODUCTION = `# Command line
 
 This page is generated from the command tree (\`npm run docs\`); \`holdfast VERB --help\` says the same.
 
-Results go to stdout, remarks and findings to stderr, so that \`holdfast conns --json | jq\` works. Colours are used
-on a terminal unless \`NO_COLOR\` is set; \`FORCE_COLOR=1\` forces them.
+Results go to stdout, remarks and findings to stderr, so that \`holdfast conns --json | jq\` works.
+Colours are used on a terminal unless \`NO_COLOR\` is set; \`FORCE_COLOR=1\` forces them.
 
 | Exit code | Meaning |
 | --- | --- |
@@ -22,9 +23,9 @@ on a terminal unless \`NO_COLOR\` is set; \`FORCE_COLOR=1\` forces them.
 | 2 | The configuration or the command line is wrong; nothing was changed. |
 | 3 | No gateway answers at the admin endpoint. |
 
-Verbs for a running gateway find its admin endpoint in this order: \`--admin\`, the environment variable
-\`HOLDFAST_ADMIN\`, the file of \`--config\`, a \`holdfast.yaml\` in the current directory, \`./holdfast.sock\`. Over TCP
-the token comes from \`HOLDFAST_TOKEN\`, or from the configuration.
+Verbs for a running gateway find its admin endpoint in this order: \`--admin\`, the environment
+variable \`HOLDFAST_ADMIN\`, the file of \`--config\`, a \`holdfast.yaml\` in the current directory,
+\`./holdfast.sock\`. Over TCP the token comes from \`HOLDFAST_TOKEN\`, or from the configuration.
 `;
 
 const nothing = (): void => undefined;

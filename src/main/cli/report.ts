@@ -1,8 +1,10 @@
 /**
  * Prints what loading a configuration found, and decides whether to go on.
  *
- * Path: run, validate, proxy and reload report through here, so that findings look the same everywhere.
- * Invariant: a configuration with an error ends the verb with exit code 2 before anything is started.
+ * Path: run, validate, proxy and reload report through here, so that findings look the same
+ * everywhere.
+ * Invariant: a configuration with an error ends the verb with exit code 2 before anything is
+ * started.
  */
 import {
   type Config,

@@ -2,8 +2,8 @@
  * Runs one command line: parses it, runs its verb, and tells failures.
  *
  * Path: main.ts -> here -> program.ts -> a verb.
- * Invariant: what a person can mend is one sentence on stderr; a stack trace means a bug. A reader that goes
- * away (`holdfast conns | head`) is no error.
+ * Invariant: what a person can mend is one sentence on stderr; a stack trace means a bug. A reader
+ * that goes away (`holdfast conns | head`) is no error.
  */
 import { CommanderError } from 'commander';
 import type { CliWorld } from './cli-world.ts';

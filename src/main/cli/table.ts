@@ -1,8 +1,10 @@
 /**
- * Tables for the terminal: aligned columns, one line for each row, cut to the width of the terminal.
+ * Tables for the terminal: aligned columns, one line for each row, cut to the width of the
+ * terminal.
  *
  * Path: conns, clusters, stats and doctor print with this.
- * Invariant: text of connections and names cannot control the terminal; numbers are aligned to the right.
+ * Invariant: text of connections and names cannot control the terminal; numbers are aligned to the
+ * right.
  */
 import type { Paint } from '../config/index.ts';
 

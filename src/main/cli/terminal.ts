@@ -1,8 +1,10 @@
 /**
- * The terminal as an argument: where a verb writes, what it may read of its environment, and its colours.
+ * The terminal as an argument: where a verb writes, what it may read of its environment, and its
+ * colours.
  *
  * Path: main.ts makes one from the process; tests make one that collects text.
- * Invariant: results go to `out`, everything else to `note`, so that `holdfast conns --json | jq` works.
+ * Invariant: results go to `out`, everything else to `note`, so that `holdfast conns --json | jq`
+ * works.
  */
 import { createPaint, type Paint, wantsColor } from '../config/index.ts';
 

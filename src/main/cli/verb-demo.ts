@@ -1,7 +1,8 @@
 /**
  * `holdfast demo`: a gateway with something behind it and something in front of it, to look at.
  *
- * Path: `npm start` runs it. Origin and clients live in this process; the gateway between them is the real one.
+ * Path: `npm start` runs it. Origin and clients live in this process; the gateway between them is
+ * the real one.
  * Invariant: listens on 127.0.0.1 only; leaves nothing behind when it ends.
  */
 import { once } from 'node:events';

@@ -2,8 +2,8 @@
  * `holdfast proxy`: a gateway without a file.
  *
  * Path: options -> the equivalent YAML -> the same loader as a file -> startGateway.
- * Invariant: what runs is exactly what --print shows; every fault of an option is a finding of that text, told
- * in the words of the option.
+ * Invariant: what runs is exactly what --print shows; every fault of an option is a finding of that
+ * text, told in the words of the option.
  */
 import { type Command, Option } from 'commander';
 import { stringify } from 'yaml';

@@ -2,8 +2,8 @@
  * `holdfast run`: a gateway in the foreground, from a file.
  *
  * Path: main.ts -> here -> startGateway.
- * Invariant: with an error in the file nothing is started and the exit code is 2; a reload with an error
- * changes nothing.
+ * Invariant: with an error in the file nothing is started and the exit code is 2; a reload with an
+ * error changes nothing.
  */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';

@@ -1,5 +1,6 @@
 /**
- * `holdfast validate`, `holdfast schema` and `holdfast explain`: what a configuration says, before it runs.
+ * `holdfast validate`, `holdfast schema` and `holdfast explain`: what a configuration says, before
+ * it runs.
  *
  * Path: main.ts -> here -> src/main/config. Starts nothing.
  * Invariant: exit code 0 only without errors, 2 with one; every finding is shown.

@@ -1,8 +1,9 @@
 /**
- * Checks amounts that belong together: watermarks, minima and maxima, limits and what the machine allows.
+ * Checks amounts that belong together: watermarks, minima and maxima, limits and what the machine
+ * allows.
  *
- * Path: check.ts runs it on the plain value. Defaults that it compares with are those of the schema; a test
- * keeps them the same.
+ * Path: check.ts runs it on the plain value. Defaults that it compares with are those of the
+ * schema; a test keeps them the same.
  */
 import { formatAddress, ipBytes, isLoopback, parseBind, parseEndpoint } from './address.ts';
 import type { ValuePath } from './findings.ts';

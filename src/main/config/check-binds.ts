@@ -2,8 +2,8 @@
  * Checks addresses against each other: two binds of one address, and endpoints that lead back here.
  *
  * Path: check.ts runs it on the plain value.
- * Invariant: mirrors the kernel: a wildcard overlaps with every address of its family and port, IPv6 sockets
- * do not take IPv4 connections (IPV6_V6ONLY), network namespaces are apart.
+ * Invariant: mirrors the kernel: a wildcard overlaps with every address of its family and port,
+ * IPv6 sockets do not take IPv4 connections (IPV6_V6ONLY), network namespaces are apart.
  */
 import {
   formatAddress,

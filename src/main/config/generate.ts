@@ -2,7 +2,8 @@
  * Writes the generated documents: docs/config.md, docs/config.schema.json, docs/cli.md and the
  * configuration part of docs/errors.md.
  *
- * Path: `npm run docs` writes; with `--check` it only compares, and exits with 1 when a page is out of date.
+ * Path: `npm run docs` writes; with `--check` it only compares, and exits with 1 when a page is out
+ * of date.
  * Invariant: the same sources always give the same bytes.
  * Does not write pages that people write.
  */
@@ -20,7 +21,7 @@ const END = '<!-- config:end -->';
 /** What docs/errors.md starts as when there is none. */
 const ERRORS_PAGE = `# Errors
 
-Every error that Holdfast reports has a stable code, a place, and something that can be done about it.
+Every error that Holdfast reports has a stable code, a place, and something to be done about it.
 
 ## Configuration
 

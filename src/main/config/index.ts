@@ -1,5 +1,6 @@
 /**
- * The face of the configuration module: the normalized types, the loader, and the findings it makes.
+ * The face of the configuration module: the normalized types, the loader, and the findings it
+ * makes.
  *
  * Path: gateway.ts and the command line load through here; nothing else reads configuration text.
  */

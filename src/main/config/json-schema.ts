@@ -1,9 +1,10 @@
 /**
  * The JSON Schema of the configuration language, for editors and for the reference page.
  *
- * Path: `holdfast schema` prints it; generate.ts writes docs/config.schema.json and reads it for docs/config.md.
- * Invariant: derived from schema.ts alone. It accepts at least what the loader accepts in shape; the loader
- * checks more (amounts, names, what belongs together).
+ * Path: `holdfast schema` prints it; generate.ts writes docs/config.schema.json and reads it for
+ * docs/config.md.
+ * Invariant: derived from schema.ts alone. It accepts at least what the loader accepts in shape;
+ * the loader checks more (amounts, names, what belongs together).
  */
 import { z } from 'zod';
 import { configSchema } from './schema.ts';

@@ -2,8 +2,8 @@
  * Turns parsed YAML nodes into a plain value, and notes where each part stands.
  *
  * Path: source.ts runs it over the parsed document.
- * Invariant: bounded in depth and in nodes after aliases are expanded; keys are unique; merge keys (`<<`)
- * yield to keys that are set beside them; a key with nothing after it is left out.
+ * Invariant: bounded in depth and in nodes after aliases are expanded; keys are unique; merge keys
+ * (`<<`) yield to keys that are set beside them; a key with nothing after it is left out.
  */
 
 import type { Alias, Document, LineCounter, Node, Pair, YAMLMap } from 'yaml';
@@ -26,8 +26,8 @@ export interface Places {
 }
 
 /**
- * What each alias stands for: the last node before it with that anchor (YAML 1.2.2 7.1). One walk over the
- * document; `Alias.resolve` would take one for each alias.
+ * What each alias stands for: the last node before it with that anchor (YAML 1.2.2 7.1). One walk
+ * over the document; `Alias.resolve` would take one for each alias.
  */
 function findAnchored(doc: Document): ReadonlyMap<Alias, Node> {
   const anchors = new Map<string, Node>();

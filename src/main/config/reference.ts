@@ -2,9 +2,10 @@
  * Writes the reference pages of the configuration language and of its findings, as Markdown.
  *
  * Path: generate.ts puts the texts into docs/.
- * Invariant: pure; everything about fields comes out of the JSON Schema, everything about findings out of
- * codes.ts, so the pages cannot say something else than the program does.
+ * Invariant: pure; everything about fields comes out of the JSON Schema, everything about findings
+ * out of codes.ts, so the pages cannot say something else than the program does.
  */
+import { UNIX_PATH_BYTES_MAX } from './address.ts';
 import { FINDINGS, type FindingRow } from './codes.ts';
 import { createJsonSchema, type SchemaNode } from './json-schema.ts';
 import * as limit from './limits.ts';
@@ -124,49 +125,79 @@ function describeSection(section: Section): string {
   return lines.join('\n');
 }
 
+/** A Markdown table. */
+function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(titles), line(titles.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+const FORMS = table(
+  ['Type', 'Written as', 'Notes'],
+  [
+    ['duration', '`250ms`, `30s`, `10m`, `1h30m`, `7d`', 'The unit is required; `0` needs none.'],
+    [
+      'size',
+      '`4096`, `64KiB`, `1MiB`, `64kB`',
+      'KiB is 1024 bytes, kB is 1000; the same for M, G, T.',
+    ],
+    ['count', '`200`, `100k`, `2M`', 'k is 1000.'],
+    ['rate', '`500/s`, `5k/s`, `300/m`', 'At least one each second.'],
+    ['percent', '`10%`', 'The sign is required.'],
+    [
+      'address',
+      '`10.0.1.10:1883`, `"[::1]:1883"`, `broker.internal:1883`, `unix:/run/app.sock`',
+      'IPv6 in brackets and quotes. Listeners take no names.',
+    ],
+    ['network', '`10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`', 'Bits below the prefix are zero.'],
+    [
+      'name',
+      '`mqtt`, `chat-eu.1`',
+      `1 to ${limit.NAME_BYTES_MAX} letters, digits, \`.\`, \`_\`, \`-\`; starts with a letter or digit.`,
+    ],
+    ['mode', '`"0660"`', 'Octal and quoted.'],
+  ],
+);
+
+const LIMITS = table(
+  ['What', 'At most'],
+  [
+    ['size of the file', formatSize(TEXT_BYTES_MAX)],
+    ['shards', String(limit.SHARDS_MAX)],
+    ['listeners', String(limit.LISTENERS_MAX)],
+    ['addresses of one listener', String(limit.BINDS_MAX)],
+    ['clusters', String(limit.CLUSTERS_MAX)],
+    ['endpoints of all clusters', String(limit.ENDPOINTS_MAX)],
+    ['bytes of a name', String(limit.NAME_BYTES_MAX)],
+    ['bytes of a Unix socket path', String(UNIX_PATH_BYTES_MAX)],
+  ],
+);
+
 const INTRODUCTION = `# Configuration reference
 
-This page is generated from the schema (\`npm run docs\`); \`holdfast schema\` prints the same as a JSON Schema
-for editors. \`holdfast validate FILE\` checks a file and shows every finding at once; the codes are in
-[errors.md](errors.md). \`holdfast init\` writes a file to start from.
+This page is generated from the schema (\`npm run docs\`); \`holdfast schema\` prints the same as a
+JSON Schema for editors. \`holdfast validate FILE\` checks a file and shows every finding at once; the
+codes are in [errors.md](errors.md). \`holdfast init\` writes a file to start from.
 
-A file is YAML 1.2 or JSON. Unknown keys, duplicate keys and tabs in the indentation are errors. A key with
-nothing after it counts as left out. Anchors, aliases and merge keys (\`<<: *name\`) work within the file.
+A file is YAML 1.2 or JSON. Unknown keys, duplicate keys and tabs in the indentation are errors. A
+key with nothing after it counts as left out. Anchors, aliases and merge keys (\`<<: *name\`) work
+within the file.
 
-A field marked **Restart** takes effect when the gateway starts; everything else takes effect with a reload
-(SIGHUP, \`holdfast reload\`, or a change of the file). A reload never touches established connections: they
-keep the settings they began with.
+A field marked **Restart** takes effect when the gateway starts; everything else takes effect with a
+reload (SIGHUP, \`holdfast reload\`, or a change of the file). A reload never touches established
+connections: they keep the settings they began with.
 
 ## Forms of values
 
-| Type | Written as | Notes |
-| --- | --- | --- |
-| duration | \`250ms\`, \`30s\`, \`10m\`, \`1h30m\`, \`7d\` | The unit is required; \`0\` needs none. |
-| size | \`4096\`, \`64KiB\`, \`1MiB\`, \`64kB\` | KiB, MiB and GiB are powers of 1024; kB and MB are powers of 1000. |
-| count | \`200\`, \`100k\`, \`2M\` | k is 1000. |
-| rate | \`500/s\`, \`5k/s\`, \`300/m\` | At least one each second. |
-| percent | \`10%\` | The sign is required. |
-| address | \`10.0.1.10:1883\`, \`"[::1]:1883"\`, \`broker.internal:1883\`, \`unix:/run/app.sock\` | IPv6 in brackets and quotes. Listeners take no names. |
-| network | \`10.0.0.0/8\`, \`2001:db8::/32\`, \`192.0.2.7\` | Bits below the prefix are zero. |
-| name | \`mqtt\`, \`chat-eu.1\` | 1 to ${limit.NAME_BYTES_MAX} letters, digits, \`.\`, \`_\`, \`-\`; starts with a letter or digit. |
-| mode | \`"0660"\` | Octal and quoted. |
+${FORMS}
 
-Any text may contain \`\${env:NAME}\` or \`\${env:NAME:-default}\`; \`$\${\` stands for a literal \`\${\`. The admin
-token may also be \`\${file:path}\`: the first line of that file, relative to the configuration file. References are
-replaced inside of values only, after the file is parsed, so a value cannot add structure.
+Any text may contain \`\${env:NAME}\` or \`\${env:NAME:-default}\`; \`$\${\` stands for a literal \`\${\`.
+The admin token may also be \`\${file:path}\`: the first line of that file, relative to the
+configuration file. References are replaced inside of values only, after the file is parsed, so a
+value cannot add structure.
 
 ## Limits of a configuration
 
-| What | At most |
-| --- | --- |
-| size of the file | ${formatSize(TEXT_BYTES_MAX)} |
-| shards | ${limit.SHARDS_MAX} |
-| listeners | ${limit.LISTENERS_MAX} |
-| addresses of one listener | ${limit.BINDS_MAX} |
-| clusters | ${limit.CLUSTERS_MAX} |
-| endpoints of all clusters | ${limit.ENDPOINTS_MAX} |
-| bytes of a name | ${limit.NAME_BYTES_MAX} |
-| bytes of a Unix socket path | 107 |
+${LIMITS}
 
 Beyond a limit the file is refused and nothing changes.
 `;
@@ -184,7 +215,9 @@ export function createConfigPage(example: string): string {
 }
 
 function describeFinding(row: FindingRow): string {
-  return `| <a id="${row.code.toLowerCase()}"></a>\`${row.code}\` | ${row.severity} | ${cell(row.title)} | ${cell(row.mend)} |`;
+  const anchor = `<a id="${row.code.toLowerCase()}"></a>`;
+  const { title, mend, severity } = row;
+  return `| ${anchor}\`${row.code}\` | ${severity} | ${cell(title)} | ${cell(mend)} |`;
 }
 
 /** The part of docs/errors.md that lists the findings of configurations. */

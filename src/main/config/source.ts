@@ -87,8 +87,8 @@ export class Source {
   }
 
   /**
-   * Where a value stands. Of one that is not in the text: where the nearest thing around it does, which is
-   * the value that a short form is written as, or the key of a map.
+   * Where a value stands. Of one that is not in the text: where the nearest thing around it does,
+   * which is the value that a short form is written as, or the key of a map.
    */
   place(path: ValuePath): Place {
     const { values, keys, leaves } = this.#places;

@@ -2,7 +2,8 @@
  * Verbs for a running gateway, against an admin endpoint that answers as the test says.
  *
  * Path: src/main/cli/admin-client.ts, find-admin.ts, verb-admin.ts, verb-conns.ts.
- * Invariant under test: the requests, the printed answers, and one sentence with the right code for each failure.
+ * Invariant under test: the requests, the printed answers, and one sentence with the right code for
+ * each failure.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -2,7 +2,8 @@
  * A command line for tests: a terminal that collects text, and a gateway that only remembers.
  *
  * Path: the tests of the verbs run `runCli` in it, in their own process.
- * Invariant: nothing is started and nothing is printed; the admin endpoint is a real HTTP one on a Unix socket.
+ * Invariant: nothing is started and nothing is printed; the admin endpoint is a real HTTP one on a
+ * Unix socket.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -2,8 +2,8 @@
  * What the doctor finds, on machines that the test makes up.
  *
  * Path: src/main/cli/doctor.ts, doctor-facts.ts, verb-doctor.ts.
- * Invariant under test: each fault is found with a remedy, a good machine has none, and what is not known is
- * not counted as a fault.
+ * Invariant under test: each fault is found with a remedy, a good machine has none, and what is not
+ * known is not counted as a fault.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

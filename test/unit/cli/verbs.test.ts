@@ -1,8 +1,10 @@
 /**
- * Verbs that need no running gateway: help, wrong command lines, validate, proxy, run, init, schema.
+ * Verbs that need no running gateway: help, wrong command lines, validate, proxy, run, init,
+ * schema.
  *
  * Path: src/main/cli/run-cli.ts and the verbs.
- * Invariant under test: exit codes, results on stdout and remarks on stderr, nothing started on a fault.
+ * Invariant under test: exit codes, results on stdout and remarks on stderr, nothing started on a
+ * fault.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';

@@ -2,7 +2,8 @@
  * Every finding is provoked at least once, and every code is documented once.
  *
  * Path: src/main/config/codes.ts and the steps that report.
- * Invariant under test: the table of samples names each finding; the compiler refuses a table that does not.
+ * Invariant under test: the table of samples names each finding; the compiler refuses a table that
+ * does not.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -2,7 +2,8 @@
  * What people see: every sample in golden/ with its findings, as they are printed.
  *
  * Path: load.ts and render.ts over golden/*.yaml; the expected text is beside each as .txt.
- * `HOLDFAST_GOLDEN=write` writes the expected texts anew; the difference is then for a reader to judge.
+ * `HOLDFAST_GOLDEN=write` writes the expected texts anew; the difference is then for a reader to
+ * judge.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -2,8 +2,8 @@
  * Hostile configurations: whatever the text, a configuration or findings, and never an exception.
  *
  * Path: the whole loader and the renderers.
- * Invariant under test: bounded findings with true places; nothing printed can control a terminal; a
- * configuration only without errors.
+ * Invariant under test: bounded findings with true places; nothing printed can control a terminal;
+ * a configuration only without errors.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
