@@ -175,7 +175,7 @@ const LIMITS = table(
 const INTRODUCTION = `# Configuration reference
 
 This page is generated from the schema (\`npm run docs\`); \`holdfast schema\` prints the same as a
-JSON Schema for editors. \`holdfast validate FILE\` checks a file and shows every finding at once; the
+JSON Schema for editors. \`holdfast validate FILE\` checks a file and shows all findings at once; the
 codes are in [errors.md](errors.md). \`holdfast init\` writes a file to start from.
 
 A file is YAML 1.2 or JSON. Unknown keys, duplicate keys and tabs in the indentation are errors. A
@@ -217,7 +217,8 @@ export function createConfigPage(example: string): string {
 function describeFinding(row: FindingRow): string {
   const anchor = `<a id="${row.code.toLowerCase()}"></a>`;
   const { title, mend, severity } = row;
-  return `| ${anchor}\`${row.code}\` | ${severity} | ${cell(title)} | ${cell(mend)} |`;
+  const cells = [`${anchor}\`${row.code}\``, severity, title, mend];
+  return `| ${cells.map(cell).join(' | ')} |`;
 }
 
 /** The part of docs/errors.md that lists the findings of configurations. */
