@@ -175,8 +175,8 @@ const LIMITS = table(
 const INTRODUCTION = `# Configuration reference
 
 This page is generated from the schema (\`npm run docs\`); \`holdfast schema\` prints the same as a
-JSON Schema for editors. \`holdfast validate FILE\` checks a file and shows all findings at once; the
-codes are in [errors.md](errors.md). \`holdfast init\` writes a file to start from.
+JSON Schema for editors. \`holdfast validate FILE\` checks a file and shows all its faults;
+the codes are in [errors.md](errors.md). \`holdfast init\` writes a file to start from.
 
 A file is YAML 1.2 or JSON. Unknown keys, duplicate keys and tabs in the indentation are errors. A
 key with nothing after it counts as left out. Anchors, aliases and merge keys (\`<<: *name\`) work
