@@ -109,7 +109,10 @@ export const cluster = z.strictObject({
       { min: 1, max: 1000, zero: ['off'] },
     ),
     base: duration(
-      { is: 'Length of the first ejection; each further one in a row is twice as long.', initial: '10s' },
+      {
+        is: 'Length of the first ejection; each further one in a row is twice as long.',
+        initial: '10s',
+      },
       { min: 100, max: HOUR },
     ),
     max: duration({ is: 'Longest ejection.', initial: '5m' }, { min: 100, max: DAY }),
