@@ -1,0 +1,117 @@
+// The gate's harness: drives the core without Node and prints what it counted, one JSON line.
+//
+// usage: harness echo PAIRS ROUNDS | churn COUNT | idle FEW MANY | instructions PAIRS ROUNDS
+// echo and churn count system calls and allocations, idle reads the resident memory, instructions
+// runs the echo uncounted, for callgrind. Each subtracts nothing: the gate runs two sizes and takes
+// the difference, so that what happens once is not in the figure.
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "counting.h"
+#include "stage.h"
+
+// Switches for the gate's own test: sources with a planted regression read them.
+extern "C" {
+int holdfastPlant = 0;
+}
+
+namespace holdfast::gate {
+
+namespace {
+
+void raiseDescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+u64 readResident() {
+  std::FILE* file = std::fopen("/proc/self/smaps_rollup", "r");
+  if (file == nullptr) fail("no smaps_rollup");
+  char line[256];
+  unsigned long long pssKib = 0;
+  unsigned long long fileKib = 0;
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    (void)std::sscanf(line, "Pss: %llu", &pssKib);
+    (void)std::sscanf(line, "Pss_File: %llu", &fileKib);
+  }
+  std::fclose(file);
+  return (pssKib - fileKib) * 1024;
+}
+
+int echo(u32 pairCount, u32 rounds) {
+  Stage stage(pairCount);
+  std::vector<Stage::Pair> pairs;
+  for (u32 at = 0; at < pairCount; ++at) pairs.push_back(stage.open());
+  const Counts before = counts();
+  for (u32 round = 0; round < rounds; ++round) stage.roundTrip(pairs);
+  const Counts after = counts();
+  const unsigned long long messages = 2ull * pairCount * rounds;
+  std::printf("{\"messages\":%llu,\"syscalls\":%llu,\"allocations\":%llu}\n", messages,
+              static_cast<unsigned long long>(after.syscalls - before.syscalls),
+              static_cast<unsigned long long>(after.allocations - before.allocations));
+  return 0;
+}
+
+int churn(u32 count) {
+  Stage stage(16);
+  Stage::Pair first = stage.open();
+  stage.close(first);
+  const Counts before = counts();
+  for (u32 at = 0; at < count; ++at) {
+    Stage::Pair pair = stage.open();
+    stage.close(pair);
+  }
+  const Counts after = counts();
+  if (stage.live() != 0) fail("a closed connection is still there");
+  std::printf("{\"connections\":%u,\"syscalls\":%llu,\"allocations\":%llu}\n", count,
+              static_cast<unsigned long long>(after.syscalls - before.syscalls),
+              static_cast<unsigned long long>(after.allocations - before.allocations));
+  return 0;
+}
+
+int idle(u32 few, u32 many) {
+  Stage stage(many);
+  std::vector<Stage::Pair> pairs(many);  // resident before the first reading
+  u64 before = 0;
+  for (u32 at = 0; at < many; ++at) {
+    if (at == few) before = readResident();
+    pairs[at] = stage.open();
+  }
+  const u64 after = readResident();
+  std::printf("{\"connections\":%u,\"bytes\":%llu}\n", many - few,
+              static_cast<unsigned long long>(after - before));
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  const char* plant = std::getenv("HF_GATE_PLANT");
+  if (plant != nullptr) holdfastPlant = std::atoi(plant);
+  const auto number = [&](int at) {
+    return at < argc ? static_cast<u32>(std::strtoul(argv[at], nullptr, 10)) : 0;
+  };
+  raiseDescriptorLimit();
+  const bool isEcho = std::strcmp(argv[1], "echo") == 0;
+  if (isEcho || std::strcmp(argv[1], "instructions") == 0) return echo(number(2), number(3));
+  if (std::strcmp(argv[1], "churn") == 0) return churn(number(2));
+  return idle(number(2), number(3));
+}
+
+}  // namespace
+
+}  // namespace holdfast::gate
+
+int main(int argc, char** argv) {
+  using namespace holdfast::gate;
+  if (argc < 3) {
+    std::fputs("usage: harness echo|instructions PAIRS ROUNDS, churn COUNT, idle FEW MANY\n", stderr);
+    return 2;
+  }
+  const bool isTraced = std::strcmp(argv[1], "echo") == 0 || std::strcmp(argv[1], "churn") == 0;
+  return isTraced ? traceSyscalls(run, argc, argv) : run(argc, argv);
+}

@@ -1,0 +1,53 @@
+// A gateway of one shard, its clients and its endpoint, in one thread on loopback.
+//
+// Composes the real Board, Acceptor and Shard on the real kernel and plays both far ends. Every
+// step is synchronous: what a send puts into a socket is there when the send returns, so a run is
+// the same each time. The core's clock stands still but for one microsecond a reading.
+// Invariant: `Counted` is around the core's turns and nothing else.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/acceptor.h"
+#include "proxy/shard.h"
+#include "runtime/board.h"
+
+namespace holdfast::gate {
+
+class Stage {
+ public:
+  explicit Stage(u32 connectionsMax);
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  // One proxied connection, opened and with one round trip behind it.
+  struct Pair {
+    int client = -1;
+    int endpoint = -1;
+  };
+  Pair open();
+  // FIN from the client, relayed, answered, closed on both sides.
+  void close(Pair& pair);
+  // Every pair carries one message of 64 bytes there and one back, all of them at once.
+  void roundTrip(const std::vector<Pair>& pairs);
+  // Runs the core until it has nothing to do.
+  void turn();
+  [[nodiscard]] u32 live() { return shard_->tunnels(); }
+
+ private:
+  void listenForGateway();
+  void configure();
+
+  Board board_;
+  std::unique_ptr<proxy::Acceptor> acceptor_;
+  std::unique_ptr<proxy::Shard> shard_;
+  int endpointListener_ = -1;
+  sockaddr_storage front_{};
+  socklen_t frontLength_ = 0;
+};
+
+// Ends the program with a sentence.
+[[noreturn]] void fail(const char* what);
+
+}  // namespace holdfast::gate
