@@ -223,3 +223,45 @@ test('signals that do no harm', async (t) => {
   await client.echo('fine');
   assert.equal(gateway.stderr.includes('Debugger'), false);
 });
+
+test('a hundred reloads leave nothing behind', async (t) => {
+  const origin = await startEcho(t);
+  const other = simple(origin.port).replace(
+    'listeners:',
+    'listeners:\n  - { name: extra, bind: 127.0.0.1:0, cluster: origin }',
+  );
+  const gateway = await GatewayProcess.start(t, { yaml: simple(origin.port) });
+  const client = await EchoClient.connect(t, await gateway.port('echo'));
+  const count = async (): Promise<unknown> => {
+    const { json } = await gateway.admin('GET', '/v1/stats');
+    return [json.process.openFds, json.process.threads];
+  };
+  await gateway.admin('POST', '/v1/reload');
+  const before = await count();
+  for (let round = 0; round < 50; round++) {
+    for (const yaml of [other, simple(origin.port)]) {
+      gateway.write(yaml);
+      assert.equal((await gateway.admin('POST', '/v1/reload')).json.result, 'applied');
+    }
+    await client.echo('x');
+  }
+  assert.deepEqual(await count(), before);
+});
+
+test('a log reader that stops costs log lines and nothing else', async (t) => {
+  const origin = await startEcho(t);
+  const gateway = await GatewayProcess.start(t, { yaml: simple(origin.port) });
+  const port = await gateway.port('echo');
+  const client = await EchoClient.connect(t, port);
+  gateway.stopReading();
+  // Each request is logged with its path: far more than pipe and buffer hold together.
+  const path = `/v1/clusters/${'x'.repeat(8_000)}/endpoints`;
+  for (let sent = 0; sent < 400; sent++) {
+    await gateway.admin('PATCH', path, {});
+  }
+  await client.echo('traffic goes on');
+  await (await EchoClient.connect(t, port)).echo('and new connections are accepted');
+  const { text } = await gateway.admin('GET', '/metrics?scope=process');
+  const dropped = Number(/^holdfast_log_dropped_total (\d+)$/m.exec(text)?.[1]);
+  assert.ok(dropped > 0, `${dropped} records were dropped`);
+});

@@ -138,6 +138,12 @@ export class GatewayProcess {
     this.#child.kill(name);
   }
 
+  /** Leaves what the gateway writes in its pipes from now on. */
+  stopReading(): void {
+    this.#child.stdout?.pause();
+    this.#child.stderr?.pause();
+  }
+
   /** The first log record, past or to come, that is as wanted. */
   logged(isWanted: (record: LogRecord) => boolean, from = 0): Promise<LogRecord> {
     return this.#find(() => this.#records.slice(from).find(isWanted));

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { formatAddress, parseAddress } from '../../../src/main/model/index.ts';
 
 test('what is formatted is parsed as the same', () => {

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { IdTable, IdTableFullError } from '../../../src/main/model/id-table.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { FAKE_ABI, FakeBoard } from '../fake-native.ts';

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Ids } from '../../../src/main/model/index.ts';
 import { listenerFamilies, shardFamilies } from '../../../src/main/observe/core-metrics.ts';
 import { type Family, toSnakeCase, writeFamily } from '../../../src/main/observe/exposition.ts';
