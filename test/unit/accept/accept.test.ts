@@ -2,6 +2,7 @@
  * Socket files, namespaces and the sentences about what failed.
  *
  * Path: src/main/accept with real socket files in a directory of the test's own.
+ * Invariant under test: no file is removed that this process does not own.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

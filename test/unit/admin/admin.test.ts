@@ -2,6 +2,7 @@
  * Routes, who may use them, what queries mean, and scanning with bounded steps.
  *
  * Path: src/main/admin without HTTP.
+ * Invariant under test: nothing is told without the token, and no shard is asked for much at once.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

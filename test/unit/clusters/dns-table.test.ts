@@ -2,6 +2,7 @@
  * Names follow their records by TTL and never lose their last good addresses.
  *
  * Path: src/main/clusters/dns-table.ts with answers and a clock that the test sets.
+ * Invariant under test: no failure of DNS takes an endpoint away.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

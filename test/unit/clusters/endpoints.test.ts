@@ -2,6 +2,7 @@
  * A cluster's endpoints: configured, resolved, patched.
  *
  * Path: src/main/clusters/resolve.ts and overlay.ts, both pure.
+ * Invariant under test: an address occurs once, and a refused patch leaves no trace.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

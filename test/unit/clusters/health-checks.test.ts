@@ -2,6 +2,7 @@
  * Thresholds, limits and forgetting of active health checks.
  *
  * Path: src/main/clusters/health-checks.ts with a prober and a clock that the test sets.
+ * Invariant under test: an endpoint that nobody checks counts as healthy.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -2,6 +2,7 @@
  * Addresses as text and back.
  *
  * Path: src/main/model/address.ts.
+ * Invariant under test: formatting and parsing are inverse.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -2,6 +2,7 @@
  * Ids stay with their names, and go to others only when nothing lives under them.
  *
  * Path: src/main/model/id-table.ts, ids.ts.
+ * Invariant under test: an id is never shared by two living names.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

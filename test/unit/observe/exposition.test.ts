@@ -2,6 +2,7 @@
  * The metrics page is valid text, and log lines cannot be forged.
  *
  * Path: src/main/observe with fake numbers.
+ * Invariant under test: text from outside cannot leave its line or its label.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -2,6 +2,7 @@
  * Shipping snapshots to shards, and what happens when a shard refuses, is silent, or dies.
  *
  * Path: src/main/shards/supervisor.ts with fake threads.
+ * Invariant under test: a descriptor is closed once, and only when no shard may still map it.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -2,6 +2,7 @@
  * Stalls are seen, named, and told at most three times.
  *
  * Path: src/main/shards/watchdog.ts with a clock and pulses that the test sets.
+ * Invariant under test: a late observer accuses nobody.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -2,6 +2,7 @@
  * A change is made as a whole or not at all, wherever it fails.
  *
  * Path: src/main/snapshot/apply.ts and reload.ts with a fake core and fake threads.
+ * Invariant under test: after a failure everything is as it was.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
