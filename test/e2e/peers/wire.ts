@@ -1,8 +1,8 @@
 /**
  * One end of a TCP or Unix connection, for tests: what it got, and how it ended.
  *
- * Path: tests hold one as the client, and get one from an {@link Origin} for each connection that the
- * gateway made.
+ * Path: tests hold one as the client, and get one from an {@link Origin} for each connection that
+ * the gateway made.
  * Invariant: it reads all the time, so nothing that a test waits for stays in the kernel; the two
  * directions end by themselves (half-open is allowed). Every wait ends with an error when the
  * connection ends first.
