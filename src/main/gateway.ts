@@ -5,12 +5,11 @@
  * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether
  * a later part fails or the gateway ends.
  */
-import { dirname, resolve } from 'node:path';
 import { type Acceptor, type Board, loadNative, type Native } from '../../native/epoll/index.ts';
 import { ListenError, ListenSockets, NetnsTable } from './accept/index.ts';
-import { AdminApi, createRoutes } from './admin/index.ts';
+import { AdminApi, createRoutes, readAdminToken } from './admin/index.ts';
 import { createLookups, DnsTable, HealthChecks } from './clusters/index.ts';
-import { type Config, readSecretFile } from './config/index.ts';
+import type { Config } from './config/index.ts';
 import { createMetricSources } from './gateway-metrics.ts';
 import {
   type Gateway,
@@ -310,7 +309,7 @@ class Composing {
       await api.listenUnix(socket);
     }
     if (tcp !== null) {
-      const port = await api.listenTcp({ ...tcp, token: readToken(config, source) });
+      const port = await api.listenTcp({ ...tcp, token: readAdminToken(tcp, source) });
       this.#log.info({ host: tcp.host, port }, 'the admin API answers over TCP');
       this.#onTokenChange = (applied) => this.#changeToken(api, applied);
     }
@@ -321,7 +320,7 @@ class Composing {
       return;
     }
     try {
-      api.setToken(readToken(config, this.#options.source));
+      api.setToken(readAdminToken(config.admin.tcp, this.#options.source));
     } catch (error) {
       this.#log.error({ err: error }, 'the former admin token stays');
     }
@@ -387,28 +386,6 @@ class Composing {
 /** Faults are for tests: `HF_TEST_FAULTS=1` lets the admin API break shards. */
 function faultsOf(env: NodeJS.ProcessEnv): 'allowed' | 'refused' {
   return env['HF_TEST_FAULTS'] === '1' ? 'allowed' : 'refused';
-}
-
-function readToken(config: Config, source: string): string {
-  const { tcp } = config.admin;
-  const file = tcp?.tokenFile ?? null;
-  if (file === null) {
-    return requireToken(tcp?.token ?? '', 'admin.tcp.token');
-  }
-  const read = readSecretFile(resolve(dirname(source), file));
-  if (!read.ok) {
-    throw new GatewayStartError(`admin.tcp.tokenFile: ${read.reason}; create it with a long token`);
-  }
-  return requireToken(read.value.trim(), 'admin.tcp.tokenFile');
-}
-
-function requireToken(token: string, field: string): string {
-  if (token === '') {
-    throw new GatewayStartError(
-      `${field} is empty; the admin API answers over TCP only with a token, so set one or remove admin.tcp`,
-    );
-  }
-  return token;
 }
 
 function toStartError(error: unknown): GatewayStartError {

@@ -126,6 +126,14 @@ test('a stall is logged with what the shard was doing, and counted; traffic else
   assert.match(text, /holdfast_shard_stalls_total\{shard="0"\} 1/);
 });
 
+test('an error that nobody caught on the main thread is told and survived', async (t) => {
+  const { gateway, port, byShard } = await startCrowd(t);
+  await gateway.admin('POST', '/v1/test/main/fault');
+  await gateway.logged(({ level }) => level === 'fatal');
+  await Promise.all(byShard.flat().map((client) => client.echo('unharmed')));
+  await (await EchoClient.connect(t, port)).echo('and new ones are accepted');
+});
+
 test('without HF_TEST_FAULTS there is no way to break a shard', async (t) => {
   const origin = await startEcho(t);
   const gateway = await GatewayProcess.start(t, {

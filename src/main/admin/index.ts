@@ -7,3 +7,4 @@
 export { AdminApi } from './api.ts';
 export type { AdminParts } from './parts.ts';
 export { createRoutes } from './routes.ts';
+export { readAdminToken } from './token.ts';

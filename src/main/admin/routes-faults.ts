@@ -1,5 +1,6 @@
 /**
- * `POST /v1/test/shards/{shard}/fault`: breaks a shard, for tests of what happens then.
+ * `POST /v1/test/shards/{shard}/fault` and `POST /v1/test/main/fault`: breaks a shard, or leaves an
+ * error uncaught on the main thread, for tests of what happens then.
  *
  * Path: the routes exist only when the process was started with HF_TEST_FAULTS=1; each shard checks
  * that once more.
@@ -22,6 +23,17 @@ export function faultRoutes(parts: AdminParts): Route[] {
       pattern: '/v1/test/shards/:shard/fault',
       access: 'guarded',
       handle: (request) => breakShard(parts, request),
+    },
+    {
+      method: 'POST',
+      pattern: '/v1/test/main/fault',
+      access: 'guarded',
+      handle: () => {
+        setImmediate(() => {
+          throw new Error('a fault that a test asked for');
+        });
+        return ok({ kind: 'throw' });
+      },
     },
   ];
 }

@@ -102,16 +102,24 @@ export class Reloader {
     load: () => Promise<ConfigOutcome> | ConfigOutcome,
     use: (config: Config, diagnostics: readonly Diagnostic[]) => Promise<ReloadReport>,
   ): Promise<ReloadReport> {
-    const nothing = { generation: this.#generation, changes: [], warnings: [], diagnostics: [] };
     try {
       const { config, diagnostics } = await load();
       return config === null
-        ? { ...nothing, result: 'invalid', diagnostics, error: null }
+        ? this.#reportRefusal('invalid', diagnostics, null)
         : await use(config, diagnostics);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      return { ...nothing, result: 'failed', error: message };
+      return this.#reportRefusal('failed', [], message);
     }
+  }
+
+  #reportRefusal(
+    result: 'invalid' | 'failed',
+    diagnostics: readonly Diagnostic[],
+    error: string | null,
+  ): ReloadReport {
+    const { generation } = this;
+    return { result, generation, changes: [], warnings: [], diagnostics, error };
   }
 
   async #apply(config: Config, diagnostics: readonly Diagnostic[]): Promise<ReloadReport> {
