@@ -163,7 +163,7 @@ class Shard {
   void readFrom(u32 conn);
   // Returns false when reading should stop for now.
   bool readOnce(u32 from, u32 to, u32* budget);
-  bool readUnbuffered(u32 from, u32 to);
+  bool readUnbuffered(u32 from, u32 to, u32* budget);
   bool deliver(u32 from, u32 to, size_t length);
   void flush(u32 conn);
   void endOfStream(u32 conn);
@@ -174,6 +174,7 @@ class Shard {
   // tunnel_end.cc
   void fireTimer(u32 tunnel);
   void fireOpen(u32 tunnel);
+  bool endAbnormal(u32 conn);
   void rearm(u32 tunnel);
   void enterState(u32 tunnel, TunnelState state, u32 deadlineTicks);
   void finishIfDone(u32 tunnel);

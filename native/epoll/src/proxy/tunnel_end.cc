@@ -10,7 +10,14 @@ namespace {
 
 bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
 
-bool isTimeout(int error) { return error == ETIMEDOUT || error == EHOSTUNREACH; }
+// Why a side ended abnormally.
+CloseReason reasonOf(Side side, int error) {
+  const bool isClient = side == Side::kDownstream;
+  if (error == ETIMEDOUT || error == EHOSTUNREACH) {
+    return isClient ? CloseReason::kClientTimeout : CloseReason::kEndpointTimeout;
+  }
+  return isClient ? CloseReason::kClientReset : CloseReason::kEndpointReset;
+}
 
 }  // namespace
 
@@ -30,10 +37,11 @@ void Shard::rearm(u32 tunnel) {
   const auto consider = [&](u32 tick) {
     if (tick != 0 && isTickBefore(tick, next)) next = tick;
   };
-  const u32 eof = (conns_[record.downstream].flags | conns_[record.upstream].flags) & kConnEof;
-  if (eof != 0 && record.halfCloseTicks != 0) {
+  const u32 flags = conns_[record.downstream].flags | conns_[record.upstream].flags;
+  if ((flags & kConnEof) != 0 && record.halfCloseTicks != 0) {
     consider(record.lastActiveTick + record.halfCloseTicks);
   }
+  if ((flags & (kConnError | kConnBroken)) != 0) consider(record.lastActiveTick + ticksOf(kFlushMs));
   if (record.idleTicks != 0) consider(record.lastActiveTick + record.idleTicks);
   if (record.flags & kTunnelOptionsDue) consider(record.openedTick + ticksOf(kOptionsDueMs));
   consider(record.ageTick);
@@ -63,13 +71,20 @@ void Shard::fireOpen(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   if (isDue(record.drainTick, nowTick_)) return linger(tunnel, CloseReason::kDrained);
   if (isDue(record.ageTick, nowTick_)) return linger(tunnel, CloseReason::kMaxAge);
-  const u32 eof = (conns_[record.downstream].flags | conns_[record.upstream].flags) & kConnEof;
-  if (eof != 0 && record.halfCloseTicks != 0 &&
+  if (isDue(record.lastActiveTick + ticksOf(kFlushMs), nowTick_)) {
+    if (endAbnormal(record.downstream) || endAbnormal(record.upstream)) return;
+  }
+  const u32 flags = conns_[record.downstream].flags | conns_[record.upstream].flags;
+  if ((flags & kConnEof) != 0 && record.halfCloseTicks != 0 &&
       isDue(record.lastActiveTick + record.halfCloseTicks, nowTick_)) {
     return close(tunnel, CloseReason::kHalfCloseTimeout, How::kReset);
   }
   if (record.idleTicks != 0 && isDue(record.lastActiveTick + record.idleTicks, nowTick_)) {
-    return close(tunnel, CloseReason::kIdleTimeout, How::kFin);
+    // Bytes that a reader did not take are lost here: no FIN may say that they were all.
+    const bool isWhole = conns_[record.downstream].pending.isEmpty() &&
+                         conns_[record.upstream].pending.isEmpty() &&
+                         (flags & (kConnPaused | kConnBlocked)) == 0;
+    return close(tunnel, CloseReason::kIdleTimeout, isWhole ? How::kFin : How::kReset);
   }
   if ((record.flags & kTunnelOptionsDue) &&
       isDue(record.openedTick + ticksOf(kOptionsDueMs), nowTick_)) {
@@ -80,6 +95,21 @@ void Shard::fireOpen(u32 tunnel) {
     record.accessTick = nowTick_ + record.accessIntervalTicks;
   }
   rearm(tunnel);
+}
+
+// Ends the tunnel of a side that ended abnormally; called when nobody took its last bytes for
+// kFlushMs. False when it did not.
+bool Shard::endAbnormal(u32 conn) {
+  Conn& record = conns_[conn];
+  int error = record.brokenErrno;
+  if ((record.flags & kConnBroken) == 0) {
+    if ((record.flags & kConnError) == 0) return false;
+    record.flags = static_cast<u16>(record.flags & ~kConnError);
+    error = sys::takeSocketError(record.fd);
+    if (error <= 0) return false;
+  }
+  close(record.tunnel, reasonOf(record.side, error), How::kReset);
+  return true;
 }
 
 // Closes the tunnel when both ends have finished and every byte is with the kernel.
@@ -102,10 +132,7 @@ void Shard::relayReset(u32 conn, int error) {
   const u32 tunnel = record.tunnel;
   Tunnel& owner = tunnels_[tunnel];
   if (owner.state == TunnelState::kLingering) return close(tunnel, owner.reason, How::kReset);
-  const bool isClient = record.side == Side::kDownstream;
-  owner.reason = isTimeout(error)
-                     ? (isClient ? CloseReason::kClientTimeout : CloseReason::kEndpointTimeout)
-                     : (isClient ? CloseReason::kClientReset : CloseReason::kEndpointReset);
+  owner.reason = reasonOf(record.side, error);
   const u32 other = peerIndex(record);
   closeConn(conn, How::kReset);
   Conn& peer = conns_[other];

@@ -27,7 +27,9 @@ void Shard::forward(u32 conn) {
     if (error > 0) return relayReset(conn, error);
   }
   constexpr u16 kNoRead = kConnPaused | kConnBlocked | kConnEof;
-  if ((record.flags & kConnReadable) && (record.flags & kNoRead) == 0) readFrom(conn);
+  if ((record.flags & kConnReadable) && (record.flags & kNoRead) == 0) return readFrom(conn);
+  // It has ended abnormally, and what it sent before waits for a slow reader: not for long.
+  if (record.flags & (kConnError | kConnBroken)) rearm(record.tunnel);
 }
 
 void Shard::readFrom(u32 conn) {
@@ -55,7 +57,7 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   }
   const u32 room =
       sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
-  if (!chunks_.hasRoom(room)) return readUnbuffered(from, to);
+  if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);
   switch (result.kind) {
@@ -123,7 +125,7 @@ bool Shard::deliver(u32 from, u32 to, size_t length) {
 }
 
 // At the memory cap: nothing is consumed that the peer has not taken.
-bool Shard::readUnbuffered(u32 from, u32 to) {
+bool Shard::readUnbuffered(u32 from, u32 to, u32* budget) {
   Conn& source = conns_[from];
   Conn& sink = conns_[to];
   Tunnel& tunnel = tunnels_[source.tunnel];
@@ -155,6 +157,7 @@ bool Shard::readUnbuffered(u32 from, u32 to) {
   const size_t sent = taken.kind == IoResult::Kind::kDone ? taken.bytes : 0;
   if (sent > 0) {
     (void)sys::discard(source.fd, sent);
+    *budget -= std::min(*budget, static_cast<u32>(sent));
     source.bytesIn += sent;
     tunnel.lastActiveTick = nowTick_;
     bump(count(ShardCounter::kMessages));
@@ -233,6 +236,8 @@ void Shard::endOfStream(u32 conn) {
     (void)sys::shutdownWrite(peer.fd);
     peer.flags |= kConnFinSent;
   }
+  // A reset that came behind the FIN is known already; no other event will tell of it.
+  if (record.flags & kConnError) queue(conn);
   rearm(record.tunnel);
 }
 
