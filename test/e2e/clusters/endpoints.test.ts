@@ -25,7 +25,7 @@ before(async () => {
 interface Rig {
   readonly gateway: GatewayProcess;
   readonly port: number;
-  patch(body: unknown): Promise<Answer>;
+  readonly patch: (body: unknown) => Promise<Answer>;
 }
 
 async function start(owner: Owner, endpoints: string): Promise<Rig> {
@@ -151,10 +151,10 @@ test('loading the configuration takes run-time changes back', async (t) => {
 test('endpoints change a hundred times under traffic: nobody is refused, nobody is cut', async (t) => {
   const { port, patch, gateway } = await start(t, `${a.address}, ${b.address}`);
   const held = await Promise.all(Array.from({ length: 20 }, () => reach(t, port)));
-  let isOver = false;
+  const over = new AbortController();
   const traffic = held.map(async ({ wire }) => {
     let rounds = 0;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await wire.echo(`round ${rounds}`);
       rounds++;
     }
@@ -162,7 +162,7 @@ test('endpoints change a hundred times under traffic: nobody is refused, nobody 
   });
   const arrivals = (async () => {
     let count = 0;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { wire } = await reach(t, port);
       wire.finish();
       await wire.ended;
@@ -176,7 +176,7 @@ test('endpoints change a hundred times under traffic: nobody is refused, nobody 
       assert.equal((await patch({ add: [{ address: a.address }] })).status, 200);
     }
   } finally {
-    isOver = true;
+    over.abort();
   }
   assert.ok((await Promise.all(traffic)).every((rounds) => rounds > 0));
   assert.ok((await arrivals) > 0);

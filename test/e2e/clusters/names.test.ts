@@ -18,14 +18,12 @@ const NAME = 'broker.test';
 const file = createFileOwner();
 /** On 127.0.0.1, 127.0.0.2 and ::1, all at one port. */
 let one: Origin;
-let two: Origin;
-let six: Origin;
 let zone: DnsZone;
 
 before(async () => {
   one = await Origin.start(file, { name: 'one', isEcho: true });
-  two = await Origin.start(file, { name: 'two', isEcho: true, host: '127.0.0.2', port: one.port });
-  six = await Origin.start(file, { name: 'six', isEcho: true, host: '::1', port: one.port });
+  await Origin.start(file, { name: 'two', isEcho: true, host: '127.0.0.2', port: one.port });
+  await Origin.start(file, { name: 'six', isEcho: true, host: '::1', port: one.port });
   zone = await DnsZone.start(file);
 });
 
