@@ -5,11 +5,11 @@
  * Invariant: there is no API over TCP without a token, and no message contains it.
  */
 import { dirname, resolve } from 'node:path';
-import { type AdminTcpConfig, readSecretFile } from '../config/index.ts';
+import { type Config, readSecretFile } from '../config/index.ts';
 import { GatewayStartError } from '../gateway-options.ts';
 
 /** Reads the token; relative files start at the configuration file. @throws GatewayStartError */
-export function readAdminToken(tcp: AdminTcpConfig, source: string): string {
+export function readAdminToken(tcp: NonNullable<Config['admin']['tcp']>, source: string): string {
   if (tcp.tokenFile === null) {
     return requireToken(tcp.token ?? '', 'admin.tcp.token');
   }
