@@ -138,25 +138,27 @@ test('a name that never resolved does not stop the start', async (t) => {
   assert.equal(record['reason'], 'no-endpoint');
 });
 
-/** Origins and listeners in namespaces need privileges; where there are none there is nothing to show. */
-const NETNS = makeNetnsName();
-
-function makeNetnsName(): string | null {
+/** Makes a namespace that goes away with the test; null where the machine does not allow it. */
+function makeNetns(owner: Owner): string | null {
   const name = `hf-e2e-${process.pid}`;
   try {
     execFileSync('ip', ['netns', 'add', name], { stdio: 'pipe' });
-    execFileSync('ip', ['-n', name, 'link', 'set', 'lo', 'up'], { stdio: 'pipe' });
-    return name;
   } catch {
     return null;
   }
-}
-
-test('a listener in a network namespace', { skip: NETNS === null }, async (t) => {
-  const name = NETNS ?? '';
-  t.after(() => {
+  owner.after(() => {
     execFileSync('ip', ['netns', 'delete', name]);
   });
+  execFileSync('ip', ['-n', name, 'link', 'set', 'lo', 'up'], { stdio: 'pipe' });
+  return name;
+}
+
+test('a listener in a network namespace', async (t) => {
+  const name = makeNetns(t);
+  if (name === null) {
+    t.skip('making a network namespace needs root and the ip command');
+    return;
+  }
   const origin = await startEcho(t);
   const gateway = await GatewayProcess.start(t, {
     yaml: withCluster(`    endpoints: [127.0.0.1:${origin.port}]`).replace(
