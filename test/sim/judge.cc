@@ -13,6 +13,17 @@ u64 sumClosed(const u64* closedBy, std::initializer_list<CloseReason> reasons) {
   return sum;
 }
 
+// A peer that will end when the other side has ended. One that waits for its bytes to be taken
+// waits in vain once the gateway discards them.
+bool isEnding(const Peer& peer) {
+  return peer.ending == Ending::kFin || peer.ending == Ending::kFinAfterEof;
+}
+
+// A peer that takes everything to the end, on a connection without faults.
+bool isSound(const Peer& peer) {
+  return peer.isReliable() && !peer.wasCut && !peer.stream->wasBroken;
+}
+
 }  // namespace
 
 void Scenario::judge() {
@@ -23,6 +34,7 @@ void Scenario::judge() {
   }
   judgeCounters();
   judgeTimeouts();
+  judgeReasons();
   for (const auto& peer : peers_) {
     outcome_.bytes += peer->received;
     if (peer->role != Peer::Role::kClient) continue;
@@ -34,6 +46,13 @@ void Scenario::judge() {
     if (stream->fd >= 0) world_.fail("a descriptor is still open on stream", stream->id);
   }
   for (auto& shard : shards_) shard->stop();
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    for (const ShardCounter gauge :
+         {ShardCounter::kPaused, ShardCounter::kTunnels, ShardCounter::kTimers}) {
+      const u64 left = board_->shard(shard).counters[static_cast<size_t>(gauge)].load();
+      if (left != 0) world_.fail(kShardCounterTable[static_cast<size_t>(gauge)].name, shard);
+    }
+  }
   acceptor_->stop();
   // What is left belongs to the board: its memory, and the wake-up of each shard.
   if (world_.openFiles() != 1 + shardCount_) {
@@ -67,6 +86,28 @@ void Scenario::judgeTimeouts() {
   if (waited != 0) world_.fail("a tunnel stood still until its timeout", static_cast<i64>(waited));
 }
 
+// A reset is booked on a peer only when that peer, or a fault on its connection, made one.
+void Scenario::judgeReasons() {
+  u64 clients = 0;
+  u64 endpoints = 0;
+  for (const auto& peer : peers_) {
+    const bool hasBroken = peer->hasReset() || peer->wasCut || peer->stream->wasBroken;
+    (peer->role == Peer::Role::kClient ? clients : endpoints) += hasBroken ? 1 : 0;
+  }
+  using enum CloseReason;
+  if (sumClosed(outcome_.closedBy, {kClientReset, kClientTimeout}) > clients) {
+    world_.fail("a reset was booked on a client that made none", 0);
+  }
+  if (sumClosed(outcome_.closedBy, {kEndpointReset, kEndpointTimeout}) > endpoints) {
+    world_.fail("a reset was booked on an endpoint that made none", 0);
+  }
+}
+
+// When the gateway ends tunnels by age or drain, polite peers see a clean end all the same.
+void Scenario::judgeLinger(const Peer& peer) {
+  if (peer.stream->isFarReset) world_.fail("a lingering end was a reset for", peer.id);
+}
+
 // The endpoint that a client was joined with, as either of them learned.
 const Peer* Scenario::partnerOf(const Peer& client) const {
   if (client.partner != kNoIndex) {
@@ -97,6 +138,15 @@ void Scenario::judgePair(const Peer& client, const Peer& endpoint) {
   judgeDirection(client, endpoint);
   judgeDirection(endpoint, client);
   if (isStrict()) outcome_.strict += 1;
+  using enum CloseReason;
+  const bool hasHardEnds = sumClosed(outcome_.closedBy, {kIdleTimeout, kHalfCloseTimeout, kKilled,
+                                                         kShardLimit, kShardStopped}) != 0;
+  const bool isPolite =
+      isSound(client) && isSound(endpoint) && isEnding(client) && isEnding(endpoint);
+  if (!isStrict() && !hasHardEnds && isPolite && !hadStalls_) {
+    judgeLinger(client);
+    judgeLinger(endpoint);
+  }
 }
 
 void Scenario::judgeHeader(const Peer& client, const Peer& endpoint) {
@@ -117,9 +167,7 @@ void Scenario::judgeDirection(const Peer& from, const Peer& to) {
   if (sawEof && hasTakenAll && to.received != from.written) {
     world_.fail("an end came before the last byte for", to.id);
   }
-  const bool isSound = !from.wasCut && !to.wasCut && !from.stream->wasBroken &&
-                       !to.stream->wasBroken && to.isReliable();
-  if (!isSound) return;
+  if (from.wasCut || from.stream->wasBroken || !isSound(to)) return;
   if (isFinDelivered && !from.hasReset() && !sawEof) {
     world_.fail("a clean end was not relayed to", to.id);
   }

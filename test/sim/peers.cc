@@ -22,12 +22,15 @@ char streamByte(u32 id, u64 offset) {
   return static_cast<char>(splitMix64(&state) >> (8 * (offset & 7)));
 }
 
-Peer::Peer(World& at, Role itsRole, u32 itsId, Stream* itsStream)
-    : role(itsRole), id(itsId), stream(itsStream), at_(at) {
+Peer::Peer(World& at, Role itsRole, Stream* itsStream,
+           const std::vector<std::unique_ptr<Peer>>& all)
+    : role(itsRole), id(static_cast<u32>(all.size()) + 1), stream(itsStream), at_(at), all_(all) {
   Random& random = at.random;
   const u32 size = random.below(10);
   planned = random.below(size < 2 ? 1 : size < 7 ? 3000 : 120000);
-  ending = random.chance(3, 4) ? Ending::kFin : Ending::kFinAfterEof;
+  constexpr Ending kEndings[] = {Ending::kFin, Ending::kFin, Ending::kFinAfterEof,
+                                 Ending::kFinWhenTaken};
+  ending = kEndings[random.below(4)];
 }
 
 bool Peer::isOver() const {
@@ -39,7 +42,8 @@ void Peer::calmDown(Role waiting) {
   reading = reading == Reading::kStops ? Reading::kStops : Reading::kPrompt;
   planned = written;
   const bool isWaiting = role == waiting && ending == Ending::kFinAfterEof;
-  if (ending != Ending::kNever && !isWaiting) ending = Ending::kFin;
+  const bool isKept = isWaiting || ending == Ending::kNever || ending == Ending::kFinWhenTaken;
+  if (!isKept) ending = Ending::kFin;
 }
 
 bool Peer::act() {
@@ -108,11 +112,23 @@ bool Peer::end() {
       if (!stream->isFarEof || !stream->farQueue.isEmpty()) return false;
       stream->isFarFinSent = true;
       return true;
+    case Ending::kFinWhenTaken:
+      if (!isTaken()) return false;
+      stream->isFarFinSent = true;
+      return true;
     case Ending::kReset:
       stream->isFarResetSent = true;
       return true;
     case Ending::kNever:
       return false;
+  }
+  return false;
+}
+
+bool Peer::isTaken() const {
+  if (written < kNameBytes) return true;  // too little to be recognised by
+  for (const auto& peer : all_) {
+    if (peer->partner == id) return peer->received == written || peer->hasReset();
   }
   return false;
 }

@@ -11,10 +11,12 @@ namespace holdfast::sim {
 
 // How a peer ends its own direction.
 enum class Ending : u8 {
-  kFin,          // FIN behind its last byte
-  kFinAfterEof,  // FIN when the other side has ended
-  kReset,        // RST at some byte
-  kNever,        // stays silent: the gateway's timeouts end it
+  kFin,           // FIN behind its last byte
+  kFinAfterEof,   // FIN when the other side has ended
+  kFinWhenTaken,  // FIN when the other side has read everything, as a request that waits for its
+                  // answer
+  kReset,         // RST at some byte
+  kNever,         // stays silent: the gateway's timeouts end it
 };
 
 enum class Reading : u8 {
@@ -30,7 +32,8 @@ class Peer {
  public:
   enum class Role : u8 { kClient, kEndpoint };
 
-  Peer(World& at, Role itsRole, u32 itsId, Stream* itsStream);
+  // `all` holds every peer of the world, to see what the other side has read.
+  Peer(World& at, Role itsRole, Stream* itsStream, const std::vector<std::unique_ptr<Peer>>& all);
 
   // Does one thing of its plan; false when there is nothing to do now.
   bool act();
@@ -70,7 +73,11 @@ class Peer {
   void check(std::string_view bytes);
   size_t takeHeader(std::string_view bytes);
 
+  // True when whoever is joined with this peer has read all it wrote.
+  [[nodiscard]] bool isTaken() const;
+
   World& at_;
+  const std::vector<std::unique_ptr<Peer>>& all_;
   bool isHeaderSent_ = false;
   std::string early_;  // PROXY header bytes so far, or the first bytes of the partner's stream
   bool isHeaderTaken_ = false;

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
 namespace holdfast::sim {
 namespace {
 
 constexpr u32 kStormSteps = 1500;
 constexpr u32 kFloodClients = kMailboxSlots * 2 + 100;
+constexpr u32 kFloodTurns = 2 * kFloodClients / proxy::kAcceptBatchMax;
 // A gateway that has work without a cause for this many rounds is spinning.
 constexpr u32 kRoundsWithoutCauseMax = 2000;
 // After the faults have stopped, everything is over within the longest timeout and some.
@@ -178,6 +180,7 @@ void Scenario::startGateway() {
   }
   world_.owner = this;
   world_.onConnect = &Scenario::acceptedByEndpoint;
+  world_.onFail = &Scenario::printPeers;
   clientsLeft_ = 1 + random.below(random.chance(1, 4) ? 30 : 6);
   if (policies_.hasFlood) clientsLeft_ = kFloodClients;
   outcome_.clients = clientsLeft_;
@@ -193,8 +196,9 @@ void Scenario::newClient() {
   const u32 id = static_cast<u32>(peers_.size()) + 1;
   stream->farAddress = ip(isTrusted ? "10.1.0.7" : "10.2.0.7", 2000 + id);
   stream->nearAddress = ip("10.0.0.1", 80);
-  peers_.push_back(std::make_unique<Peer>(world_, Peer::Role::kClient, id, stream));
-  Peer& peer = *peers_.back();
+  auto newPeer = std::make_unique<Peer>(world_, Peer::Role::kClient, stream, peers_);
+  Peer& peer = *newPeer;
+  peers_.push_back(std::move(newPeer));
   peer.claimed = stream->farAddress;
   if (isTrusted) {
     constexpr HeaderPlan kPlans[] = {HeaderPlan::kV1,      HeaderPlan::kV2,  HeaderPlan::kV2,
@@ -221,9 +225,9 @@ void Scenario::newClient() {
 void Scenario::acceptedByEndpoint(void* owner, Stream* stream) {
   Scenario& self = *static_cast<Scenario*>(owner);
   Random& random = self.world_.random;
-  const u32 id = static_cast<u32>(self.peers_.size()) + 1;
-  self.peers_.push_back(std::make_unique<Peer>(self.world_, Peer::Role::kEndpoint, id, stream));
-  Peer& peer = *self.peers_.back();
+  auto newPeer = std::make_unique<Peer>(self.world_, Peer::Role::kEndpoint, stream, self.peers_);
+  Peer& peer = *newPeer;
+  self.peers_.push_back(std::move(newPeer));
   peer.isHeaderExpected = self.parts_.clusters[0].proxyProtocol != 0;
   if (random.chance(1, 8)) peer.ending = Ending::kReset;
   if (random.chance(1, 8)) peer.reading = Reading::kSlow;
@@ -232,9 +236,31 @@ void Scenario::acceptedByEndpoint(void* owner, Stream* stream) {
     peer.planned = 0;
     stream->isFarResetSent = true;
   }
-  if (self.policies_.hasSilentPeers && random.chance(1, 6)) peer.ending = Ending::kNever;
+  if (self.policies_.hasSilentPeers) {
+    if (random.chance(1, 6)) peer.ending = Ending::kNever;
+    if (random.chance(1, 4)) peer.reading = Reading::kStops;
+    peer.stopsAt = random.below(500);
+  }
   if (self.policies_.hasBulk) peer.planned *= 16;
   if (self.isCalm_) peer.calmDown(self.waitingInCalm_);
+}
+
+void Scenario::printPeers(void* owner) {
+  for (const auto& peer : static_cast<Scenario*>(owner)->peers_) {
+    const Stream& at = *peer->stream;
+    std::fprintf(stderr,
+                 "  peer %u %s: wrote %llu of %llu, read %llu of %u, delivered %llu, ending %u, "
+                 "reading %u, fd %d%s%s%s%s%s%s\n",
+                 peer->id, peer->role == Peer::Role::kClient ? "client" : "endpoint",
+                 static_cast<unsigned long long>(peer->written),
+                 static_cast<unsigned long long>(peer->planned),
+                 static_cast<unsigned long long>(peer->received), peer->partner,
+                 static_cast<unsigned long long>(at.bytesDelivered), static_cast<u32>(peer->ending),
+                 static_cast<u32>(peer->reading), at.fd, at.isFarFinSent ? " sent-fin" : "",
+                 at.isFarResetSent ? " sent-reset" : "", at.isFarEof ? " saw-eof" : "",
+                 at.isFarReset ? " saw-reset" : "", peer->wasCut ? " cut" : "",
+                 at.wasBroken ? " broken" : "");
+  }
 }
 
 Outcome Scenario::run() {
@@ -246,7 +272,14 @@ Outcome Scenario::run() {
 }
 
 void Scenario::storm() {
-  while (policies_.hasFlood && clientsLeft_ > 0) newClient();
+  if (policies_.hasFlood) {
+    while (clientsLeft_ > 0) newClient();
+    for (u32 i = 0; i < kFloodTurns; ++i) {
+      (void)acceptor_->turn();
+      world_.nowNs += 5'000'000;
+      world_.expireTimers();
+    }
+  }
   for (u32 i = 0; i < kStormSteps; ++i) {
     step();
     const bool isOver = clientsLeft_ == 0 && board_->connections() == 0 && i % 16 == 0;
@@ -269,6 +302,8 @@ void Scenario::step() {
     }
   } else if (kind < 85) {
     const u32 index = random.below(shardCount_);
+    // A thread that seldom gets its core finds much to do when it does.
+    if (policies_.hasBulk && random.chance(29, 30)) return;
     if (world_.isReady(epollFds_[index]) || random.chance(1, 8)) turnShard(index);
   } else if (kind < 90) {
     (void)acceptor_->turn();
@@ -415,6 +450,19 @@ void Scenario::checkTurn(u32 index) {
       2 * (parts_.listeners[0].bufferHigh + std::min<u64>(readMax, kScratchBytes));
   for (const proxy::ConnectionView& view : views) {
     if (view.pendingBytes > pendingMax) world_.fail("more pending than a tunnel may hold", index);
+    checkClient(view);
+  }
+}
+
+// Once its PROXY header was read, a client is known by what the header said.
+void Scenario::checkClient(const proxy::ConnectionView& view) {
+  for (const auto& peer : peers_) {
+    const bool isSocket = peer->stream->farAddress == view.client;
+    if (peer->role != Peer::Role::kClient || !isSocket) continue;
+    const bool isNamedOtherwise = peer->claimed != peer->stream->farAddress;
+    const bool isHeaderRead = view.state != proxy::TunnelState::kHeader;
+    if (isNamedOtherwise && isHeaderRead)
+      world_.fail("a client goes by its balancer's name", peer->id);
   }
 }
 

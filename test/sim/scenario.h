@@ -63,8 +63,10 @@ class Scenario {
   void interfere();
   void newClient();
   static void acceptedByEndpoint(void* owner, Stream* stream);
+  static void printPeers(void* owner);
   bool moveStream(Stream& stream);
   void checkTurn(u32 index);
+  void checkClient(const proxy::ConnectionView& view);
 
   // judge.cc
   void judge();
@@ -73,6 +75,8 @@ class Scenario {
   void judgeHeader(const Peer& client, const Peer& endpoint);
   void judgeCounters();
   void judgeTimeouts();
+  void judgeReasons();
+  void judgeLinger(const Peer& peer);
   [[nodiscard]] bool isStrict() const;
   [[nodiscard]] const Peer* partnerOf(const Peer& client) const;
 

@@ -22,6 +22,9 @@ using sim::File;
 using sim::Stream;
 using sim::world;
 
+// What a fresh socket takes in one piece.
+constexpr size_t kFirstSendMin = 256;
+
 int traced(const char* call, i64 argument, int result) {
   world->trace(call, argument, result);
   return result;
@@ -95,11 +98,14 @@ IoResult put(Stream& stream, std::string_view bytes) {
   if (stream.state == Stream::State::kConnecting) return IoResult::again();
   const size_t room = stream.nearSendMax - std::min(stream.nearSendMax, stream.nearSend.size());
   size_t taken = std::min(room, bytes.size());
-  if (taken > 0 && world->draw(world->knobs.shortSend)) {
+  // The first bytes, a PROXY header perhaps, always find room.
+  if (stream.sent == 0) taken = std::max(taken, std::min(bytes.size(), kFirstSendMin));
+  if (stream.sent != 0 && taken > 0 && world->draw(world->knobs.shortSend)) {
     taken = 1 + world->random.below(static_cast<u32>(taken));
   }
-  if (world->draw(world->knobs.sendAgain)) taken = 0;
+  if (stream.sent != 0 && world->draw(world->knobs.sendAgain)) taken = 0;
   if (taken < bytes.size()) stream.isNoSpace = true;
+  stream.sent += taken;
   stream.nearSend.append(bytes.substr(0, taken));
   return taken == 0 ? IoResult::again() : IoResult::done(taken);
 }

@@ -46,6 +46,7 @@ void World::trace(const char* call, i64 a, i64 b) {
 
 void World::fail(const char* what, i64 value) {
   std::fprintf(stderr, "simulation: %s (%lld)\n", what, static_cast<long long>(value));
+  if (onFail != nullptr) onFail(owner);
   std::abort();
 }
 
@@ -185,7 +186,8 @@ bool World::deliverInbound(Stream& stream) {
     stream.bytesDelivered += moved;
     if (!stream.hasUrgent && draw(knobs.urgent)) {
       stream.hasUrgent = true;
-      stream.urgentMark = random.below(static_cast<u32>(stream.nearQueue.size()) + 1);
+      // Somewhere in what has just come.
+      stream.urgentMark = stream.nearQueue.size() - random.below(static_cast<u32>(moved) + 1);
     }
     wake(stream);
     return true;

@@ -90,6 +90,7 @@ struct Stream {
   size_t urgentMark = 0;
 
   // Near to far.
+  u64 sent = 0;        // ever taken by send
   ByteQueue nearSend;  // taken by send, not yet with the far end
   size_t nearSendMax = 0;
   bool isNoSpace = false;
@@ -147,6 +148,8 @@ class World {
   std::vector<Stream*> connecting;  // waiting for their endpoint's answer
   // Called when the gateway connects: makes the far end. Null: nobody is there.
   void (*onConnect)(void* owner, Stream* stream) = nullptr;
+  // Called before the run ends by fail(): prints what the scenario knows.
+  void (*onFail)(void* owner) = nullptr;
   void* owner = nullptr;
 
   // True with the knob's probability.
