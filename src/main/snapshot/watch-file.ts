@@ -13,8 +13,10 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Log } from '../observe/index.ts';
 
-/** Events are gathered for this long. */
+/** Events are gathered until there was none for this long. */
 export const DEBOUNCE_MS = 200;
+/** Gathering ends here, for directories in which something else is written all the time. */
+const GATHER_MS_MAX = 1_000;
 /** How long to wait before a directory that went away is watched again. */
 const REARM_MS = 1_000;
 
@@ -26,7 +28,9 @@ export class FileWatch {
   #watchers: FSWatcher[] = [];
   #hash: string | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #gatherUntilMs = 0;
   #rearmTimer: NodeJS.Timeout | null = null;
+  #compared: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: {
@@ -72,6 +76,8 @@ export class FileWatch {
         watcher.on('error', () => this.#rearmLater());
         this.#watchers.push(watcher);
       }
+      // What changed while nobody watched, or was told to a watcher that was closed, is seen now.
+      this.#schedule();
     } catch (error) {
       this.#log.warn({ err: error, path: this.#path }, 'the configuration file cannot be watched');
       this.#rearmLater();
@@ -89,7 +95,7 @@ export class FileWatch {
     this.#disarm();
     this.#rearmTimer ??= setTimeout(() => {
       this.#rearmTimer = null;
-      void this.#arm().then(() => this.#schedule());
+      void this.#arm();
     }, REARM_MS).unref();
   }
 
@@ -97,13 +103,18 @@ export class FileWatch {
     if (this.#isClosed) {
       return;
     }
-    if (this.#timer !== null) {
+    const now = performance.now();
+    if (this.#timer === null) {
+      this.#gatherUntilMs = now + GATHER_MS_MAX;
+    } else {
       clearTimeout(this.#timer);
     }
+    const delayMs = Math.min(DEBOUNCE_MS, Math.max(this.#gatherUntilMs - now, 0));
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      void this.#compare();
-    }, DEBOUNCE_MS).unref();
+      // One after the other: an earlier content must not be taken for the later one.
+      this.#compared = this.#compared.then(() => this.#compare());
+    }, delayMs).unref();
   }
 
   async #compare(): Promise<void> {
