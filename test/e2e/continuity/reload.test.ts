@@ -76,13 +76,14 @@ test('the file changes: written, renamed over, and swapped as a mounted director
 test('the file changes in a directory where something is written all the time', async (t) => {
   const directory = makeDirectory(t);
   const gateway = await GatewayProcess.start(t, { yaml: simple(), watch: true, directory });
-  const timer = setInterval(
-    () => writeFileSync(join(directory, 'noise.log'), String(Date.now())),
-    20,
-  );
-  t.after(() => clearInterval(timer));
-  gateway.write(simple('second'));
-  await whenGeneration(gateway, 2);
+  const noise = join(directory, 'noise.log');
+  const timer = setInterval(() => writeFileSync(noise, String(Date.now())), 20);
+  try {
+    gateway.write(simple('second'));
+    await whenGeneration(gateway, 2);
+  } finally {
+    clearInterval(timer);
+  }
 });
 
 interface Finding {
