@@ -10,3 +10,4 @@ export {
   Tally,
   type Unit,
 } from './scenario.ts';
+export { slopeOf } from './tcp-idle-mass.ts';

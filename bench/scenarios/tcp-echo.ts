@@ -28,12 +28,13 @@ const RATE = 10_000;
 async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
   await using rig = await Rig.start(parts, candidate);
   const few = Math.ceil(FEW / scale.divisor);
-  const many = Math.min(Math.ceil(MANY / scale.divisor), proxiedConnectionsMax(parts.machine));
+  const wanted = Math.ceil(MANY / scale.divisor);
+  const many = Math.min(wanted, proxiedConnectionsMax(parts.machine));
   const times = { 'duration-ms': scale.seconds * 1000, 'warmup-ms': scale.seconds * 250 };
   tally.parameter('connections', few);
   tally.parameter('connectionsMany', many);
   tally.parameter('ratePerSecond', RATE);
-  if (many < MANY) tally.note(`${many} instead of ${MANY} connections: the descriptor limit.`);
+  if (many < wanted) tally.note(`${many} instead of ${wanted} connections: the descriptor limit.`);
 
   const busy = await runLoad(rig, 'closed', { connections: few, active: ACTIVE, ...times });
   tally.figure('cpu', gatewayNsPer(busy, busy.answeredInWindow));

@@ -18,6 +18,7 @@ class Churn : public Fleet::Observer {
   CloseKind closeKind = CloseKind::kFin;
   Histogram opening;
   u64 completed = 0;
+  u64 wanted = kNever;
   bool isCounting = false;
 
   void opened(u32 index, u64 startedNs, u64 now) override {
@@ -28,8 +29,9 @@ class Churn : public Fleet::Observer {
   void finished(u32) override { completed += isCounting ? 1 : 0; }
 };
 
-void churnUntil(Stage& stage, Fleet& fleet, u64 untilNs) {
-  for (u64 now = nowNs(); now < untilNs; now = nowNs()) {
+// Until the time is over, or so many connections have come and gone.
+void churnUntil(Stage& stage, Fleet& fleet, u64 untilNs, const Churn& load) {
+  for (u64 now = nowNs(); now < untilNs && load.completed < load.wanted; now = nowNs()) {
     stage.loop.turn(std::min(fleet.pump(now), untilNs));
   }
 }
@@ -41,6 +43,7 @@ int runChurn(Flags& flags) {
   const FleetOptions options = FleetOptions::fromFlags(flags);
   const u64 warmupNs = flags.number("warmup-ms", 500) * kMillisecondNs;
   const u64 durationNs = flags.number("duration-ms", 2000) * kMillisecondNs;
+  const u64 count = flags.number("count", 0);
   const std::string closeKind = flags.text("close", "fin");
   if (closeKind != "fin" && closeKind != "rst") fail("--close is fin or rst");
   flags.rejectUnknown();
@@ -49,12 +52,13 @@ int runChurn(Flags& flags) {
   load.closeKind = closeKind == "fin" ? CloseKind::kFin : CloseKind::kReset;
   Fleet fleet(stage.loop, *stage.payload, options, &load);
   load.fleet = &fleet;
+  if (count > 0) load.wanted = count;
   stage.announce("ready", fleet);
   fleet.aimFor(options.connections);
-  churnUntil(stage, fleet, nowNs() + warmupNs);
+  churnUntil(stage, fleet, nowNs() + warmupNs, load);
   load.isCounting = true;
   const Usage::Reading before = stage.usage.read();
-  churnUntil(stage, fleet, before.atNs + durationNs);
+  churnUntil(stage, fleet, before.atNs + (count > 0 ? kSecondNs * 60 : durationNs), load);
   const Usage::Reading after = stage.usage.read();
 
   JsonObject result = resultOf("churn");

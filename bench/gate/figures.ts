@@ -1,0 +1,160 @@
+/**
+ * The counted figures of the gate: what each is, and how to get it from a project tree.
+ *
+ * Path: gate.ts measures them in this order and compares each with its budget.
+ * Invariant: a figure is nearly deterministic: two runs on one machine agree within its tolerance.
+ * What depends on time is not here (see time.ts).
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { RigParts } from '../rig/index.ts';
+import { buildHarness, type Harness, readToolchain } from './harness.ts';
+import {
+  type Measured,
+  measureAllocations,
+  measureBytes,
+  measureConnectionSyscalls,
+  measureCrossings,
+  measureSyscalls,
+} from './product.ts';
+
+const run = promisify(execFile);
+/** Connections ready in one turn, for the figures that depend on it. */
+const BUSY_PAIRS = 32;
+
+/** Everything a figure may need; the harness is built once. */
+export interface Subject {
+  readonly tree: string;
+  readonly harness: Harness;
+  readonly parts: RigParts;
+  /** What the budgets' instruction counts are from. */
+  readonly toolchainOfBudgets: string;
+}
+
+/** One counted figure. */
+export interface CountedFigure {
+  readonly name: string;
+  readonly title: string;
+  /** `core` figures take a second, `product` ones start the whole program. */
+  readonly kind: 'core' | 'product';
+  measure(subject: Subject): Promise<Measured>;
+}
+
+async function measureInstructions(subject: Subject, pairs: number): Promise<Measured> {
+  const toolchain = await readToolchain();
+  if (toolchain !== subject.toolchainOfBudgets) {
+    return `the budget is for ${subject.toolchainOfBudgets}, this is ${toolchain}`;
+  }
+  return subject.harness.instructionsPerMessage(pairs);
+}
+
+const SIZES_SCRIPT = `
+const { loadNative } = await import(process.argv[1]);
+process.stdout.write(JSON.stringify(loadNative().abi.sizes));
+`;
+
+async function measureSize(tree: string, record: string): Promise<Measured> {
+  const face = join(tree, 'native', 'epoll', 'index.ts');
+  const args = ['--input-type=module', '-e', SIZES_SCRIPT, face];
+  const { stdout } = await run(process.execPath, args, { encoding: 'utf8' });
+  const sizes = JSON.parse(stdout) as Record<string, number>;
+  return sizes[record] ?? `the addon does not tell the size of ${record}`;
+}
+
+/** All of them. */
+export const FIGURES: readonly CountedFigure[] = [
+  {
+    name: 'syscalls-per-message',
+    title: 'system calls per message, one connection ready in a turn',
+    kind: 'core',
+    measure: async ({ harness }) => (await harness.perMessage(1)).syscalls,
+  },
+  {
+    name: 'syscalls-per-message-busy',
+    title: `system calls per message, ${BUSY_PAIRS} connections ready in a turn`,
+    kind: 'core',
+    measure: async ({ harness }) => (await harness.perMessage(BUSY_PAIRS)).syscalls,
+  },
+  {
+    name: 'syscalls-per-connection',
+    title: 'system calls per connection: accept, connect, one round trip, FIN both ways',
+    kind: 'core',
+    measure: async ({ harness }) => (await harness.perConnection()).syscalls,
+  },
+  {
+    name: 'allocations-per-message',
+    title: 'allocations per message in the core',
+    kind: 'core',
+    measure: async ({ harness }) => (await harness.perMessage(BUSY_PAIRS)).allocations,
+  },
+  {
+    name: 'allocations-per-connection',
+    title: 'allocations per connection in the core',
+    kind: 'core',
+    measure: async ({ harness }) => (await harness.perConnection()).allocations,
+  },
+  {
+    name: 'instructions-per-message',
+    title: 'instructions per message, one connection ready in a turn',
+    kind: 'core',
+    measure: (subject) => measureInstructions(subject, 1),
+  },
+  {
+    name: 'instructions-per-message-busy',
+    title: `instructions per message, ${BUSY_PAIRS} connections ready in a turn`,
+    kind: 'core',
+    measure: (subject) => measureInstructions(subject, BUSY_PAIRS),
+  },
+  {
+    name: 'bytes-per-idle-connection',
+    title: 'resident bytes per idle proxied connection in the core',
+    kind: 'core',
+    measure: ({ harness }) => harness.bytesPerConnection(),
+  },
+  ...['conn', 'tunnel', 'mailboxMessage'].map((record) => ({
+    name: `size-of-${record}`,
+    title: `size of the record ${record}`,
+    kind: 'core' as const,
+    measure: ({ tree }: Subject) => measureSize(tree, record),
+  })),
+  {
+    name: 'product-bytes-per-idle-connection',
+    title: 'user memory per idle proxied connection, Node included',
+    kind: 'product',
+    measure: ({ parts, tree }) => measureBytes(parts, tree),
+  },
+  {
+    name: 'product-crossings-per-message',
+    title: 'calls into JavaScript per message',
+    kind: 'product',
+    measure: ({ parts, tree }) => measureCrossings(parts, tree),
+  },
+  {
+    name: 'product-allocations-per-message',
+    title: 'allocations per message, Node included',
+    kind: 'product',
+    measure: ({ parts, tree }) => measureAllocations(parts, tree),
+  },
+  {
+    name: 'product-syscalls-per-message',
+    title: 'system calls per message, Node included',
+    kind: 'product',
+    measure: ({ parts, tree }) => measureSyscalls(parts, tree),
+  },
+  {
+    name: 'product-syscalls-per-connection',
+    title: 'system calls per connection, Node included',
+    kind: 'product',
+    measure: ({ parts, tree }) => measureConnectionSyscalls(parts, tree),
+  },
+];
+
+/** Builds what the figures of a tree need. */
+export async function prepareSubject(
+  tree: string,
+  parts: RigParts,
+  toolchainOfBudgets: string,
+): Promise<Subject> {
+  return { tree, parts, toolchainOfBudgets, harness: await buildHarness(tree, 'head') };
+}

@@ -1,0 +1,148 @@
+/**
+ * Builds and runs the gate's harness: the core without Node, counted.
+ *
+ * Path: figures.ts asks for figures of a project tree; plants.ts for those of a tree with a planted
+ * regression.
+ * Invariant: every figure is a difference of two runs of unlike size, so that what happens once is
+ * not in it; on one machine and compiler a figure is the same each time.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { BUILD, explain, ROOT, readMachine, UsageFailure } from '../rig/index.ts';
+
+const run = promisify(execFile);
+const SOURCES = join(ROOT, 'bench', 'gate', 'harness');
+/** Descriptors of the harness: client, gateway twice, endpoint, for each connection. */
+const DESCRIPTORS_PER_PAIR = 4;
+const SPARE_DESCRIPTORS = 200;
+const IDLE_FEW = 200;
+const IDLE_MANY = 4200;
+const TOGGLE = '--toggle-collect=holdfast::proxy::Shard::turn(int)';
+
+/** What one run of the harness prints. */
+interface Printed {
+  readonly messages?: number;
+  readonly connections?: number;
+  readonly syscalls?: number;
+  readonly allocations?: number;
+  readonly bytes?: number;
+}
+
+/** A harness built from one tree. */
+export interface Harness {
+  /** Figures of `echo` with so many connections ready in each turn. */
+  perMessage(pairs: number, plant?: number): Promise<{ syscalls: number; allocations: number }>;
+  perConnection(plant?: number): Promise<{ syscalls: number; allocations: number }>;
+  bytesPerConnection(): Promise<number>;
+  /** A sentence where valgrind is not installed. */
+  instructionsPerMessage(pairs: number, plant?: number): Promise<number | string>;
+}
+
+/** The last line that says something went wrong. */
+function lastComplaint(cause: unknown): string {
+  const lines = explain(cause).trim().split('\n');
+  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? '';
+}
+
+/**
+ * Builds the core library of a tree and the harness on it.
+ *
+ * @throws UsageFailure when the compiler refuses; the message carries its complaint.
+ */
+export async function buildHarness(tree: string, name: string): Promise<Harness> {
+  const out = join(BUILD, `harness-${name}`);
+  try {
+    await run('make', ['-s', '-j2', '-C', join(tree, 'native', 'epoll'), 'lib']);
+    await run('make', ['-s', '-C', SOURCES, `TREE=${tree}`, `OUT=${out}`, `${out}/harness`]);
+  } catch (cause) {
+    throw new UsageFailure(`the harness could not be built: ${lastComplaint(cause)}`, { cause });
+  }
+  return createHarness(join(out, 'harness'));
+}
+
+/** Builds the library that counts the product's allocations; returns its path. */
+export async function buildAllocationCounter(): Promise<string> {
+  const out = join(BUILD, 'harness-head');
+  const path = join(out, 'count_allocations.so');
+  await run('make', ['-s', '-C', SOURCES, `OUT=${out}`, path]);
+  return path;
+}
+
+const difference = (many: number | undefined, few: number | undefined): number =>
+  (many ?? 0) - (few ?? 0);
+
+function createHarness(program: string): Harness {
+  async function print(args: readonly (string | number)[], plant = 0): Promise<Printed> {
+    const { stdout } = await run(program, args.map(String), {
+      encoding: 'utf8',
+      env: { ...process.env, HF_GATE_PLANT: `${plant}` },
+    });
+    return JSON.parse(stdout) as Printed;
+  }
+
+  async function countInstructions(pairs: number, rounds: number, plant: number): Promise<number> {
+    const args = ['--tool=callgrind', '--callgrind-out-file=/dev/null', '--collect-atstart=no'];
+    const { stderr } = await run(
+      'valgrind',
+      [...args, TOGGLE, program, 'instructions', `${pairs}`, `${rounds}`],
+      { encoding: 'utf8', env: { ...process.env, HF_GATE_PLANT: `${plant}` } },
+    );
+    return Number(/Collected : (\d+)/.exec(stderr)?.[1]);
+  }
+
+  return {
+    perMessage: async (pairs, plant) => {
+      const [few, many] = [
+        await print(['echo', pairs, 50], plant),
+        await print(['echo', pairs, 150], plant),
+      ];
+      const messages = difference(many.messages, few.messages);
+      return {
+        syscalls: difference(many.syscalls, few.syscalls) / messages,
+        allocations: difference(many.allocations, few.allocations) / messages,
+      };
+    },
+    perConnection: async (plant) => {
+      const [few, many] = [await print(['churn', 50], plant), await print(['churn', 150], plant)];
+      const connections = difference(many.connections, few.connections);
+      return {
+        syscalls: difference(many.syscalls, few.syscalls) / connections,
+        allocations: difference(many.allocations, few.allocations) / connections,
+      };
+    },
+    bytesPerConnection: async () => {
+      const { descriptorsMax } = readMachine();
+      const most = Math.floor((descriptorsMax - SPARE_DESCRIPTORS) / DESCRIPTORS_PER_PAIR);
+      const many = Math.min(IDLE_MANY, most);
+      const { bytes = 0, connections = 1 } = await print([
+        'idle',
+        Math.min(IDLE_FEW, many >> 2),
+        many,
+      ]);
+      return bytes / connections;
+    },
+    instructionsPerMessage: async (pairs, plant = 0) => {
+      if (!existsSync('/usr/bin/valgrind') && !(await hasValgrind())) {
+        return 'valgrind is not installed';
+      }
+      const few = await countInstructions(pairs, 100, plant);
+      const many = await countInstructions(pairs, 300, plant);
+      return (many - few) / (2 * pairs * 200);
+    },
+  };
+}
+
+async function hasValgrind(): Promise<boolean> {
+  return run('valgrind', ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Compiler and architecture: instruction counts of another one are not comparable. */
+export async function readToolchain(): Promise<string> {
+  const { stdout } = await run('g++', ['-dumpfullversion'], { encoding: 'utf8' });
+  return `g++ ${stdout.trim()} ${process.arch}`;
+}

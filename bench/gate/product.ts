@@ -1,0 +1,185 @@
+/**
+ * Figures of the whole product, Node included: what the core's own figures cannot show.
+ *
+ * Path: starts `holdfast run` of a tree with an instrument (strace, an allocation counter, a call
+ * counter), sends a known number of messages through it, and divides.
+ * Invariant: a figure is read while the product is idle before and after; what Node does by itself
+ * meanwhile is below the noise that budgets.json allows. Without an instrument there is a sentence
+ * instead of a figure.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createHoldfast } from '../peers/index.ts';
+import {
+  BUILD,
+  type LoadFlags,
+  Rig,
+  type RigParts,
+  ROOT,
+  RunFailure,
+  readSettledMemory,
+} from '../rig/index.ts';
+import { slopeOf } from '../scenarios/index.ts';
+import { buildAllocationCounter } from './harness.ts';
+
+/** Divides every count of messages below, so that each connection has the same part. */
+const BUSY_CONNECTIONS = 40;
+const MESSAGES = 40_000;
+const TRACED_MESSAGES = 4_000;
+const TRACED_CONNECTIONS = 500;
+const MESSAGES_PER_ROUND_TRIP = 2;
+const IDLE_STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
+/** Longer than the period of the call counter. */
+const READ_AGAIN_MS = 500;
+
+/** A figure, or why there is none. */
+export type Measured = number | string;
+
+async function sendMessages(rig: Rig, messages: number, active: number): Promise<void> {
+  const flags: LoadFlags = {
+    connections: active,
+    active,
+    messages: messages / MESSAGES_PER_ROUND_TRIP,
+    watch: false,
+    'duration-ms': 60_000,
+  };
+  const run = rig.load('closed', flags);
+  await run.pass('ready');
+  const { answeredInWindow = 0 } = await run.result();
+  if (answeredInWindow * MESSAGES_PER_ROUND_TRIP < messages) {
+    throw new RunFailure(`only ${answeredInWindow} round trips came back`);
+  }
+}
+
+/** User memory of an idle connection in the product, V8's own noise included. */
+export async function measureBytes(parts: RigParts, tree: string): Promise<Measured> {
+  await using rig = await Rig.start(parts, createHoldfast('head', tree));
+  const most = Math.floor(parts.machine.descriptorsMax / 2) - 500;
+  const steps = IDLE_STEPS.filter((step) => step <= most);
+  if (steps.length < 2) return 'there are too few descriptors';
+  const run = rig.load('idle', { steps: steps.join(','), watch: false });
+  const points: [number, number][] = [];
+  for (const step of steps) {
+    await run.event('step');
+    points.push([step, (await readSettledMemory(rig.pids())).userBytes]);
+    run.step();
+  }
+  await run.result();
+  return slopeOf(points);
+}
+
+/** Allocations of the whole process for each message. */
+export async function measureAllocations(parts: RigParts, tree: string): Promise<Measured> {
+  const path = join(BUILD, `allocations-${process.pid}`);
+  const env = { LD_PRELOAD: await buildAllocationCounter(), HF_ALLOCATIONS: path };
+  const read = (): number => Number(readFileSync(path).readBigUInt64LE(0));
+  try {
+    await using rig = await Rig.start(parts, createHoldfast('head', tree, { env }));
+    await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
+    await delay(READ_AGAIN_MS);
+    const before = read();
+    if (before === 0) throw new RunFailure('the allocation counter counts nothing');
+    await sendMessages(rig, MESSAGES, BUSY_CONNECTIONS);
+    const few = read() - before;
+    const between = read();
+    await sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS);
+    // The difference of the two runs: opening and closing connections is in both.
+    return Math.max(0, read() - between - few) / (MESSAGES * 2);
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/** Calls of JavaScript functions, in all threads, for each message. */
+export async function measureCrossings(parts: RigParts, tree: string): Promise<Measured> {
+  const folder = join(BUILD, `crossings-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  const probe = join(ROOT, 'bench', 'gate', 'probe-crossings.mjs');
+  const env = { NODE_OPTIONS: `--import=${probe}`, HF_CROSSINGS: folder };
+  const read = async (): Promise<number> => {
+    await delay(READ_AGAIN_MS);
+    const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+    if (files.length < 2) throw new RunFailure('the call counter does not run in every thread');
+    const counts = files.map(
+      (name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { calls: number },
+    );
+    return counts.reduce((sum, { calls }) => sum + calls, 0);
+  };
+  try {
+    await using rig = await Rig.start(parts, createHoldfast('head', tree, { env }));
+    await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
+    const start = await read();
+    if (start === 0) throw new RunFailure('the call counter counts nothing');
+    await sendMessages(rig, MESSAGES, BUSY_CONNECTIONS);
+    const few = (await read()) - start;
+    const between = await read();
+    await sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS);
+    return Math.max(0, (await read()) - between - few) / (MESSAGES * 2);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sum of the calls column of `strace -c`. */
+export function parseStrace(text: string): number {
+  const total = /^\s*100\.00\s+[\d.]+\s+(?:\d+\s+)?(\d+)\s+(?:\d+\s+)?total$/m.exec(text);
+  return Number(total?.[1] ?? 0);
+}
+
+async function attach(pid: number, path: string): Promise<ChildProcess> {
+  const strace = spawn('strace', ['-f', '-c', '-o', path, '-p', `${pid}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let said = '';
+  strace.stderr.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+    if (/attached/.test(said)) resolve();
+  });
+  strace.once('error', reject);
+  strace.once('exit', () => reject(new RunFailure(`strace ended: ${said.trim()}`)));
+  await promise;
+  return strace;
+}
+
+/** System calls of the product while `work` runs. */
+async function countSyscalls(rig: Rig, work: () => Promise<void>): Promise<number> {
+  const [pid = 0] = rig.pids();
+  const path = join(rig.folder, 'strace.txt');
+  const strace = await attach(pid, path);
+  try {
+    await work();
+  } finally {
+    strace.kill('SIGINT');
+    await once(strace, 'exit');
+  }
+  return parseStrace(readFileSync(path, 'utf8'));
+}
+
+const hasStrace = (): boolean => existsSync('/usr/bin/strace');
+
+/** System calls of the product for each message, one connection ready at a time. */
+export async function measureSyscalls(parts: RigParts, tree: string): Promise<Measured> {
+  if (!hasStrace()) return 'strace is not installed';
+  await using rig = await Rig.start(parts, createHoldfast('head', tree));
+  const few = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES, 1));
+  const many = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES * 3, 1));
+  return (many - few) / (TRACED_MESSAGES * 2);
+}
+
+/** System calls of the product for a connection that comes, makes one round trip, and goes. */
+export async function measureConnectionSyscalls(parts: RigParts, tree: string): Promise<Measured> {
+  if (!hasStrace()) return 'strace is not installed';
+  await using rig = await Rig.start(parts, createHoldfast('head', tree));
+  const churn = (count: number) => async (): Promise<void> => {
+    const run = rig.load('churn', { connections: 1, count, 'warmup-ms': 0, watch: false });
+    await run.pass('ready');
+    await run.result();
+  };
+  const few = await countSyscalls(rig, churn(TRACED_CONNECTIONS));
+  const many = await countSyscalls(rig, churn(TRACED_CONNECTIONS * 3));
+  return (many - few) / (TRACED_CONNECTIONS * 2);
+}
