@@ -119,7 +119,8 @@ int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec&
   const int connected = sys::connect(fd, address, endpoint.addressLength);
   if (connected < 0 && connected != -EINPROGRESS) {
     sys::close(fd);
-    return -connected;
+    // So answers a Unix socket whose accept queue is full: nothing is short on this side.
+    return connected == -EAGAIN && !isIp ? ECONNREFUSED : -connected;
   }
   // A new generation: events of an earlier attempt's descriptor must not reach this one.
   const u32 index = tunnels_[tunnel].upstream;
