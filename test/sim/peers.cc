@@ -8,7 +8,10 @@
 namespace holdfast::sim {
 namespace {
 
-constexpr size_t kWriteMax = 32768;  // bytes that one step sends
+// Bytes that one step sends, and that wait in the peer's own send buffer.
+constexpr size_t kWriteMax = 32768;
+constexpr size_t kSendBuffer = 256 * 1024;
+constexpr size_t kBulkFactor = 16;
 
 std::span<const u8> bytesOf(std::string_view text) {
   return {reinterpret_cast<const u8*>(text.data()), text.size()};
@@ -91,9 +94,9 @@ void Peer::sendHeader() {
 
 bool Peer::write() {
   if (written >= planned || hasSentFin()) return false;
-  // A peer's own send buffer is finite too.
-  if (stream->inbound.size() > 256 * 1024) return false;
-  const u64 most = std::min<u64>(planned - written, kWriteMax);
+  const size_t factor = at_.isBulk ? kBulkFactor : 1;
+  if (stream->inbound.size() > factor * kSendBuffer) return false;
+  const u64 most = std::min<u64>(planned - written, factor * kWriteMax);
   const u64 length = at_.draw(at_.knobs.dribble) ? 1 : 1 + at_.random.below(static_cast<u32>(most));
   std::string bytes;
   for (u64 i = 0; i < length; ++i) bytes.push_back(streamByte(id, written + i));

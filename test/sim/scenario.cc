@@ -75,7 +75,7 @@ void Scenario::drawKnobs() {
   policies_.hasMemoryCap = random.chance(1, 6);
   policies_.hasSilentPeers = random.chance(1, 6);
   policies_.hasFlood = random.chance(1, 400);
-  policies_.hasBulk = random.chance(1, 30);
+  world_.isBulk = random.chance(1, 60);
 }
 
 void Scenario::drawSnapshot() {
@@ -216,7 +216,7 @@ void Scenario::newClient() {
     peer.reading = random.chance(1, 2) ? Reading::kStops : peer.reading;
     peer.stopsAt = random.below(2000);
   }
-  if (policies_.hasBulk) peer.planned *= 16;
+  if (world_.isBulk) peer.planned *= 16;
   if (isCalm_) peer.calmDown(waitingInCalm_);
   world_.file(listenFd_, "listening").listening.backlog.push_back(stream);
   world_.wake(listenFd_);
@@ -241,7 +241,7 @@ void Scenario::acceptedByEndpoint(void* owner, Stream* stream) {
     if (random.chance(1, 4)) peer.reading = Reading::kStops;
     peer.stopsAt = random.below(500);
   }
-  if (self.policies_.hasBulk) peer.planned *= 16;
+  if (self.world_.isBulk) peer.planned *= 16;
   if (self.isCalm_) peer.calmDown(self.waitingInCalm_);
 }
 
@@ -303,7 +303,7 @@ void Scenario::step() {
   } else if (kind < 85) {
     const u32 index = random.below(shardCount_);
     // A thread that seldom gets its core finds much to do when it does.
-    if (policies_.hasBulk && random.chance(29, 30)) return;
+    if (world_.isBulk && random.chance(29, 30)) return;
     if (world_.isReady(epollFds_[index]) || random.chance(1, 8)) turnShard(index);
   } else if (kind < 90) {
     (void)acceptor_->turn();

@@ -46,7 +46,6 @@ class Scenario {
     bool hasMemoryCap = false;
     bool hasSilentPeers = false;
     bool hasFlood = false;  // more clients at once than a mailbox holds
-    bool hasBulk = false;   // more bytes than one task may forward
   };
 
   void drawKnobs();

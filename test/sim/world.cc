@@ -85,7 +85,7 @@ Stream* World::makeStream() {
   stream->id = static_cast<u32>(streams.size());
   // Small queues make every limit be reached; large ones let whole messages through.
   const auto size = [this] {
-    return size_t{1} << random.between(6, random.chance(1, 2) ? 10 : 20);
+    return size_t{1} << (isBulk ? 20 : random.between(6, random.chance(1, 2) ? 10 : 18));
   };
   stream->nearQueueMax = size();
   stream->nearSendMax = size();

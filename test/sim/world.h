@@ -137,6 +137,7 @@ class World {
 
   Random random;
   Knobs knobs;
+  bool isBulk = false;  // large queues and large writes
   u64 nowNs = 1'000'000'000;
   u64 traceHash = 0xcbf29ce484222325u;
   bool isTracing = false;  // prints every call
