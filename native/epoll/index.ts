@@ -123,8 +123,6 @@ export interface ListenSpec {
 
 export interface ListenerLimits {
   readonly connectionsMax: number;
-  /** 0: no limit. */
-  readonly connectionsPerAddressMax: number;
   /** Accepted sockets per second (token bucket, burst of one second); 0: no limit. */
   readonly acceptsPerSecond: number;
 }
@@ -135,8 +133,11 @@ export interface Acceptor {
   listen(spec: ListenSpec): { readonly handle: number; readonly address: SocketAddress };
   /** Closes one listening socket; established connections stay. */
   unlisten(handle: number): void;
-  /** Changes what sockets accepted from now on inherit. */
-  setSocketOptions(handle: number, options: SocketOptionsInput): void;
+  /**
+   * Gives a listening socket to a listener, with its backlog and the options that sockets accepted from
+   * now on inherit. The queue of waiting clients stays.
+   */
+  update(handle: number, spec: Pick<ListenSpec, 'listener' | 'backlog' | 'socket'>): void;
   setLimits(listener: number, limits: ListenerLimits): void;
   setConnectionsMax(connections: number): void;
   setDistribution(kind: 'least-connections' | 'round-robin'): void;
@@ -277,9 +278,9 @@ export interface NativeShard {
   /** Maps the snapshot behind `fd` and uses it for new connections. Does not close `fd`. */
   applySnapshot(fd: number): void;
   /**
-   * Looks at no more than `slots` slots from `cursor` on, and returns at most `limit` connections; both
-   * are capped so that one call takes about half a millisecond. Fewer than asked is not the end:
-   * `next` tells.
+   * Looks at no more than `slots` slots from `cursor` on, and returns at most `limit` connections;
+   * both are capped so that one call takes about half a millisecond. Fewer than asked is not the
+   * end: `next` tells.
    */
   connections(cursor: number, slots: number, limit: number, filter: ConnectionFilter): ConnectionPage;
   /** True when the connection was alive and is now being closed. */
@@ -295,6 +296,7 @@ export interface NativeShard {
 export interface AccessLog {
   /** Opens the file again under its name, after rotation. */
   reopen(): void;
+  /** Bytes written, and bytes lost because the file could not be written. */
   written(): number;
   dropped(): number;
   /** Writes what is left, for at most `timeoutMs`, and ends the thread. */

@@ -146,7 +146,7 @@ export class FakeAcceptor implements Acceptor {
     this.open.delete(handle);
     this.calls.push(`unlisten ${handle}`);
   }
-  setSocketOptions(): void {}
+  update(): void {}
   setLimits(listener: number): void {
     this.calls.push(`limits ${listener}`);
   }

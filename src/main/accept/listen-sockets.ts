@@ -4,7 +4,8 @@
  * Path: config listeners -> here -> the native acceptor, which accepts and hands over to the
  * shards. Runs on the main thread.
  * Invariant: a change is checked first and made as a whole later, or not at all. A socket that both
- * sets have stays open throughout, so its queue of waiting clients is not lost.
+ * sets have stays open throughout, also when it moves to another listener, so its queue of waiting
+ * clients is not lost.
  *
  * The check opens every new socket and closes it again before the loop can accept from it: what the
  * kernel would refuse is known before anything changes, and no client is accepted before the shards
@@ -116,10 +117,16 @@ export class ListenSockets {
       this.#reopen(leaving);
       throw error;
     }
-    for (const { key, listener } of wanted) {
+    for (const each of wanted) {
+      const { key, listener } = each;
       const socket = this.#open.get(key);
       if (socket !== undefined) {
-        this.#options.acceptor.setSocketOptions(socket.handle, listener.socket);
+        this.#options.acceptor.update(socket.handle, {
+          listener: this.#options.listenerId(listener.name),
+          backlog: listener.backlog,
+          socket: listener.socket,
+        });
+        this.#open.set(key, { ...socket, wanted: each });
       }
     }
   }
@@ -184,10 +191,19 @@ export class ListenSockets {
 function listWanted(listener: ListenerConfig): Wanted[] {
   const { name, netns } = listener;
   return listener.bind.map((bind) => ({
-    key: JSON.stringify([name, netns, 'path' in bind ? bind.path : [bind.ip, bind.port]]),
+    key: keyOf(name, netns, bind),
     bind,
     listener,
   }));
+}
+
+/** Names the place and not its listener, so that an address moves between listeners as it is. */
+function keyOf(name: string, netns: string | null, bind: BindAddress): string {
+  if ('path' in bind) {
+    return JSON.stringify([netns, bind.path]);
+  }
+  // Port 0 is another place for everybody who asks for it.
+  return JSON.stringify([netns, bind.ip, bind.port, bind.port === 0 ? name : null]);
 }
 
 /** Removes a stale socket file. @throws ListenError */

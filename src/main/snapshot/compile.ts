@@ -45,13 +45,8 @@ export function compileSnapshotInput(source: CompileSource): SnapshotInput {
 
 /** What the acceptor enforces before a connection reaches a shard. */
 export function compileLimits(listener: ListenerConfig): ListenerLimits {
-  const { connections, connectionsPerAddress, acceptRate } = listener.limits;
-  return {
-    connectionsMax: connections,
-    // Behind a proxy the peer is the proxy; shards count the address that its header names.
-    connectionsPerAddressMax: listener.proxyProtocol === null ? connectionsPerAddress : 0,
-    acceptsPerSecond: acceptRate,
-  };
+  const { connections, acceptRate } = listener.limits;
+  return { connectionsMax: connections, acceptsPerSecond: acceptRate };
 }
 
 function positionOf(positions: ReadonlyMap<string, number>, listener: ListenerConfig): number {

@@ -9,7 +9,7 @@ Napi::Function AcceptorObject::define(Napi::Env env) {
                      {
                          InstanceMethod<&AcceptorObject::listen>("listen"),
                          InstanceMethod<&AcceptorObject::unlisten>("unlisten"),
-                         InstanceMethod<&AcceptorObject::setSocketOptions>("setSocketOptions"),
+                         InstanceMethod<&AcceptorObject::update>("update"),
                          InstanceMethod<&AcceptorObject::setLimits>("setLimits"),
                          InstanceMethod<&AcceptorObject::setConnectionsMax>("setConnectionsMax"),
                          InstanceMethod<&AcceptorObject::setDistribution>("setDistribution"),
@@ -74,11 +74,15 @@ void AcceptorObject::unlisten(const Napi::CallbackInfo& info) {
   acceptor_->unlisten(info[0].ToNumber().Int32Value());
 }
 
-void AcceptorObject::setSocketOptions(const Napi::CallbackInfo& info) {
+void AcceptorObject::update(const Napi::CallbackInfo& info) {
   Problem problem;
-  const proxy::SocketOptions options = readSocketOptions(info[1], "socket", problem);
+  const Fields fields(info[1], "update", problem);
+  proxy::ListenSpec spec;
+  spec.listener = fields.u32Of("listener", kListenersMax - 1);
+  spec.backlog = static_cast<i32>(fields.u32Of("backlog", 1u << 20));
+  spec.socket = readSocketOptions(fields.valueOf("socket"), "update.socket", problem);
   if (throwIf(info.Env(), problem)) return;
-  acceptor_->setSocketOptions(info[0].ToNumber().Int32Value(), options);
+  acceptor_->update(info[0].ToNumber().Int32Value(), spec);
 }
 
 void AcceptorObject::setLimits(const Napi::CallbackInfo& info) {

@@ -245,8 +245,10 @@ void BoardObject::resetShard(const Napi::CallbackInfo& info) {
   MailboxMessage message;
   // Sockets handed over after the shard stopped taking any: nobody else will close them.
   while (board_->mailbox(shard).pop(&message)) {
+    (void)sys::armReset(message.fd);
     sys::close(message.fd);
     ListenerCell& cell = board_->cell(shard, message.listener);
+    bump(cell.counters[static_cast<size_t>(ListenerCounter::kOpened)]);
     bump(cell.closed[static_cast<size_t>(CloseReason::kShardStopped)]);
     bump(cell.counters[static_cast<size_t>(ListenerCounter::kClosed)]);
     bump(block.closed);

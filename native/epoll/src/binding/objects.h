@@ -60,7 +60,7 @@ class AcceptorObject : public Napi::ObjectWrap<AcceptorObject> {
  private:
   Napi::Value listen(const Napi::CallbackInfo& info);
   void unlisten(const Napi::CallbackInfo& info);
-  void setSocketOptions(const Napi::CallbackInfo& info);
+  void update(const Napi::CallbackInfo& info);
   void setLimits(const Napi::CallbackInfo& info);
   void setConnectionsMax(const Napi::CallbackInfo& info);
   void setDistribution(const Napi::CallbackInfo& info);

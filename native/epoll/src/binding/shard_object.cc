@@ -6,8 +6,8 @@
 namespace holdfast::binding {
 namespace {
 
-// One call looks at no more slots and describes no more connections than this, whatever was asked for:
-// about half a millisecond of the shard's time.
+// One call looks at no more slots and describes no more connections than this, whatever was asked
+// for: about half a millisecond of the shard's time.
 inline constexpr u32 kListSlotsMax = 8192;
 inline constexpr u32 kListRecordsMax = 128;
 

@@ -123,10 +123,14 @@ void Acceptor::unlisten(i32 handle) {
   listening_[index] = Listening{};
 }
 
-void Acceptor::setSocketOptions(i32 handle, const SocketOptions& options) {
+void Acceptor::update(i32 handle, const ListenSpec& spec) {
   const size_t index = static_cast<size_t>(handle);
   if (handle < 0 || index >= listening_.size() || listening_[index].fd < 0) return;
-  proxy::setSocketOptions(listening_[index].fd, options);
+  Listening& listening = listening_[index];
+  listening.listener = spec.listener;
+  setSocketOptions(listening.fd, spec.socket);
+  // A second listen() changes the backlog and nothing else.
+  (void)sys::listen(listening.fd, spec.backlog);
 }
 
 Status Acceptor::watchHost(int fd) {

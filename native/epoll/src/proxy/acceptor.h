@@ -68,8 +68,8 @@ class Acceptor {
 
   ListenResult listen(const ListenSpec& spec);
   void unlisten(i32 handle);
-  // Applies to sockets accepted from here on.
-  void setSocketOptions(i32 handle, const SocketOptions& options);
+  // Gives an open listening socket another listener, backlog and options; its queue stays.
+  void update(i32 handle, const ListenSpec& spec);
   void setLimits(u32 listener, const ListenerLimits& limits) { limits_[listener].limits = limits; }
   void setConnectionsMax(u64 connections) { connectionsMax_ = connections; }
   void setDistribution(Distribution kind) { distribution_ = kind; }
