@@ -92,7 +92,7 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
 }
 
 // Sends `length` bytes of the scratch to `to`; what it does not take waits in its chain.
-// False when the tunnel closed or the sink broke.
+// False when the sink broke.
 bool Shard::deliver(u32 from, u32 to, size_t length) {
   const Conn& source = conns_[from];
   Conn& sink = conns_[to];
@@ -116,12 +116,10 @@ bool Shard::deliver(u32 from, u32 to, size_t length) {
     sink.flags = static_cast<u16>(sink.flags & ~kConnWritable);
   }
   const size_t left = length - sent;
-  // hasRoom() promised it; another shard may have taken the process's last bytes since.
   const size_t kept = chunks_.append(sink.pending, scratch_ + sent, left);
+  HF_ASSERT(kept == left);  // hasRoom() promised it
   bump(count(ShardCounter::kBytesBuffered), kept);
-  if (kept == left) return true;
-  close(source.tunnel, CloseReason::kShardLimit, How::kReset);
-  return false;
+  return true;
 }
 
 // At the memory cap: nothing is consumed that the peer has not taken.

@@ -2,8 +2,8 @@
 //
 // On the path only when a socket took less than it was given; an idle connection holds no chunk.
 // Chunks are fixed-size slabs by index. The shard's pool has a cap, and all shards share a
-// process-wide cap through one atomic; at either cap append() takes less, and the caller leaves the
-// rest in the kernel's receive queue.
+// process-wide cap through one atomic. hasRoom() asks for both before a read; what was read is kept,
+// so that the process cap can be passed by one read of each shard when several read at once.
 // Invariant: the sum of pending bytes of all chains is at most inUse * kChunkBytes.
 #pragma once
 
@@ -56,7 +56,7 @@ class ChunkPool {
     return slabs_ == nullptr || notes_ == nullptr ? Status::fromErrno(ENOMEM) : Status::ok();
   }
 
-  // Copies up to `length` bytes behind the chain. Returns how many found room.
+  // Copies `length` bytes behind the chain. Returns how many found room: all, when hasRoom() said so.
   size_t append(ChunkChain& chain, const u8* bytes, size_t length) {
     size_t copied = 0;
     while (copied < length) {
@@ -152,11 +152,7 @@ class ChunkPool {
 
   u32 take() {
     if (inUse_ == capacity_) return kNoIndex;
-    const u64 before = processBytes_->fetch_add(kChunkBytes, std::memory_order_relaxed);
-    if (before + kChunkBytes > processBytesMax_) {
-      processBytes_->fetch_sub(kChunkBytes, std::memory_order_relaxed);
-      return kNoIndex;
-    }
+    processBytes_->fetch_add(kChunkBytes, std::memory_order_relaxed);
     u32 index;
     if (free_ != kNoIndex) {
       index = free_;
