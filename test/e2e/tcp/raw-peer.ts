@@ -87,6 +87,11 @@ export class RawPeer {
     return this.#call('listen', { socket, ...place });
   }
 
+  /** Fills the accept queue of a listening socket; says how many connections that took. */
+  fillBacklog(socket: string): Promise<{ count: number }> {
+    return this.#call('fill_backlog', { socket });
+  }
+
   accept(socket: string, as: string): Promise<void> {
     return this.#call('accept', { socket, as });
   }

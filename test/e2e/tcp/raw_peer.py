@@ -20,6 +20,8 @@ import threading
 READ_BYTES = 65536
 TEXT_BYTES_MAX = 4096
 POLL_MS = 20
+# A connect to a queue with room takes microseconds; the kernel repeats a lost SYN after a second.
+FULL_SECONDS = 0.3
 
 sockets = {}
 fleets = {}
@@ -74,6 +76,23 @@ def listen(args):
     made.listen(args.get("backlog", 128))
     sockets[args["socket"]] = made
     return {"port": port_of(made)}
+
+
+def fill_backlog(args):
+    """Connects to a listening socket of this process until its queue takes no more."""
+    address = sockets[args["socket"]].getsockname()
+    family = sockets[args["socket"]].family
+    fleet = fleets.setdefault(args["socket"], [])
+    while True:
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.settimeout(FULL_SECONDS)
+        fleet.append(made)
+        try:
+            made.connect(address)
+        except (TimeoutError, BlockingIOError):
+            made.close()
+            fleet.pop()
+            return {"count": len(fleet)}
 
 
 def accept(args):
@@ -228,6 +247,7 @@ COMMANDS = {
     for command in (
         connect,
         listen,
+        fill_backlog,
         accept,
         send,
         send_descriptor,

@@ -135,6 +135,16 @@ export class Scene {
     );
   }
 
+  /** Connects a client surely before the gateway sees it, so that no answer can overtake that. */
+  async arrive(owner: Owner, target: FlowTarget & Reading): Promise<Flow> {
+    await this.freeze();
+    try {
+      return await Flow.connect(owner, target, target);
+    } finally {
+      this.thaw();
+    }
+  }
+
   /** Stops every thread of the gateway, so that what peers do meanwhile arrives at once. */
   async freeze(): Promise<void> {
     this.gateway.signal('SIGSTOP');
