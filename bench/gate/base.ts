@@ -1,19 +1,25 @@
 /**
  * The tree that a change is compared with: the merge base, built in a worktree of its own.
  *
- * Path: gate.ts asks for it before the soft gate; the worktree stays in bench/build between runs,
- * so that the same base is built once.
+ * Path: gate.ts asks for it before the soft gate; the worktree stays in the temporary directory
+ * between runs, so that the same base is built once.
  * Invariant: the worktree is at exactly the commit asked for and its addon is built from it. This
  * tree is not touched.
  */
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { BUILD, explain, ROOT, UsageFailure } from '../rig/index.ts';
+import { explain, ROOT, UsageFailure } from '../rig/index.ts';
 
 const run = promisify(execFile);
-const WORKTREE = join(BUILD, 'base');
+/** Outside this tree, where no formatter, compiler or test of this tree finds it. */
+const WORKTREE = join(
+  tmpdir(),
+  `holdfast-gate-${createHash('sha256').update(ROOT).digest('hex').slice(0, 12)}`,
+);
 const LOCK_FILE = 'package-lock.json';
 
 async function git(folder: string, ...args: string[]): Promise<string> {

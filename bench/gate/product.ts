@@ -123,10 +123,12 @@ export async function measureCrossings(parts: RigParts, tree: string): Promise<M
   }
 }
 
-/** Sum of the calls column of `strace -c`. */
+/** Sum of the calls column of `strace -c`; the row of the total is left out. */
 export function parseStrace(text: string): number {
-  const total = /^\s*100\.00\s+[\d.]+\s+(?:\d+\s+)?(\d+)\s+(?:\d+\s+)?total$/m.exec(text);
-  return Number(total?.[1] ?? 0);
+  const rows = text.matchAll(/^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)$/gm);
+  let calls = 0;
+  for (const [, count, name] of rows) if (name !== 'total') calls += Number(count);
+  return calls;
 }
 
 async function attach(pid: number, path: string): Promise<ChildProcess> {

@@ -9,7 +9,7 @@
  */
 import { createHoldfast } from '../peers/index.ts';
 import { type Estimate, estimate } from '../report/index.ts';
-import { type LoadResult, Rig, type RigParts } from '../rig/index.ts';
+import { explain, type LoadResult, Rig, type RigParts, RunFailure } from '../rig/index.ts';
 
 /** How much is done for one comparison. */
 export interface Effort {
@@ -66,6 +66,12 @@ async function sample(rig: Rig, windowMs: number): Promise<Sample> {
   };
 }
 
+function startTree(parts: RigParts, name: string, tree: string): Promise<Rig> {
+  return Rig.start(parts, createHoldfast(name, tree)).catch((cause: unknown) => {
+    throw new RunFailure(`the gateway of the ${name} does not run: ${explain(cause)}`, { cause });
+  });
+}
+
 /** Compares tree B with tree A. */
 export async function compareTrees(
   parts: RigParts,
@@ -74,8 +80,8 @@ export async function compareTrees(
 ): Promise<Effects> {
   const effects = { cpu: [] as number[], slowness: [] as number[] };
   for (let round = 0; round < effort.rounds; round += 1) {
-    await using a = await Rig.start(parts, createHoldfast('base', trees[0]));
-    await using b = await Rig.start(parts, createHoldfast('head', trees[1]));
+    await using a = await startTree(parts, 'base', trees[0]);
+    await using b = await startTree(parts, 'head', trees[1]);
     for (const rig of [a, b]) await sample(rig, effort.windowMs);
     for (let pair = 0; pair < effort.pairs; pair += 1) {
       const order = pair % 2 === 0 ? [a, b] : [b, a];
