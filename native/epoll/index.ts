@@ -67,7 +67,7 @@ export interface ShardPulse {
   readonly activity: number;
 }
 
-/** Shared memory of the whole process: counters, endpoint table, mailboxes and log rings of all shards. */
+/** Shared memory of the process: counters, endpoint table, mailboxes and log rings of all shards. */
 export interface Board {
   /** The memfd behind the board; another thread attaches with it. Owned by the board. */
   readonly fd: number;
@@ -134,8 +134,8 @@ export interface Acceptor {
   /** Closes one listening socket; established connections stay. */
   unlisten(handle: number): void;
   /**
-   * Gives a listening socket to a listener, with its backlog and the options that sockets accepted from
-   * now on inherit. The queue of waiting clients stays.
+   * Gives a listening socket to a listener, with its backlog and the options that sockets accepted
+   * from now on inherit. The queue of waiting clients stays.
    */
   update(handle: number, spec: Pick<ListenSpec, 'listener' | 'backlog' | 'socket'>): void;
   setLimits(listener: number, limits: ListenerLimits): void;
@@ -150,7 +150,7 @@ export interface Acceptor {
 
 /** Opens a TCP connection only to see that it opens; runs on the thread that made it. */
 export interface Prober {
-  /** Calls back once with an errno name (or `ETIMEDOUT`), or null on success, and the microseconds taken. */
+  /** Calls back once: an errno name (or `ETIMEDOUT`), or null on success; and the microseconds. */
   probe(
     spec: { readonly address: SocketAddress; readonly netnsFd: number; readonly timeoutMs: number },
     done: (error: string | null, micros: number) => void,
@@ -282,7 +282,12 @@ export interface NativeShard {
    * both are capped so that one call takes about half a millisecond. Fewer than asked is not the
    * end: `next` tells.
    */
-  connections(cursor: number, slots: number, limit: number, filter: ConnectionFilter): ConnectionPage;
+  connections(
+    cursor: number,
+    slots: number,
+    limit: number,
+    filter: ConnectionFilter,
+  ): ConnectionPage;
   /** True when the connection was alive and is now being closed. */
   kill(id: string): boolean;
   /** Closes all connections, spread at random over `overMs`. Returns how many there are. */
@@ -317,7 +322,12 @@ export interface Native {
   /** `target` is `stdout`, `stderr` or a file path. */
   createAccessLog(board: Board, target: string): AccessLog;
   /** Resident bytes, descriptors and threads of this process, from /proc. */
-  processInfo(): { readonly residentBytes: number; readonly openFds: number; readonly fdsMax: number; readonly threads: number };
+  processInfo(): {
+    readonly residentBytes: number;
+    readonly openFds: number;
+    readonly fdsMax: number;
+    readonly threads: number;
+  };
 }
 
 /**

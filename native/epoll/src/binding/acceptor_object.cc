@@ -1,4 +1,7 @@
-// The acceptor and the prober on the main thread's loop.
+// The acceptor and the prober as JavaScript objects of the main thread.
+//
+// Off the path of messages; on the path of arrivals only through the acceptor's own turns.
+// Invariant: once started, an object stays alive until it is closed or the environment ends.
 #include "binding/arguments.h"
 #include "binding/objects.h"
 

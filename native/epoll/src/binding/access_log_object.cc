@@ -1,5 +1,6 @@
 // The writer of access records: one thread that moves bytes from the shards' rings to a descriptor.
 //
+// Invariant: records of different shards never mix within a line.
 // A blocked or full disk stops this thread only; the rings fill, and the shards drop and count.
 #include <chrono>
 #include <vector>

@@ -1,5 +1,6 @@
 // The addon's entry: what loadNative() returns. Composition of the native side happens here.
 //
+// Runs once in every thread that loads the addon; nothing here is on the path of a connection.
 // Every thread loads its own instance; what they share is the board's memfd. No statics.
 #include <napi.h>
 

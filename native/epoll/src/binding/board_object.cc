@@ -1,4 +1,7 @@
-// Reading and naming what is on the board.
+// Reading the board's counters and writing its names and health, for the control plane.
+//
+// Runs on the main thread. Invariant: every index is checked before it reaches the core; numbers
+// are read one by one without a lock, so a page of them is not one instant.
 #include <cstring>
 
 #include "binding/arguments.h"

@@ -1,4 +1,7 @@
-// One shard on its worker's loop.
+// One shard as a JavaScript object of its worker thread.
+//
+// Off the path: traffic runs in the reactor, which sleeps for libuv (loop_host.h).
+// Invariant: a call does a bounded amount of work, whatever its arguments ask for.
 #include "binding/arguments.h"
 #include "binding/objects.h"
 #include "proxy/access_record.h"

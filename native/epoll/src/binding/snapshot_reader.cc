@@ -1,4 +1,7 @@
 // From the snapshot object that TypeScript built to the parts that the core lays flat.
+//
+// Runs on the main thread when the configuration changes. Invariant: what leaves here was checked
+// for type and range; the first mistake is named by its place in the object.
 #include <cstring>
 
 #include "binding/arguments.h"

@@ -1,4 +1,7 @@
-// Looking at live tunnels, a bounded number of records at a time.
+// Looking at live tunnels, a bounded number of records at a time, for `holdfast conns`.
+//
+// Runs on the shard's thread between turns. Invariant: reads records and changes none; the cursor
+// is a slot, so a tunnel that lives throughout a walk is seen exactly once.
 #include <algorithm>
 
 #include "proxy/shard.h"

@@ -4,16 +4,6 @@
 // of their shard and are named by index inside a turn and by Handle across turns.
 // Nothing a connection needs lives elsewhere, so these bytes, the pending chains and two
 // descriptors can be handed to another process.
-//
-// States of a tunnel and who moves it on:
-//
-//   kHeader --header read--> kConnecting --connected--> kOpen --both ends done--> (closed)
-//      |                       |      ^                   |
-//      | (no PROXY header:     |      | next endpoint     |-- reset with bytes under way -->
-//      kFlushing |  starts here -------> |------+                   |-- age, drain
-//      ------------------> kLingering v                       v                          v
-//   (closed)                (closed)                   (closed)
-//
 // Invariant: in every state but kClosed the tunnel's timer is armed.
 #pragma once
 
@@ -59,6 +49,17 @@ struct Conn {
 };
 static_assert(sizeof(Conn) == 40);
 
+// clang-format off
+// States of a tunnel and who moves it on. It starts in kHeader when its peer is trusted to send a
+// PROXY header, otherwise in kConnecting.
+//
+//   kHeader --header read--> kConnecting --connected--> kOpen --both ends done--> kClosed
+//                              ^      |                   |
+//                              +------+                   +-- reset, bytes under way --> kFlushing
+//                           next endpoint                 +-- age, drain --------------> kLingering
+//
+// Every state leads to kClosed by its own deadline; kFlushing and kLingering lead nowhere else.
+// clang-format on
 enum class TunnelState : u8 { kHeader, kConnecting, kOpen, kFlushing, kLingering, kClosed };
 inline constexpr const char* kTunnelStateNames[] = {
     "header", "connecting", "open", "flushing", "lingering", "closed",

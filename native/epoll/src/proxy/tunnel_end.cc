@@ -1,4 +1,7 @@
 // How tunnels end: deadlines, FIN on both sides, resets that wait for bytes under way, and closing.
+//
+// The last stop of every path through a shard. Invariant: a tunnel is counted, logged and given
+// back exactly once, in close(); an abnormal end is never shown to the other side as a clean one.
 #include <algorithm>
 #include <cerrno>
 
@@ -41,7 +44,8 @@ void Shard::rearm(u32 tunnel) {
   if ((flags & kConnEof) != 0 && record.halfCloseTicks != 0) {
     consider(record.lastActiveTick + record.halfCloseTicks);
   }
-  if ((flags & (kConnError | kConnBroken)) != 0) consider(record.lastActiveTick + ticksOf(kFlushMs));
+  if ((flags & (kConnError | kConnBroken)) != 0)
+    consider(record.lastActiveTick + ticksOf(kFlushMs));
   if (record.idleTicks != 0) consider(record.lastActiveTick + record.idleTicks);
   if (record.flags & kTunnelOptionsDue) consider(record.openedTick + ticksOf(kOptionsDueMs));
   consider(record.ageTick);

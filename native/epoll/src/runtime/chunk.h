@@ -2,8 +2,8 @@
 //
 // On the path only when a socket took less than it was given; an idle connection holds no chunk.
 // Chunks are fixed-size slabs by index. The shard's pool has a cap, and all shards share a
-// process-wide cap through one atomic. hasRoom() asks for both before a read; what was read is kept,
-// so that the process cap can be passed by one read of each shard when several read at once.
+// process-wide cap through one atomic. hasRoom() asks for both before a read; what was read is
+// kept, so that the process cap can be passed by one read of each shard when several read at once.
 // Invariant: the sum of pending bytes of all chains is at most inUse * kChunkBytes.
 #pragma once
 
@@ -56,7 +56,8 @@ class ChunkPool {
     return slabs_ == nullptr || notes_ == nullptr ? Status::fromErrno(ENOMEM) : Status::ok();
   }
 
-  // Copies `length` bytes behind the chain. Returns how many found room: all, when hasRoom() said so.
+  // Copies `length` bytes behind the chain. Returns how many found room: all, when hasRoom() said
+  // so.
   size_t append(ChunkChain& chain, const u8* bytes, size_t length) {
     size_t copied = 0;
     while (copied < length) {

@@ -1,4 +1,8 @@
 // The real kernel behind runtime/sys.h. One short function for each call; no policy.
+//
+// Under every other file of the core. Invariant: nothing else of the core includes the kernel's
+// headers for readiness, sockets' options or memory, so that a simulated kernel can take this
+// file's place.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
