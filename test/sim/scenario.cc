@@ -437,6 +437,7 @@ void Scenario::checkTurn(u32 index) {
   shard.assertConserved();
   const BoardHeader& header = board_->header();
   const u64 pending = header.pendingBytes.load(std::memory_order_relaxed);
+  // Turns run one after the other here, so no two shards ask for the last bytes at once.
   if (pending > header.pendingBytesMax) world_.fail("more pending than the process may hold", 0);
   if (u64{shard.pendingChunks()} * kChunkBytes > shardPendingMax_) {
     world_.fail("more pending than the shard may hold", index);

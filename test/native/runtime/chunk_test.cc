@@ -87,7 +87,11 @@ TEST(chunkPoolsShareTheCapOfTheProcess) {
   ChunkChain a;
   ChunkChain b;
   CHECK_EQ(first.append(a, bytesOf(text), text.size()), text.size());
-  CHECK_EQ(second.append(b, bytesOf(text), text.size()), kChunkBytes);
+  CHECK(second.hasRoom(kChunkBytes));
+  CHECK(!second.hasRoom(kChunkBytes + 1));
+  // Two that asked at the same time both keep what they read.
+  CHECK_EQ(second.append(b, bytesOf(text), text.size()), text.size());
+  CHECK_EQ(processBytes.load(), 4 * kChunkBytes);
   CHECK(!first.hasRoom(1));
   second.clear(b);
   CHECK(first.hasRoom(kChunkBytes));
