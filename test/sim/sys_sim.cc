@@ -406,6 +406,6 @@ int duplicate(int) { return -EMFILE; }
 int openAppend(const char*) { return -ENOENT; }
 int waitWritable(int, int) { return 0; }
 ProcessInfo processInfo() { return {}; }
-int yieldToOthers() { return 0; }
+void sleepUntil(u64) {}
 
 }  // namespace holdfast::sys

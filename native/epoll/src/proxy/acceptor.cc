@@ -55,10 +55,6 @@ Status Acceptor::start() {
   if (timerFd_ < 0) return Status::fromErrno(-timerFd_);
   const int added = sys::epollAdd(epollFd_, timerFd_, sys::Watch::kEdgeRead, kTimerKey);
   if (added < 0) return Status::fromErrno(-added);
-  // Established traffic before new connections, also where they share a core: a shard that is at
-  // work is not interrupted for each arrival, and arrivals are taken in larger batches. Refused in
-  // some sandboxes, and then only slower.
-  (void)sys::yieldToOthers();
   return Status::ok();
 }
 
@@ -143,6 +139,10 @@ bool Acceptor::turn(int timeoutMs) {
   sys::Event events[kEventsPerTurn];
   const int count = sys::epollWait(epollFd_, events, timeoutMs);
   nowNs_ = sys::nowNs();
+  if (nowNs_ < nextBatchNs_ && count > 0) {
+    sys::sleepUntil(nextBatchNs_);
+    nowNs_ = sys::nowNs();
+  }
   resumeDue();
   for (int i = 0; i < count; i++) {
     const sys::Event& event = events[i];
@@ -175,6 +175,7 @@ void Acceptor::acceptBatch(u32 index) {
                          ? Address::unixSocket()
                          : fromSockaddr(reinterpret_cast<sockaddr*>(&peer), peerLength);
     place(message);
+    nextBatchNs_ = nowNs_ + kBatchIntervalNs;
   }
 }
 

@@ -18,6 +18,9 @@ namespace holdfast::proxy {
 
 // Sockets accepted from one listening socket per turn.
 inline constexpr u32 kAcceptBatchMax = 64;
+// Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards are
+// interrupted less often; a connection that comes alone is accepted at once.
+inline constexpr u64 kBatchIntervalNs = 500'000;
 // Pause after EMFILE, ENFILE, ENOBUFS or ENOMEM; doubles up to the maximum while it lasts.
 inline constexpr u32 kBackoffMs = 10;
 inline constexpr u32 kBackoffMsMax = 1000;
@@ -115,6 +118,7 @@ class Acceptor {
   u64 connectionsMax_ = ~u64{0};
   u32 backoffMs_ = kBackoffMs;
   u64 backoffs_ = 0;
+  u64 nextBatchNs_ = 0;
   mutable u32 rotation_ = 0;
   bool isParked_ = false;
   MailboxMessage parked_;

@@ -81,8 +81,8 @@ int timerCreate();
 // Fires once at `deadlineNs` on CLOCK_MONOTONIC; 0 disarms.
 int timerArm(int fd, u64 deadlineNs);
 
-// The calling thread no longer preempts others when it wakes; threads it makes are not affected.
-int yieldToOthers();
+// Sleeps until `deadlineNs` on CLOCK_MONOTONIC; at once when that has passed.
+void sleepUntil(u64 deadlineNs);
 
 u64 nowNs();       // CLOCK_MONOTONIC
 u64 realtimeMs();  // CLOCK_REALTIME, for records only

@@ -211,9 +211,12 @@ int timerArm(int fd, u64 deadlineNs) {
   return orErrno(::timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, nullptr));
 }
 
-int yieldToOthers() {
-  const sched_param none{};
-  return orErrno(::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &none));
+void sleepUntil(u64 deadlineNs) {
+  timespec deadline{};
+  deadline.tv_sec = static_cast<time_t>(deadlineNs / 1'000'000'000u);
+  deadline.tv_nsec = static_cast<long>(deadlineNs % 1'000'000'000u);
+  while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
+  }
 }
 
 u64 nowNs() {
