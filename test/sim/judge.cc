@@ -2,6 +2,8 @@
 //
 // The rules are those of an operator: what arrived is what was sent, an end is relayed as what it
 // was, nothing is lost that both sides wanted, and nothing is left behind.
+#include <algorithm>
+
 #include "sim/scenario.h"
 
 namespace holdfast::sim {
@@ -159,8 +161,16 @@ void Scenario::judgeHeader(const Peer& client, const Peer& endpoint) {
 void Scenario::judgeDirection(const Peer& from, const Peer& to) {
   // Every byte was compared when it came; here it is how many.
   if (to.received > from.written) world_.fail("more arrived than was sent to", to.id);
-  if (!isStrict()) return;
   const bool sawEof = to.stream->isFarEof;
+  // Whoever ended the tunnel: a clean end hides no byte that the gateway had. Only its own
+  // lingering ends discard, which is what they are for.
+  const bool hasLingered = policies_.hasMaxAge || policies_.hasDrain;
+  const u64 arrived =
+      from.stream->bytesDelivered - std::min(from.headerBytes, from.stream->bytesDelivered);
+  if (sawEof && !hasLingered && to.stream->farQueue.isEmpty() && to.received < arrived) {
+    world_.fail("a clean end hides bytes from", to.id);
+  }
+  if (!isStrict()) return;
   const bool isFinDelivered = from.stream->isFinDelivered;
   const bool hasTakenAll = to.stream->farQueue.isEmpty();
   if (sawEof && !isFinDelivered) world_.fail("an abnormal end became a clean one for", to.id);

@@ -406,6 +406,9 @@ int duplicate(int) { return -EMFILE; }
 int openAppend(const char*) { return -ENOENT; }
 int waitWritable(int, int) { return 0; }
 ProcessInfo processInfo() { return {}; }
-void sleepUntil(u64) {}
+void sleepUntil(u64 deadlineNs) {
+  world->nowNs = std::max(world->nowNs, deadlineNs);
+  world->expireTimers();
+}
 
 }  // namespace holdfast::sys
