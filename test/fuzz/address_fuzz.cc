@@ -1,5 +1,7 @@
 // Text into the parsers of addresses, networks, ports and paths: what parses formats to text that
 // parses to the same value, and a network holds exactly the addresses with its prefix.
+// The whole input is one text for each parser; behind its first line end are the bytes of an
+// address.
 #include <algorithm>
 #include <string>
 

@@ -1,5 +1,6 @@
 // Any bytes into the PROXY decoder: it stays inside them, and its verdict does not depend on how
-// they are split. The first byte of the input chooses the length limit.
+// they are split: a prefix of a header needs more, and a violation once seen stays.
+// The first byte of the input chooses the length limit, the rest is what a peer sends.
 #include "codec/proxy_protocol.h"
 
 #include "fuzz/fuzz.h"

@@ -92,9 +92,10 @@ int main(int argc, char** argv) {
   }
   if (isVerbose) printReasons(totals);
   std::printf(
-      "simulation: seeds %llu to %llu, %llu clients, %llu joined, %llu judged strictly, "
-      "%llu bytes, %llu turns, ok\n",
-      static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed + count - 1),
+      "simulation: %llu worlds, seeds %llu to %llu, %llu clients, %llu joined, %llu judged "
+      "strictly, %llu bytes, %llu turns, ok\n",
+      static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
+      static_cast<unsigned long long>(seed + count - 1),
       static_cast<unsigned long long>(totals.clients),
       static_cast<unsigned long long>(totals.pairs), static_cast<unsigned long long>(totals.strict),
       static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.turns));

@@ -1,5 +1,6 @@
-// Plain blocking sockets for tests: an echoing endpoint on a thread, and clients that know what to
-// expect. Nothing here uses the core, so a test does not judge the gateway by itself.
+// Plain blocking sockets for tests: an echoing endpoint on a thread, and what clients need.
+//
+// Invariant: nothing here uses the core's sockets, so a test does not judge the gateway by itself.
 #pragma once
 
 #include <netinet/in.h>

@@ -1,6 +1,7 @@
 // CRC-32C (Castagnoli, RFC 3720 B.4), for checksums that protocols carry.
 //
-// A value that is fed pieces in order. Table-driven, one byte a step: used once per connection.
+// A value that is fed pieces in order; used by the PROXY header. Table-driven, one byte a step:
+// enough for something that happens once per connection, and nothing for bulk.
 #pragma once
 
 #include <array>
