@@ -8,10 +8,18 @@
  * Ctrl-C ends every process, writes what there is as a partial report, and exits with 130.
  */
 import { relative } from 'node:path';
+import { formatSaturation, saturate } from '../src/main/saturate/index.ts';
 import { setUpPeers } from './peers/index.ts';
 import { compareReports, readReport, writeReport } from './report/index.ts';
 import { explain, Interrupted, UsageFailure } from './rig/index.ts';
-import { parseRequest, type Request, Runner, type RunRequest, USAGE } from './run/index.ts';
+import {
+  parseHttp,
+  parseRequest,
+  type Request,
+  Runner,
+  type RunRequest,
+  USAGE,
+} from './run/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 
 const EXIT_FAILED = 1;
@@ -41,6 +49,20 @@ function list(): void {
   }
 }
 
+/** `http URL [--connections N] [--seconds S] [--processes N] [--pipelining N]`. */
+async function runHttp(words: readonly string[]): Promise<void> {
+  const interrupt = new AbortController();
+  process.once('SIGINT', () => interrupt.abort(new Interrupted()));
+  process.once('SIGTERM', () => interrupt.abort(new Interrupted()));
+  try {
+    const saturation = await saturate({ ...parseHttp(words), signal: interrupt.signal });
+    process.stdout.write(formatSaturation(saturation));
+    if (saturation.flaws.length > 0) process.exitCode = EXIT_FAILED;
+  } catch (cause) {
+    throw interrupt.signal.aborted ? new Interrupted() : cause;
+  }
+}
+
 async function perform(request: Request): Promise<void> {
   switch (request.kind) {
     case 'help':
@@ -59,7 +81,8 @@ async function perform(request: Request): Promise<void> {
       await writeReport(request.folder, readReport(request.folder));
       return;
     case 'http':
-      throw new UsageFailure('http is not there yet');
+      await runHttp(request.words);
+      return;
     case 'run':
       await runScenarios(request);
   }

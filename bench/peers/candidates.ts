@@ -10,6 +10,7 @@ import { envoy } from './envoy.ts';
 import { goProxy } from './go-proxy.ts';
 import { haproxy } from './haproxy.ts';
 import { holdfast } from './holdfast.ts';
+import { httpProxy } from './http-proxy.ts';
 import { mosn } from './mosn.ts';
 import { nginx } from './nginx.ts';
 import { nodePipe } from './node-pipe.ts';
@@ -23,5 +24,6 @@ export const CANDIDATES: readonly Candidate[] = [
   mosn,
   goProxy,
   nodePipe,
+  httpProxy,
   direct,
 ];

@@ -48,6 +48,8 @@ export interface Candidate {
   readonly title: string;
   /** `product` is Holdfast, `floor` is no gateway at all. */
   readonly role: 'product' | 'peer' | 'floor';
+  /** A candidate for HTTP alone takes part in HTTP scenarios only; absent: it carries any bytes. */
+  readonly speaks?: 'http';
   find(): Promise<Presence>;
   start(options: StartOptions): Promise<Running>;
 }

@@ -21,10 +21,12 @@ export {
 } from './machine.ts';
 export {
   type ProcessMemory,
+  readCpuNs,
   readKernelMemory,
   readMemory,
   readSettledMemory,
 } from './memory.ts';
+export { echoOrigin, httpOrigin, type Origin } from './origin.ts';
 export { Ports } from './ports.ts';
 export { type Guarded, type Launch, listDescendants, Processes } from './processes.ts';
-export { Rig, type RigParts } from './rig.ts';
+export { Rig, type RigOptions, type RigParts } from './rig.ts';

@@ -1,12 +1,12 @@
 /**
- * Memory of processes and of the kernel's sockets, from /proc.
+ * Memory and CPU time of processes, and memory of the kernel's sockets, from /proc.
  *
  * Path: scenarios read it while a load generator holds connections.
  * Invariant: user memory is what the process caused and nobody else pays for: its proportional
  * share of anonymous and shared memory, without file pages (program text comes and goes with the
  * page cache).
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Bytes. */
@@ -41,6 +41,22 @@ export function readMemory(pids: readonly number[]): ProcessMemory {
     rssBytes += readField(text, 'Rss');
   }
   return { userBytes, pssBytes, rssBytes };
+}
+
+/** CPU time of all threads of the processes so far, in nanoseconds; what has ended is left out. */
+export function readCpuNs(pids: readonly number[]): number {
+  let total = 0;
+  for (const pid of pids) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8');
+        total += Number(text.split(' ')[0]);
+      }
+    } catch {
+      // It has just ended.
+    }
+  }
+  return total;
 }
 
 /** Kernel memory of the whole machine that grows with sockets: slab and socket buffers. Bytes. */

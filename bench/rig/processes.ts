@@ -76,8 +76,13 @@ export class Processes {
 
   /** Starts the load generator itself, pinned; the caller talks to it over its pipes. */
   startLoadgen(args: readonly string[], cores: string): ChildProcess {
+    return this.startPinned([this.#loadgen, ...args], cores);
+  }
+
+  /** Starts a program that ends when its stdin does, pinned. */
+  startPinned(argv: readonly string[], cores: string): ChildProcess {
     return this.#track(
-      spawn('taskset', ['-c', cores, this.#loadgen, ...args], { stdio: ['pipe', 'pipe', 'pipe'] }),
+      spawn('taskset', ['-c', cores, ...argv], { stdio: ['pipe', 'pipe', 'pipe'] }),
     );
   }
 

@@ -12,6 +12,7 @@ import { BUILD } from './build.ts';
 import type { Candidate, Running } from './candidate.ts';
 import { type LoadFlags, LoadRun, listArguments } from './load.ts';
 import { type Machine, type Placement, placeOn } from './machine.ts';
+import { echoOrigin, type Origin, type RunningOrigin } from './origin.ts';
 import type { Ports } from './ports.ts';
 import { Processes } from './processes.ts';
 
@@ -22,6 +23,13 @@ export interface RigParts {
   readonly ports: Ports;
   /** Ends waiting when the run is interrupted. */
   readonly signal: AbortSignal;
+}
+
+/** How a rig differs from the usual one: one worker, the echo origin on the load cores. */
+export interface RigOptions {
+  readonly workers?: number;
+  readonly origin?: Origin;
+  readonly originOn?: 'load' | 'gateway';
 }
 
 /** Loopback addresses that clients come from; 28 thousand ports each. */
@@ -38,7 +46,7 @@ export class Rig {
   readonly #signal: AbortSignal;
   readonly #abort = (): void => void this.processes.close();
   #running: Running | undefined;
-  #origin: LoadRun | undefined;
+  #origin: RunningOrigin | undefined;
   #originPort = 0;
 
   private constructor(parts: RigParts, candidate: Candidate, workers: number) {
@@ -54,19 +62,26 @@ export class Rig {
   }
 
   /** Starts origin and candidate; both accept when this resolves. */
-  static async start(parts: RigParts, candidate: Candidate, workers = 1): Promise<Rig> {
-    const rig = new Rig(parts, candidate, workers);
+  static async start(
+    parts: RigParts,
+    candidate: Candidate,
+    options: RigOptions = {},
+  ): Promise<Rig> {
+    const rig = new Rig(parts, candidate, options.workers ?? 1);
     try {
       parts.signal.throwIfAborted();
       const [front, origin] = (await parts.ports.take(2)) as [number, number];
-      await rig.#startOrigin(origin);
+      const { gateway, load } = rig.placement;
+      const cores = options.originOn === 'gateway' ? gateway : load;
+      rig.#originPort = origin;
+      rig.#origin = await (options.origin ?? echoOrigin).start(rig.processes, origin, cores);
       rig.#running = await candidate.start({
         processes: rig.processes,
         folder: rig.folder,
-        cores: rig.placement.gateway,
+        cores: gateway,
         frontPort: front,
         originPort: origin,
-        workers,
+        workers: rig.workers,
         connectionsMax: parts.machine.descriptorsMax,
       });
       return rig;
@@ -76,13 +91,9 @@ export class Rig {
     }
   }
 
-  async #startOrigin(port: number): Promise<void> {
-    this.#originPort = port;
-    const flags = { listen: `127.0.0.1:${port}`, interactive: 'yes' };
-    this.#origin = new LoadRun(
-      this.processes.startLoadgen(listArguments('origin', flags), this.placement.load),
-    );
-    await this.#origin.event('ready');
+  /** What serves behind the candidate. */
+  get originTitle(): string {
+    return this.#origin?.title ?? '';
   }
 
   get running(): Running {

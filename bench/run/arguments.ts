@@ -6,6 +6,7 @@
  * ignored.
  */
 import { parseArgs } from 'node:util';
+import type { SaturationOptions } from '../../src/main/saturate/index.ts';
 import { CANDIDATES } from '../peers/index.ts';
 import { explain, UsageFailure } from '../rig/index.ts';
 import { type Scenario, selectScenarios, suggest } from '../scenarios/index.ts';
@@ -83,6 +84,27 @@ function readCandidates(list: string | undefined): string[] {
   );
 }
 
+const HTTP_OPTIONS = {
+  connections: { type: 'string' },
+  seconds: { type: 'string' },
+  processes: { type: 'string' },
+  pipelining: { type: 'string' },
+} as const;
+
+/** What `http` is asked to do. @throws UsageFailure */
+export function parseHttp(words: readonly string[]): SaturationOptions {
+  const { values, positionals } = parseWords(words, HTTP_OPTIONS);
+  const [url, more] = positionals;
+  if (url === undefined || more !== undefined || !URL.canParse(url) || !url.startsWith('http:')) {
+    throw new UsageFailure('http wants one address such as http://127.0.0.1:8080/');
+  }
+  const numbers = Object.entries(values).map(([name, value]) => [
+    name,
+    readNumber(typeof value === 'string' ? value : undefined, 0, name),
+  ]);
+  return { url, ...(Object.fromEntries(numbers) as Record<string, number>) };
+}
+
 function readRun(words: readonly string[], values: Record<string, string | boolean>): RunRequest {
   const option = (name: string): string | undefined => {
     const value = values[name];
@@ -106,22 +128,32 @@ function readRun(words: readonly string[], values: Record<string, string | boole
   };
 }
 
+interface Words {
+  readonly values: Record<string, string | boolean>;
+  readonly positionals: readonly string[];
+}
+
+function parseWords(
+  words: readonly string[],
+  options: Record<string, { type: 'string' | 'boolean' }>,
+): Words {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...words],
+      options,
+      allowPositionals: true,
+    });
+    return { values: { ...values } as Record<string, string | boolean>, positionals };
+  } catch (cause) {
+    throw new UsageFailure(`${explain(cause).split('. ')[0]}. See --help.`, { cause });
+  }
+}
+
 /** @throws UsageFailure */
 export function parseRequest(argv: readonly string[]): Request {
   const [first, ...rest] = argv;
   if (first === 'http') return { kind: 'http', words: rest };
-  let parsed: { values: Record<string, string | boolean>; positionals: string[] };
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      options: OPTIONS,
-      allowPositionals: true,
-    });
-    parsed = { values: { ...values }, positionals };
-  } catch (cause) {
-    throw new UsageFailure(`${explain(cause).split('. ')[0]}. See --help.`, { cause });
-  }
-  const { values, positionals } = parsed;
+  const { values, positionals } = parseWords(argv, OPTIONS);
   if (values['help'] === true) return { kind: 'help' };
   if (values['list'] === true) return { kind: 'list' };
   const [verb, ...words] = positionals;

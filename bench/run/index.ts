@@ -1,3 +1,3 @@
 /** The benchmark as a program: its command line and its loop. */
-export { parseRequest, type Request, type RunRequest, USAGE } from './arguments.ts';
+export { parseHttp, parseRequest, type Request, type RunRequest, USAGE } from './arguments.ts';
 export { Runner } from './runner.ts';

@@ -29,7 +29,7 @@ import {
   readMachine,
   UsageFailure,
 } from '../rig/index.ts';
-import { type Measurement, type Scenario, Tally } from '../scenarios/index.ts';
+import { type Measurement, type Scenario, Tally, whyLeftOut } from '../scenarios/index.ts';
 import type { RunRequest } from './arguments.ts';
 import { Progress } from './progress.ts';
 
@@ -170,7 +170,7 @@ export class Runner {
     const { repeats } = this.#request;
     const report = this.#report as RawReport;
     const isIn = (scenario: Scenario, candidate: Candidate): boolean =>
-      scenario.leavesOut?.(candidate) === undefined;
+      whyLeftOut(scenario, candidate) === undefined;
     const total = scenarios.reduce(
       (sum, scenario) => sum + installed.filter((each) => isIn(scenario, each)).length * repeats,
       0,
@@ -183,7 +183,7 @@ export class Runner {
     for (const scenario of scenarios) {
       const { name, question } = scenario;
       const leftOut = installed.flatMap((candidate) => {
-        const reason = scenario.leavesOut?.(candidate);
+        const reason = whyLeftOut(scenario, candidate);
         return reason === undefined ? [] : [{ candidate: candidate.name, reason }];
       });
       const raw: RawScenario = { name, question, runs: [], leftOut };

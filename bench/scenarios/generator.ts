@@ -20,20 +20,18 @@ const CONNECTIONS = 18_000;
 const RATE = 100_000;
 
 async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
-  await using rig = await Rig.start(parts, candidate);
+  // The origin gets the core that a candidate would have had.
+  await using rig = await Rig.start(parts, candidate, { originOn: 'gateway' });
   const most = clientConnectionsMax(parts.machine);
   const connections = Math.min(Math.ceil(CONNECTIONS / scale.divisor), most);
   const held = rig.load('idle', { steps: connections });
   await held.pass('step');
   tally.figure('held', (await held.result()).connections?.open);
-  // The origin gets the core that a candidate would have had.
-  const { load, gateway } = rig.placement;
   const result = await runLoad(rig, 'open', {
     connections: 1_000,
     rate: RATE,
     'duration-ms': scale.seconds * 1000,
   });
-  tally.parameter('cores', `${gateway},${load}`);
   tally.figure('own', result.usage.ownShare);
   tally.figure('sent', ((result.sent ?? 0) / result.usage.wallNs) * 1e9);
   tally.figure('missed', result.missed);

@@ -9,5 +9,6 @@ export {
   type Scenario,
   Tally,
   type Unit,
+  whyLeftOut,
 } from './scenario.ts';
 export { slopeOf } from './tcp-idle-mass.ts';

@@ -8,6 +8,7 @@
 import { UsageFailure } from '../rig/index.ts';
 import { fanOut } from './fan-out.ts';
 import { generator } from './generator.ts';
+import { httpReload, httpSaturation } from './http.ts';
 import { reconnectStorm } from './reconnect-storm.ts';
 import { reloadUnderLoad } from './reload-under-load.ts';
 import { scaling } from './scaling.ts';
@@ -33,6 +34,8 @@ export const SCENARIOS: readonly Scenario[] = [
   fanOut,
   reloadUnderLoad,
   scaling,
+  httpSaturation,
+  httpReload,
   generator,
 ];
 

@@ -28,7 +28,7 @@ async function measure(bench: Bench, tally: Tally): Promise<void> {
       tally.note(`Not with ${workers} workers: the machine has ${parts.machine.cores} cores.`);
       continue;
     }
-    await using rig = await Rig.start(parts, candidate, workers);
+    await using rig = await Rig.start(parts, candidate, { workers });
     const result = await runLoad(rig, 'closed', { connections: 1_000, active: ACTIVE, ...times });
     const key = `workers${workers}`;
     tally.figure(key, perSecond(result, result.answeredInWindow));

@@ -77,9 +77,17 @@ export interface Scenario {
   readonly figures: readonly Figure[];
   readonly plots: readonly Plot[];
   readonly claims: readonly Claim[];
+  /** True for scenarios that candidates for HTTP alone can take part in. */
+  readonly isHttp?: boolean;
   /** Why this candidate is left out, or undefined. */
   readonly leavesOut?: (candidate: Candidate) => string | undefined;
   measure(bench: Bench, tally: Tally): Promise<void>;
+}
+
+/** Why a scenario leaves a candidate out, or undefined. */
+export function whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
+  if (candidate.speaks === 'http' && scenario.isHttp !== true) return 'it speaks HTTP only';
+  return scenario.leavesOut?.(candidate);
 }
 
 const GATEWAY_SATURATED_SHARE = 0.9;

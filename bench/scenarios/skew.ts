@@ -12,7 +12,7 @@ const WORKERS = 4;
 const TELLING = new Set(['holdfast', 'nginx']);
 
 async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
-  await using rig = await Rig.start(parts, candidate, WORKERS);
+  await using rig = await Rig.start(parts, candidate, { workers: WORKERS });
   const most = proxiedConnectionsMax(parts.machine);
   const connections = Math.min(Math.ceil(CONNECTIONS / scale.divisor), most);
   tally.parameter('connections', connections);
