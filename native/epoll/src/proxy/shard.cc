@@ -119,7 +119,7 @@ void Shard::takeEvent(const sys::Event& event) {
   if (event.bits & sys::kEventWritable) flags |= kConnWritable;
   if (event.bits & (sys::kEventReadHup | sys::kEventHup)) flags |= kConnReadHup;
   if (event.bits & sys::kEventError) flags |= kConnError;
-  if (event.bits & sys::kEventUrgent) flags |= kConnUrgent | kConnReadable;
+  if (event.bits & sys::kEventUrgent) flags |= kConnCutReads | kConnReadable;
   conn->flags = flags;
   // An edge that only says "writable" matters when something waits for it.
   const bool isOnlyWritable = (event.bits & (kReadBits | sys::kEventUrgent)) == 0;
@@ -253,6 +253,7 @@ void Shard::admitOne(const MailboxMessage& message) {
   downstream.tunnel = index;
   downstream.side = Side::kDownstream;
   downstream.flags = kConnOpen | kConnWritable;
+  if (!message.client.isIp()) downstream.flags |= kConnCutReads;
   Conn& upstream = conns_[tunnel.upstream];
   upstream.tunnel = index;
   upstream.side = Side::kUpstream;

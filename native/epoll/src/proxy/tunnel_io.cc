@@ -5,7 +5,7 @@
 // When the memory cap is reached, bytes are looked at without being consumed, and what the peer
 // does not take stays in the kernel, so that fast connections go on and slow ones cost nothing
 // more. A short read means that the socket is drained (edge-triggered readiness, with FIN announced
-// separately), except after urgent data, where the kernel cuts reads at the mark.
+// separately), except where the kernel cuts reads: at urgent data, and on Unix sockets.
 #include <algorithm>
 #include <cerrno>
 
@@ -65,7 +65,7 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
       *budget -= std::min(*budget, static_cast<u32>(result.bytes));
       source.bytesIn += result.bytes;
       if (!deliver(from, to, result.bytes)) return false;
-      constexpr u16 kReadOn = kConnReadHup | kConnError | kConnUrgent | kConnBroken;
+      constexpr u16 kReadOn = kConnReadHup | kConnError | kConnCutReads | kConnBroken;
       const bool isDrained = result.bytes < room && (source.flags & kReadOn) == 0;
       if (isDrained) source.flags = static_cast<u16>(source.flags & ~kConnReadable);
       return !isDrained;

@@ -129,6 +129,7 @@ int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec&
   upstream.fd = fd;
   upstream.flags = static_cast<u16>((upstream.flags & kConnQueued) | kConnOpen);
   if (isIp && cluster.socket.nodelay != 0) upstream.flags |= kConnNodelayDue;
+  if (!isIp) upstream.flags |= kConnCutReads;
   const int added =
       sys::epollAdd(epollFd_, fd, sys::Watch::kEdgeBoth, conns_.handleOf(index).pack());
   if (added < 0) {
