@@ -87,6 +87,11 @@ export class RawPeer {
     return this.#call('listen', { socket, ...place });
   }
 
+  /** Listens, and echoes on every connection. */
+  echo(socket: string, place: Place = {}): Promise<{ port: number }> {
+    return this.#call('echo', { socket, ...place });
+  }
+
   /** Fills the accept queue of a listening socket; says how many connections that took. */
   fillBacklog(socket: string): Promise<{ count: number }> {
     return this.#call('fill_backlog', { socket });

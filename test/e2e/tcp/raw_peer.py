@@ -9,9 +9,9 @@ import array
 import errno
 import hashlib
 import json
-import os
 import resource
 import select
+import selectors
 import socket
 import struct
 import sys
@@ -208,6 +208,37 @@ def answer_once(args):
     return last_words({**args, "socket": "answered"})
 
 
+def echo_forever(listening):
+    """Echoes on every connection of a listening socket, in one thread; an end is answered by an end."""
+    chosen = selectors.DefaultSelector()
+    listening.setblocking(False)
+    chosen.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _ in chosen.select():
+            made = key.fileobj
+            try:
+                if made is listening:
+                    made, _ = listening.accept()
+                    chosen.register(made, selectors.EVENT_READ)
+                    continue
+                part = made.recv(READ_BYTES)
+                if part:
+                    made.sendall(part)
+                    continue
+            except BlockingIOError:
+                continue
+            except OSError:
+                pass
+            chosen.unregister(made)
+            made.close()
+
+
+def echo(args):
+    result = listen({**args, "backlog": 4096})
+    threading.Thread(target=echo_forever, args=(sockets[args["socket"]],), daemon=True).start()
+    return result
+
+
 def connect_fleet(args):
     """Many connections under one name, each said to have echoed its number."""
     fleet = fleets.setdefault(args["fleet"], [])
@@ -238,15 +269,12 @@ def limit_descriptors(args):
     return {"soft": before[0]}
 
 
-def end_process(_):
-    os._exit(0)
-
-
 COMMANDS = {
     command.__name__: command
     for command in (
         connect,
         listen,
+        echo,
         fill_backlog,
         accept,
         send,
@@ -261,7 +289,6 @@ COMMANDS = {
         connect_fleet,
         close_fleet,
         limit_descriptors,
-        end_process,
     )
 }
 
@@ -277,5 +304,7 @@ def run(message):
         say({"id": message["id"], "error": repr(error)})
 
 
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 for line in sys.stdin:
     threading.Thread(target=run, args=(json.loads(line),), daemon=True).start()
