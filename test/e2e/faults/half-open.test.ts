@@ -2,8 +2,9 @@
  * Half-open peers: the cable is pulled, and neither FIN nor RST ever comes.
  *
  * Path: clients and endpoints in a network namespace of their own, whose link goes down for good.
- * Invariant under test: unacknowledged bytes end a connection at `userTimeout`, silence at the keepalive
- * limit, in both directions, under a reason of their own; the side that is still there is reset (A6).
+ * Invariant under test: unacknowledged bytes end a connection at `userTimeout`, silence at the
+ * keepalive limit, in both directions, under a reason of their own; the side that is still there is
+ * reset (A6).
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -2,8 +2,8 @@
  * Slow, stalled and wrong PROXY headers in numbers, beside traffic that must not notice.
  *
  * Path: clients of a trusted network that dribble a header, stop inside it, or send something else.
- * Invariant under test: every stage has a deadline that bytes do not extend; each end is counted under
- * its reason; whoever is done with the header is an ordinary connection (A1, A2).
+ * Invariant under test: every stage has a deadline that bytes do not extend; each end is counted
+ * under its reason; whoever is done with the header is an ordinary connection (A1, A2).
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

@@ -1,9 +1,9 @@
 /**
  * Many at once: thousands of connections that come, go, die together and return together.
  *
- * Path: fleets in processes of their own, killed whole, so that the kernel closes all sockets in one go.
- * Invariant under test: the canary loses nothing; everybody who returns is served; afterwards the
- * gateway has the descriptors and records that it had before (A14, A16, A19).
+ * Path: fleets in processes of their own, killed whole, so that the kernel closes all sockets in
+ * one go. Invariant under test: the canary loses nothing; everybody who returns is served;
+ * afterwards the gateway has the descriptors and records that it had before (A14, A16, A19).
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

@@ -3,8 +3,9 @@
  * Unix sockets.
  *
  * Path: peers that mix such bytes into a stream, in one turn of the gateway and over many.
- * Invariant under test: the stream around them arrives whole and in order, nothing waits for a reason
- * to go on, and no shard spins over them. The urgent byte itself is not part of the stream (A18).
+ * Invariant under test: the stream around them arrives whole and in order, nothing waits for a
+ * reason to go on, and no shard spins over them. The urgent byte itself is not part of the stream
+ * (A18).
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -2,8 +2,9 @@
  * Connecting to endpoints: every outcome has its reason, and the next endpoint gets its chance.
  *
  * Path: endpoints that refuse, do not answer, cannot be reached, or accept and leave.
- * Invariant under test: a client that no endpoint takes is reset, never cleanly ended; the access record
- * and the counters say why; what the client sent meanwhile reaches the endpoint that took it (A13).
+ * Invariant under test: a client that no endpoint takes is reset, never cleanly ended; the access
+ * record and the counters say why; what the client sent meanwhile reaches the endpoint that took it
+ * (A13).
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -1,10 +1,11 @@
 /**
- * The same conversations over IPv4, IPv6 and Unix sockets on both sides, with bytes written together
- * and one by one: what arrives does not depend on how it was cut (A17).
+ * The same conversations over IPv4, IPv6 and Unix sockets on both sides, with bytes written
+ * together and one by one: what arrives does not depend on how it was cut (A17).
  *
  * Path: nine listeners, one for each pair of families, in front of three origins.
- * Invariant under test: bytes, ends and resets are relayed alike whatever the sockets are. One limit is
- * the kernel's: a Unix socket knows no RST, so its peer reads an end where a TCP peer reads a reset.
+ * Invariant under test: bytes, ends and resets are relayed alike whatever the sockets are. One
+ * limit is the kernel's: a Unix socket knows no RST, so its peer reads an end where a TCP peer
+ * reads a reset.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,9 +1,10 @@
 /**
  * The memory cap: when slow readers hold all that `limits.memory` allows, fast ones go on.
  *
- * Path: more stalled transfers than the smallest memory can buffer, beside canaries that never wait.
- * Invariant under test: at the cap nothing is read that cannot be sent; what is not taken stays with
- * the kernel; nobody is closed for it, and every byte arrives when the readers come back.
+ * Path: more stalled transfers than the smallest memory can buffer, beside canaries that never
+ * wait. Invariant under test: at the cap nothing is read that cannot be sent; what is not taken
+ * stays with the kernel; nobody is closed for it, and every byte arrives when the readers come
+ * back.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -2,8 +2,8 @@
  * Time: silence, age and half-close end connections, each under its own name.
  *
  * Path: listeners with the shortest timeouts that the configuration takes.
- * Invariant under test: a connection with traffic is never idle; a clean cut is FIN on both sides, and
- * one that loses bytes is RST; `maxAge` flushes what is under way. No test here measures time.
+ * Invariant under test: a connection with traffic is never idle; a clean cut is FIN on both sides,
+ * and one that loses bytes is RST; `maxAge` flushes what is under way. No test here measures time.
  */
 import assert from 'node:assert/strict';
 import { before, suite, type TestContext, test } from 'node:test';

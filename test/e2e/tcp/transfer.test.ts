@@ -2,9 +2,9 @@
  * Bulk: megabytes of random bytes in both directions at once, written in odd pieces and read with
  * pauses.
  *
- * Path: several transfers side by side through both shards, so that buffers fill and drain all the time.
- * Invariant under test: 64-bit checksums agree on both sides and the counters agree with what was sent;
- * when it is over, the gateway holds nothing.
+ * Path: several transfers side by side through both shards, so that buffers fill and drain all the
+ * time. Invariant under test: 64-bit checksums agree on both sides and the counters agree with what
+ * was sent; when it is over, the gateway holds nothing.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
