@@ -31,8 +31,9 @@ enum ConnFlag : u16 {
   kConnBroken = 1u << 9,       // a write failed: its end is abnormal whatever read says
   kConnQueued = 1u << 10,      // a task for it is in the queue; never two
   kConnOpen = 1u << 11,        // owns a descriptor
-  kConnCutReads = 1u << 12,    // the kernel may cut a read with more behind it: urgent data was seen,
-                               // or a Unix socket, where a passed descriptor does that
+  // The kernel may cut a read with more behind it: urgent data was seen, or a Unix socket, where a
+  // passed descriptor does that.
+  kConnCutReads = 1u << 12,
   kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
 };
 
