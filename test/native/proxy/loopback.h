@@ -1,5 +1,6 @@
 // Plain blocking sockets for tests: an echoing endpoint on a thread, and what clients need.
 //
+// Clients of the gateway's tests in this folder are made of these functions.
 // Invariant: nothing here uses the core's sockets, so a test does not judge the gateway by itself.
 #pragma once
 

@@ -1,0 +1,269 @@
+// Balancers: shares by weight and load, health, ejection, caps, and endpoints to avoid.
+#include "proxy/balancer.h"
+
+#include <sys/socket.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "runtime/sys.h"
+
+#include "check.h"
+
+namespace holdfast::proxy {
+namespace {
+
+constexpr u32 kFirstId = 40;
+
+// One cluster on a board of its own.
+class Bench {
+ public:
+  Bench(Balance balance, const std::vector<u32>& weights, void (*adjust)(ClusterSpec&) = nullptr) {
+    BoardOptions options;
+    options.shards = 1;
+    options.connectionsMax = 16;
+    CHECK(board_.create(options).isOk());
+    SnapshotParts parts;
+    ClusterSpec cluster;
+    cluster.id = 3;
+    cluster.balance = balance;
+    cluster.endpointCount = static_cast<u32>(weights.size());
+    if (adjust != nullptr) adjust(cluster);
+    parts.clusters.push_back(cluster);
+    for (u32 i = 0; i < weights.size(); ++i) {
+      EndpointSpec endpoint;
+      endpoint.id = kFirstId + i;
+      endpoint.weight = weights[i];
+      endpoint.connectionsMax = connectionsMax;
+      Address address;
+      CHECK(parseIp("192.0.2.1", static_cast<u16>(1000 + i), &address));
+      sockaddr_storage storage;
+      endpoint.addressLength = toSockaddr(address, &storage);
+      std::memcpy(&endpoint.address, &storage, endpoint.addressLength);
+      parts.endpoints.push_back(endpoint);
+      board_.endpoint(endpoint.id).healthy.store(1);
+    }
+    const int fd = compileSnapshot(parts);
+    CHECK(fd >= 0);
+    CHECK(snapshot_.map(fd).isOk());
+    sys::close(fd);
+    balancer_ = std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, 1);
+  }
+
+  // The position that was picked, or kNoIndex.
+  u32 pick(std::initializer_list<u32> avoid = {}) {
+    const std::vector<u32> avoided(avoid);
+    const Pick picked = balancer_->pick(nowMs, client, avoided);
+    isAtLimit = picked.isAtLimit;
+    return picked.endpoint == nullptr ? kNoIndex : picked.endpoint->id - kFirstId;
+  }
+
+  void release(u32 position) { board_.endpointActive(kFirstId + position).fetch_sub(1); }
+
+  // How often each endpoint is picked when every connection stays.
+  std::vector<u32> shares(u32 picks) {
+    std::vector<u32> counts(snapshot_.cluster(0).endpointCount, 0);
+    for (u32 i = 0; i < picks; ++i) {
+      client.ip[15] = static_cast<u8>(i);
+      client.ip[14] = static_cast<u8>(i >> 8);
+      const u32 position = pick();
+      if (position != kNoIndex) counts[position] += 1;
+    }
+    return counts;
+  }
+
+  EndpointEntry& entry(u32 position) { return board_.endpoint(kFirstId + position); }
+  void healthChanged() { board_.cluster(3).healthEpoch.fetch_add(1); }
+  Balancer& balancer() { return *balancer_; }
+  u32 active(u32 position) { return board_.endpointActive(kFirstId + position).load(); }
+
+  static inline u32 connectionsMax = 0;
+  u64 nowMs = 1'000'000;
+  Address client = Address::fromIpv4(reinterpret_cast<const u8*>("\xcb\x00\x71\x01"), 1);
+  bool isAtLimit = false;
+
+ private:
+  Board board_;
+  Snapshot snapshot_;
+  std::unique_ptr<Balancer> balancer_;
+};
+
+constexpr Balance kAll[] = {Balance::kRoundRobin,   Balance::kRandom, Balance::kLeastConnections,
+                            Balance::kLeastRequest, Balance::kMaglev, Balance::kRingHash};
+
+TEST(balancersHoldOneConnectionForEachPick) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 1, 1});
+    u32 sum = 0;
+    for (const u32 share : bench.shares(300)) sum += share;
+    CHECK_EQ(sum, 300);
+    CHECK_EQ(bench.active(0) + bench.active(1) + bench.active(2), 300);
+  }
+}
+
+TEST(balancersSpreadEvenly) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 1, 1});
+    for (const u32 share : bench.shares(3000)) CHECK(share > 700 && share < 1300);
+  }
+}
+
+TEST(balancersFollowWeights) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 3});
+    const std::vector<u32> shares = bench.shares(4000);
+    CHECK(shares[0] > 700 && shares[0] < 1400);
+  }
+}
+
+TEST(roundRobinWithWeightsSpreadsTheHeavyOne) {
+  Bench bench(Balance::kRoundRobin, {2, 1, 1});
+  u32 inARow = 0;
+  u32 longest = 0;
+  for (u32 i = 0; i < 40; ++i) {
+    inARow = bench.pick() == 0 ? inARow + 1 : 0;
+    longest = std::max(longest, inARow);
+  }
+  CHECK(longest <= 2);
+}
+
+TEST(leastConnectionsFillsWhatIsEmpty) {
+  Bench bench(Balance::kLeastConnections, {1, 1, 1});
+  (void)bench.shares(30);
+  for (u32 i = 0; i < 8; ++i) bench.release(1);
+  for (u32 i = 0; i < 8; ++i) CHECK_EQ(bench.pick(), 1);
+}
+
+TEST(balancersLeaveOutWhatIsUnhealthy) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 1, 1});
+    bench.entry(1).healthy.store(0);
+    bench.healthChanged();
+    const std::vector<u32> shares = bench.shares(300);
+    CHECK_EQ(shares[1], 0);
+    CHECK_EQ(shares[0] + shares[2], 300);
+    bench.entry(1).healthy.store(1);
+    bench.healthChanged();
+    CHECK(bench.shares(300)[1] > 0);
+  }
+}
+
+TEST(balancersAvoidWhatFailedForThisConnection) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 1, 1});
+    for (u32 i = 0; i < 50; ++i) {
+      const u32 position = bench.pick({kFirstId, kFirstId + 2});
+      CHECK_EQ(position, 1);
+      bench.release(1);
+    }
+    CHECK_EQ(bench.pick({kFirstId, kFirstId + 1, kFirstId + 2}), kNoIndex);
+    CHECK_EQ(bench.active(0) + bench.active(1) + bench.active(2), 0);
+  }
+}
+
+TEST(balancersKeepTheCapsOfEndpoints) {
+  Bench::connectionsMax = 5;
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1, 1});
+    const std::vector<u32> shares = bench.shares(20);
+    CHECK_EQ(shares[0], 5);
+    CHECK_EQ(shares[1], 5);
+    CHECK_EQ(bench.pick(), kNoIndex);
+    CHECK(bench.isAtLimit);
+    CHECK(bench.entry(0).limitHits.load() + bench.entry(1).limitHits.load() > 0);
+    bench.release(1);
+    CHECK_EQ(bench.pick(), 1);
+  }
+  Bench::connectionsMax = 0;
+}
+
+TEST(hashBalancersKeepAClientAtItsPlace) {
+  for (const Balance balance : {Balance::kMaglev, Balance::kRingHash}) {
+    Bench bench(balance, {1, 1, 1, 1});
+    const u32 place = bench.pick();
+    for (u32 i = 0; i < 20; ++i) CHECK_EQ(bench.pick(), place);
+    bench.client.port = 999;
+    CHECK_EQ(bench.pick(), place);
+    bench.entry((place + 1) % 4).healthy.store(0);
+    bench.healthChanged();
+    CHECK_EQ(bench.pick(), place);
+    bench.entry(place).healthy.store(0);
+    bench.healthChanged();
+    const u32 other = bench.pick();
+    CHECK(other != place && other != (place + 1) % 4);
+    CHECK_EQ(bench.pick(), other);
+  }
+}
+
+TEST(failuresInARowEjectAndEjectionEnds) {
+  Bench bench(Balance::kRoundRobin, {1, 1, 1}, [](ClusterSpec& cluster) {
+    cluster.ejectAfter = 3;
+    cluster.ejectMs = 1000;
+    cluster.ejectMsMax = 4000;
+    cluster.ejectPercentMax = 50;
+  });
+  const auto fail = [&](u32 position, u32 times) {
+    for (u32 i = 0; i < times; ++i)
+      bench.balancer().onConnectFailed(kFirstId + position, bench.nowMs);
+  };
+  fail(0, 2);
+  CHECK(bench.shares(30)[0] > 0);
+  bench.balancer().onConnected(kFirstId, 10);  // a success in between starts the count anew
+  fail(0, 2);
+  CHECK(bench.shares(30)[0] > 0);
+  fail(0, 1);
+  bench.nowMs += 200;
+  CHECK_EQ(bench.shares(30)[0], 0);
+  // Only half of them may be ejected, so the second one stays.
+  fail(1, 3);
+  bench.nowMs += 200;
+  CHECK(bench.shares(30)[1] > 0);
+  bench.nowMs += 1000;
+  CHECK(bench.shares(30)[0] > 0);
+  // The next ejection lasts twice as long.
+  fail(0, 3);
+  bench.nowMs += 1500;
+  CHECK_EQ(bench.shares(30)[0], 0);
+  bench.nowMs += 1000;
+  CHECK(bench.shares(30)[0] > 0);
+}
+
+TEST(belowThePanicThresholdAllAreUsed) {
+  Bench bench(Balance::kRoundRobin, {1, 1, 1, 1},
+              [](ClusterSpec& cluster) { cluster.panicPercent = 50; });
+  for (const u32 position : {0u, 1u}) bench.entry(position).healthy.store(0);
+  bench.healthChanged();
+  CHECK_EQ(bench.shares(40)[0], 0);
+  bench.entry(2).healthy.store(0);
+  bench.healthChanged();
+  for (const u32 share : bench.shares(40)) CHECK_EQ(share, 10);
+}
+
+TEST(withoutUsableEndpointsThereIsNoPick) {
+  for (const Balance balance : kAll) {
+    Bench bench(balance, {1});
+    bench.entry(0).healthy.store(0);
+    bench.healthChanged();
+    CHECK_EQ(bench.pick(), kNoIndex);
+    CHECK(!bench.isAtLimit);
+  }
+}
+
+TEST(slowStartRaisesAnEndpointsShareOverTime) {
+  Bench bench(Balance::kRoundRobin, {1, 1},
+              [](ClusterSpec& cluster) { cluster.slowStartMs = 10'000; });
+  bench.entry(0).upSinceMs.store(bench.nowMs);
+  bench.healthChanged();
+  const u32 early = bench.shares(200)[0];
+  bench.nowMs += 5000;
+  const u32 halfway = bench.shares(200)[0];
+  bench.nowMs += 6000;
+  const u32 late = bench.shares(200)[0];
+  CHECK(early > 0 && early < 40);
+  CHECK(halfway > 50 && halfway < 85);
+  CHECK_EQ(late, 100);
+}
+
+}  // namespace
+}  // namespace holdfast::proxy
