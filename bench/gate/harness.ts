@@ -17,25 +17,39 @@ const SOURCES = join(ROOT, 'bench', 'gate', 'harness');
 /** Descriptors of the harness: client, gateway twice, endpoint, for each connection. */
 const DESCRIPTORS_PER_PAIR = 4;
 const SPARE_DESCRIPTORS = 200;
+/** Rounds of messages, or connections, of the two runs that make a figure. */
+const SIZE_FEW = 50;
+const SIZE_MANY = 150;
 const IDLE_FEW = 200;
 const IDLE_MANY = 4200;
+/** A run takes a second, under callgrind a few. */
+const RUN_MS_MAX = 120_000;
 const TOGGLE = '--toggle-collect=holdfast::proxy::Shard::turn(int)';
 
 /** What one run of the harness prints. */
 interface Printed {
   readonly messages?: number;
   readonly connections?: number;
+  readonly isTraced?: boolean;
   readonly syscalls?: number;
   readonly allocations?: number;
   readonly bytes?: number;
 }
 
+/** Counts for each message or connection. */
+export interface PerThing {
+  /** A sentence where processes may not be traced. */
+  readonly syscalls: number | string;
+  readonly allocations: number;
+}
+
 /** A harness built from one tree. */
 export interface Harness {
   /** Figures of `echo` with so many connections ready in each turn. */
-  perMessage(pairs: number, plant?: number): Promise<{ syscalls: number; allocations: number }>;
-  perConnection(plant?: number): Promise<{ syscalls: number; allocations: number }>;
-  bytesPerConnection(): Promise<number>;
+  perMessage(pairs: number, plant?: number): Promise<PerThing>;
+  perConnection(plant?: number): Promise<PerThing>;
+  /** A sentence where a process may have too few descriptors. */
+  bytesPerConnection(): Promise<number | string>;
   /** A sentence where valgrind is not installed. */
   instructionsPerMessage(pairs: number, plant?: number): Promise<number | string>;
 }
@@ -77,6 +91,7 @@ function createHarness(program: string): Harness {
   async function print(args: readonly (string | number)[], plant = 0): Promise<Printed> {
     const { stdout } = await run(program, args.map(String), {
       encoding: 'utf8',
+      timeout: RUN_MS_MAX,
       env: { ...process.env, HF_GATE_PLANT: `${plant}` },
     });
     return JSON.parse(stdout) as Printed;
@@ -92,35 +107,30 @@ function createHarness(program: string): Harness {
     return Number(/Collected : (\d+)/.exec(stderr)?.[1]);
   }
 
+  /** The difference of two runs, divided by how many more things the larger one did. */
+  async function perThing(
+    args: (size: number) => readonly (string | number)[],
+    plant: number | undefined,
+  ): Promise<PerThing> {
+    const few = await print(args(SIZE_FEW), plant);
+    const many = await print(args(SIZE_MANY), plant);
+    const things =
+      difference(many.messages, few.messages) + difference(many.connections, few.connections);
+    const syscalls = difference(many.syscalls, few.syscalls) / things;
+    return {
+      syscalls: many.isTraced === true ? syscalls : 'processes may not be traced here',
+      allocations: difference(many.allocations, few.allocations) / things,
+    };
+  }
+
   return {
-    perMessage: async (pairs, plant) => {
-      const [few, many] = [
-        await print(['echo', pairs, 50], plant),
-        await print(['echo', pairs, 150], plant),
-      ];
-      const messages = difference(many.messages, few.messages);
-      return {
-        syscalls: difference(many.syscalls, few.syscalls) / messages,
-        allocations: difference(many.allocations, few.allocations) / messages,
-      };
-    },
-    perConnection: async (plant) => {
-      const [few, many] = [await print(['churn', 50], plant), await print(['churn', 150], plant)];
-      const connections = difference(many.connections, few.connections);
-      return {
-        syscalls: difference(many.syscalls, few.syscalls) / connections,
-        allocations: difference(many.allocations, few.allocations) / connections,
-      };
-    },
+    perMessage: (pairs, plant) => perThing((rounds) => ['echo', pairs, rounds], plant),
+    perConnection: (plant) => perThing((count) => ['churn', count], plant),
     bytesPerConnection: async () => {
+      const needed = IDLE_MANY * DESCRIPTORS_PER_PAIR + SPARE_DESCRIPTORS;
       const { descriptorsMax } = readMachine();
-      const most = Math.floor((descriptorsMax - SPARE_DESCRIPTORS) / DESCRIPTORS_PER_PAIR);
-      const many = Math.min(IDLE_MANY, most);
-      const { bytes = 0, connections = 1 } = await print([
-        'idle',
-        Math.min(IDLE_FEW, many >> 2),
-        many,
-      ]);
+      if (descriptorsMax < needed) return `it needs ${needed} descriptors, not ${descriptorsMax}`;
+      const { bytes = 0, connections = 1 } = await print(['idle', IDLE_FEW, IDLE_MANY]);
       return bytes / connections;
     },
     instructionsPerMessage: async (pairs, plant = 0) => {

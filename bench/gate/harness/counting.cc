@@ -87,9 +87,11 @@ Counted::~Counted() {
 
 Counts counts() { return Counts{shared == nullptr ? 0 : shared->syscalls, allocations}; }
 
+bool isTraced() { return shared != nullptr && shared->isTraced != 0; }
+
 int traceSyscalls(int (*body)(int, char**), int argc, char** argv) {
-  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return body(argc, argv);
   shared = static_cast<Shared*>(memory);
   const pid_t child = fork();

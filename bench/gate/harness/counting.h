@@ -26,6 +26,7 @@ class Counted {
 
 // So far. System calls are 0 when nobody traces this process.
 Counts counts();
+bool isTraced();
 
 // Runs `body` in a child that this process traces and returns its exit code. Where tracing is not
 // allowed, runs it here.

@@ -5,6 +5,7 @@
 // runs the echo uncounted, for callgrind. Each subtracts nothing: the gate runs two sizes and takes
 // the difference, so that what happens once is not in the figure.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +45,13 @@ u64 readResident() {
   return (pssKib - fileKib) * 1024;
 }
 
+void print(const char* what, u64 count, const Counts& before, const Counts& after) {
+  std::printf("{\"%s\":%llu,\"isTraced\":%s,\"syscalls\":%llu,\"allocations\":%llu}\n", what,
+              static_cast<unsigned long long>(count), isTraced() ? "true" : "false",
+              static_cast<unsigned long long>(after.syscalls - before.syscalls),
+              static_cast<unsigned long long>(after.allocations - before.allocations));
+}
+
 int echo(u32 pairCount, u32 rounds) {
   Stage stage(pairCount);
   std::vector<Stage::Pair> pairs;
@@ -51,10 +59,7 @@ int echo(u32 pairCount, u32 rounds) {
   const Counts before = counts();
   for (u32 round = 0; round < rounds; ++round) stage.roundTrip(pairs);
   const Counts after = counts();
-  const unsigned long long messages = 2ull * pairCount * rounds;
-  std::printf("{\"messages\":%llu,\"syscalls\":%llu,\"allocations\":%llu}\n", messages,
-              static_cast<unsigned long long>(after.syscalls - before.syscalls),
-              static_cast<unsigned long long>(after.allocations - before.allocations));
+  print("messages", 2ull * pairCount * rounds, before, after);
   return 0;
 }
 
@@ -69,9 +74,7 @@ int churn(u32 count) {
   }
   const Counts after = counts();
   if (stage.live() != 0) fail("a closed connection is still there");
-  std::printf("{\"connections\":%u,\"syscalls\":%llu,\"allocations\":%llu}\n", count,
-              static_cast<unsigned long long>(after.syscalls - before.syscalls),
-              static_cast<unsigned long long>(after.allocations - before.allocations));
+  print("connections", count, before, after);
   return 0;
 }
 
@@ -89,7 +92,11 @@ int idle(u32 few, u32 many) {
   return 0;
 }
 
+// A run takes a second; one that hangs ends by SIGALRM.
+constexpr unsigned kSecondsMax = 60;
+
 int run(int argc, char** argv) {
+  alarm(kSecondsMax);
   const char* plant = std::getenv("HF_GATE_PLANT");
   if (plant != nullptr) holdfastPlant = std::atoi(plant);
   const auto number = [&](int at) {
@@ -109,9 +116,10 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace holdfast::gate;
   if (argc < 3) {
-    std::fputs("usage: harness echo|instructions PAIRS ROUNDS, churn COUNT, idle FEW MANY\n", stderr);
+    std::fputs("usage: harness echo|instructions PAIRS ROUNDS, churn COUNT, idle FEW MANY\n",
+               stderr);
     return 2;
   }
-  const bool isTraced = std::strcmp(argv[1], "echo") == 0 || std::strcmp(argv[1], "churn") == 0;
-  return isTraced ? traceSyscalls(run, argc, argv) : run(argc, argv);
+  const bool isCounted = std::strcmp(argv[1], "echo") == 0 || std::strcmp(argv[1], "churn") == 0;
+  return isCounted ? traceSyscalls(run, argc, argv) : run(argc, argv);
 }
