@@ -68,6 +68,7 @@ export class GatewayProcess {
   readonly #access: Readonly<Record<string, unknown>>[] = [];
   readonly #waiters = new Set<() => void>();
   #stderr = '';
+  #isKilled = false;
 
   private constructor(owner: Owner, setup: GatewaySetup) {
     this.directory = setup.directory ?? makeDirectory(owner);
@@ -89,7 +90,7 @@ export class GatewayProcess {
     });
     this.#follow(child);
     owner.after(async () => {
-      child.kill('SIGKILL');
+      this.signal('SIGKILL');
       await this.exited;
     });
   }
@@ -135,6 +136,7 @@ export class GatewayProcess {
   }
 
   signal(name: NodeJS.Signals): void {
+    this.#isKilled ||= name === 'SIGKILL';
     this.#child.kill(name);
   }
 
@@ -191,16 +193,28 @@ export class GatewayProcess {
       throw new Error('the gateway has no pipes');
     }
     createInterface({ input: stdout }).on('line', (line) => {
-      this.#access.push(JSON.parse(line) as Record<string, unknown>);
+      this.#access.push(...(this.#parse(line) as Record<string, unknown>[]));
       this.#wake();
     });
     createInterface({ input: stderr }).on('line', (line) => {
       this.#stderr += `${line}\n`;
       if (line.startsWith('{')) {
-        this.#records.push(JSON.parse(line) as LogRecord);
+        this.#records.push(...(this.#parse(line) as LogRecord[]));
       }
       this.#wake();
     });
+  }
+
+  /** The record of a line; none for the torn last line of a process that was killed. */
+  #parse(line: string): unknown[] {
+    try {
+      return [JSON.parse(line)];
+    } catch (error) {
+      if (this.#isKilled) {
+        return [];
+      }
+      throw error;
+    }
   }
 
   async #find<Item>(find: () => Item | undefined): Promise<Item> {
