@@ -8,10 +8,9 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { RigParts } from '../rig/index.ts';
+import type { Measured, RigParts } from '../rig/index.ts';
 import { buildHarness, type Harness, readToolchain } from './harness.ts';
 import {
-  type Measured,
   measureAllocations,
   measureBytes,
   measureConnectionSyscalls,

@@ -76,14 +76,6 @@ export async function buildHarness(tree: string, name: string): Promise<Harness>
   return createHarness(join(out, 'harness'));
 }
 
-/** Builds the library that counts the product's allocations; returns its path. */
-export async function buildAllocationCounter(): Promise<string> {
-  const out = join(BUILD, 'harness-head');
-  const path = join(out, 'count_allocations.so');
-  await run('make', ['-s', '-C', SOURCES, `OUT=${out}`, path]);
-  return path;
-}
-
 const difference = (many: number | undefined, few: number | undefined): number =>
   (many ?? 0) - (few ?? 0);
 

@@ -11,6 +11,5 @@ export {
 } from './budgets.ts';
 export { type CountedFigure, FIGURES, prepareSubject, type Subject } from './figures.ts';
 export { type PlantResult, plantAll } from './plants.ts';
-export { parseStrace } from './product.ts';
 export { describeJudgement, describePlant, describeTime, listFigures } from './report.ts';
 export { compareTrees, EFFORT, type Effects, judgeEffects, judgeTime } from './time.ts';

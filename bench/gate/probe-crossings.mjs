@@ -6,7 +6,7 @@
  * Invariant: calls of this file are not counted. Precise coverage makes JavaScript slower and
  * counts it exactly; bytes that stay in the core do not notice.
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { Session as Inspector } from 'node:inspector';
 import { threadId } from 'node:worker_threads';
 
@@ -30,7 +30,10 @@ if (folder !== undefined) {
         if (script.url === import.meta.url || !script.url.startsWith('file:')) continue;
         for (const each of script.functions) calls += each.ranges[0]?.count ?? 0;
       }
-      writeFileSync(`${folder}/${threadId}.json`, JSON.stringify({ calls }));
+      // Renamed, so that a reader never sees a part.
+      const path = `${folder}/${threadId}.json`;
+      writeFileSync(`${path}.new`, JSON.stringify({ calls }));
+      renameSync(`${path}.new`, path);
     });
   };
   setInterval(read, PERIOD_MS).unref();

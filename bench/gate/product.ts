@@ -7,52 +7,32 @@
  * meanwhile is below the noise that budgets.json allows. Without an instrument there is a sentence
  * instead of a figure.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createHoldfast } from '../peers/index.ts';
+import { slopeOf } from '../report/index.ts';
 import {
   BUILD,
-  type LoadFlags,
+  BUSY_CONNECTIONS,
+  countSyscalls,
+  hasStrace,
+  type Measured,
+  measureMessageAllocations,
+  measureMessageSyscalls,
   Rig,
   type RigParts,
   ROOT,
   RunFailure,
   readSettledMemory,
+  sendMessages,
 } from '../rig/index.ts';
-import { slopeOf } from '../scenarios/index.ts';
-import { buildAllocationCounter } from './harness.ts';
 
-/** Divides every count of messages below, so that each connection has the same part. */
-const BUSY_CONNECTIONS = 40;
 const MESSAGES = 40_000;
-const TRACED_MESSAGES = 4_000;
 const TRACED_CONNECTIONS = 500;
-const MESSAGES_PER_ROUND_TRIP = 2;
 const IDLE_STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
 /** Longer than the period of the call counter. */
 const READ_AGAIN_MS = 500;
-
-/** A figure, or why there is none. */
-export type Measured = number | string;
-
-async function sendMessages(rig: Rig, messages: number, active: number): Promise<void> {
-  const flags: LoadFlags = {
-    connections: active,
-    active,
-    messages: messages / MESSAGES_PER_ROUND_TRIP,
-    watch: false,
-    'duration-ms': 60_000,
-  };
-  const run = rig.load('closed', flags);
-  await run.pass('ready');
-  const { answeredInWindow = 0 } = await run.result();
-  if (answeredInWindow * MESSAGES_PER_ROUND_TRIP < messages) {
-    throw new RunFailure(`only ${answeredInWindow} round trips came back`);
-  }
-}
 
 /** User memory of an idle connection in the product, V8's own noise included. */
 export async function measureBytes(parts: RigParts, tree: string): Promise<Measured> {
@@ -72,25 +52,8 @@ export async function measureBytes(parts: RigParts, tree: string): Promise<Measu
 }
 
 /** Allocations of the whole process for each message. */
-export async function measureAllocations(parts: RigParts, tree: string): Promise<Measured> {
-  const path = join(BUILD, `allocations-${process.pid}`);
-  const env = { LD_PRELOAD: await buildAllocationCounter(), HF_ALLOCATIONS: path };
-  const read = (): number => Number(readFileSync(path).readBigUInt64LE(0));
-  try {
-    await using rig = await Rig.start(parts, createHoldfast('head', tree, { env }));
-    await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
-    await delay(READ_AGAIN_MS);
-    const before = read();
-    if (before === 0) throw new RunFailure('the allocation counter counts nothing');
-    await sendMessages(rig, MESSAGES, BUSY_CONNECTIONS);
-    const few = read() - before;
-    const between = read();
-    await sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS);
-    // The difference of the two runs: opening and closing connections is in both.
-    return Math.max(0, read() - between - few) / (MESSAGES * 2);
-  } finally {
-    rmSync(path, { force: true });
-  }
+export function measureAllocations(parts: RigParts, tree: string): Promise<Measured> {
+  return measureMessageAllocations(parts, createHoldfast('head', tree));
 }
 
 /** Calls of JavaScript functions, in all threads, for each message. */
@@ -109,7 +72,7 @@ export async function measureCrossings(parts: RigParts, tree: string): Promise<M
     return counts.reduce((sum, { calls }) => sum + calls, 0);
   };
   try {
-    await using rig = await Rig.start(parts, createHoldfast('head', tree, { env }));
+    await using rig = await Rig.start(parts, createHoldfast('head', tree), { env });
     await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
     const start = await read();
     if (start === 0) throw new RunFailure('the call counter counts nothing');
@@ -123,58 +86,15 @@ export async function measureCrossings(parts: RigParts, tree: string): Promise<M
   }
 }
 
-/** Sum of the calls column of `strace -c`; the row of the total is left out. */
-export function parseStrace(text: string): number {
-  const rows = text.matchAll(/^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)$/gm);
-  let calls = 0;
-  for (const [, count, name] of rows) if (name !== 'total') calls += Number(count);
-  return calls;
-}
-
-async function attach(pid: number, path: string): Promise<ChildProcess> {
-  const strace = spawn('strace', ['-f', '-c', '-o', path, '-p', `${pid}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let said = '';
-  strace.stderr.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
-    if (/attached/.test(said)) resolve();
-  });
-  strace.once('error', reject);
-  strace.once('exit', () => reject(new RunFailure(`strace ended: ${said.trim()}`)));
-  await promise;
-  return strace;
-}
-
-/** System calls of the product while `work` runs. */
-async function countSyscalls(rig: Rig, work: () => Promise<void>): Promise<number> {
-  const [pid = 0] = rig.pids();
-  const path = join(rig.folder, 'strace.txt');
-  const strace = await attach(pid, path);
-  try {
-    await work();
-  } finally {
-    strace.kill('SIGINT');
-    await once(strace, 'exit');
-  }
-  return parseStrace(readFileSync(path, 'utf8'));
-}
-
-const hasStrace = (): boolean => existsSync('/usr/bin/strace');
-
 /** System calls of the product for each message, one connection ready at a time. */
 export async function measureSyscalls(parts: RigParts, tree: string): Promise<Measured> {
-  if (!hasStrace()) return 'strace is not installed';
   await using rig = await Rig.start(parts, createHoldfast('head', tree));
-  const few = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES, 1));
-  const many = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES * 3, 1));
-  return (many - few) / (TRACED_MESSAGES * 2);
+  return measureMessageSyscalls(rig, 1);
 }
 
 /** System calls of the product for a connection that comes, makes one round trip, and goes. */
 export async function measureConnectionSyscalls(parts: RigParts, tree: string): Promise<Measured> {
-  if (!hasStrace()) return 'strace is not installed';
+  if (!(await hasStrace())) return 'strace is not installed';
   await using rig = await Rig.start(parts, createHoldfast('head', tree));
   const churn = (count: number) => async (): Promise<void> => {
     const run = rig.load('churn', { connections: 1, count, 'warmup-ms': 0, watch: false });

@@ -64,17 +64,8 @@ function parseShardConnections(metrics: string): number[] {
   return byShard;
 }
 
-/** What a measurement adds to the product's process. */
-export interface Instruments {
-  readonly env?: Readonly<Record<string, string>>;
-}
-
 /** Builds the candidate from a project tree, which need not be this one: the gate compares two. */
-export function createHoldfast(
-  name: string,
-  tree: string,
-  instruments: Instruments = {},
-): Candidate {
+export function createHoldfast(name: string, tree: string): Candidate {
   async function find(): Promise<Presence> {
     if (!existsSync(join(tree, CLI))) return { missing: 'npm start' };
     const about = JSON.parse(readFileSync(join(tree, 'package.json'), 'utf8')) as {
@@ -88,7 +79,6 @@ export function createHoldfast(
     const running = await startPeer(options, {
       argv: [process.execPath, join(tree, CLI), 'run', path],
       files: { 'holdfast.yaml': configure(options) },
-      env: instruments.env ?? {},
     });
     return {
       ...running,

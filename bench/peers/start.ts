@@ -69,7 +69,7 @@ export async function startPeer(
     argv: command.argv,
     cores: options.cores,
     logPath,
-    env: command.env ?? {},
+    env: { ...command.env, ...options.env },
   });
   await waitForPort(options.frontPort, guarded, logPath);
   return {

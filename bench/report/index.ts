@@ -9,6 +9,13 @@ export {
   type RawScenario,
   readReport,
 } from './record.ts';
-export { createRandom, type Estimate, estimate, medianOf, pairRatios } from './statistics.ts';
+export {
+  createRandom,
+  type Estimate,
+  estimate,
+  medianOf,
+  pairRatios,
+  slopeOf,
+} from './statistics.ts';
 export { formatNumber, formatValue } from './units.ts';
 export { saveRaw, writeReport } from './write.ts';

@@ -59,6 +59,15 @@ export function estimate(values: readonly number[]): Estimate {
   };
 }
 
+/** The slope of y over x by least squares. */
+export function slopeOf(points: readonly (readonly [number, number])[]): number {
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+  const up = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  const down = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+  return up / down;
+}
+
 /** Ratios of pairs that both have a value; the pair is a repeat. */
 export function pairRatios(
   upper: readonly (number | undefined)[],

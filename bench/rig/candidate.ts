@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly workers: number;
   /** Descriptors a process may have; a candidate sizes its tables by it. */
   readonly connectionsMax: number;
+  /** What a measurement adds to the environment of the candidate's processes. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** A candidate that accepts connections. */

@@ -3,6 +3,16 @@ export { BUILD, buildLoadgen, ROOT } from './build.ts';
 export type { Candidate, Presence, Running, StartOptions } from './candidate.ts';
 export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
 export {
+  BUSY_CONNECTIONS,
+  countSyscalls,
+  hasStrace,
+  type Measured,
+  measureMessageAllocations,
+  measureMessageSyscalls,
+  parseStrace,
+  sendMessages,
+} from './instruments.ts';
+export {
   type LoadFlags,
   type LoadResult,
   LoadRun,

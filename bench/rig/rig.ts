@@ -30,6 +30,7 @@ export interface RigOptions {
   readonly workers?: number;
   readonly origin?: Origin;
   readonly originOn?: 'load' | 'gateway';
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Loopback addresses that clients come from; 28 thousand ports each. */
@@ -83,6 +84,7 @@ export class Rig {
         originPort: origin,
         workers: rig.workers,
         connectionsMax: parts.machine.descriptorsMax,
+        env: options.env ?? {},
       });
       return rig;
     } catch (cause) {

@@ -11,4 +11,3 @@ export {
   type Unit,
   whyLeftOut,
 } from './scenario.ts';
-export { slopeOf } from './tcp-idle-mass.ts';

@@ -16,6 +16,7 @@ import type { Scenario } from './scenario.ts';
 import { skew } from './skew.ts';
 import { slowReaders } from './slow-readers.ts';
 import { tcpBulk } from './tcp-bulk.ts';
+import { tcpCalls } from './tcp-calls.ts';
 import { tcpChurn } from './tcp-churn.ts';
 import { tcpEcho } from './tcp-echo.ts';
 import { tcpIdleMass } from './tcp-idle-mass.ts';
@@ -28,6 +29,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tcpChurn,
   tcpBulk,
   skew,
+  tcpCalls,
   tcpLatency,
   reconnectStorm,
   slowReaders,

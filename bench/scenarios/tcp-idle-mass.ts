@@ -7,19 +7,11 @@
  * is the machine's and includes the generator's and the origin's sockets: the candidate `direct`
  * shows that part.
  */
+import { slopeOf } from '../report/statistics.ts';
 import { proxiedConnectionsMax, Rig, readKernelMemory, readSettledMemory } from '../rig/index.ts';
 import type { Bench, Scenario, Tally } from './scenario.ts';
 
 const STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
-
-/** The slope of y over x by least squares. */
-export function slopeOf(points: readonly (readonly [number, number])[]): number {
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
-  const up = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
-  const down = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-  return up / down;
-}
 
 async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
   await using rig = await Rig.start(parts, candidate);

@@ -17,11 +17,10 @@ import {
   judgeEffects,
   judgeTime,
   parseBudgets,
-  parseStrace,
   readBudgets,
 } from '../../bench/gate/index.ts';
 import { createRandom } from '../../bench/report/index.ts';
-import { ROOT } from '../../bench/rig/index.ts';
+import { parseStrace, ROOT } from '../../bench/rig/index.ts';
 
 const BUDGETS: Budgets = {
   toolchain: 'g++ 12.2.0 x64',
