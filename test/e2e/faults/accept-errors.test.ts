@@ -62,6 +62,22 @@ async function serve(client: Flow, text: string): Promise<void> {
   assert.equal(await client.ended(), 'fin');
 }
 
+/** Waits until no descriptor comes or goes; resolves with the lowest that is free. */
+async function whenSettled(): Promise<number> {
+  const list = (): string => readdirSync(`/proc/${scene.gateway.pid}/fd`).join();
+  for (let before = ''; before !== list(); ) {
+    before = list();
+    await scene.canary.beat();
+    await scene.canary.beat();
+  }
+  const used = new Set(list().split(',').map(Number));
+  let free = 0;
+  while (used.has(free)) {
+    free++;
+  }
+  return free;
+}
+
 test('EMFILE: clients wait, the established go on, and everybody is served later', async (t) => {
   const before = await acceptErrors();
   const soft = await peer.limitDescriptors(scene.gateway.pid, NONE);
@@ -113,16 +129,14 @@ test('it happens again, and passes again', async (t) => {
 
 test('a descriptor for the client and none for the endpoint: connect-failed', async (t) => {
   await scene.whenIdle();
-  const used = new Set(readdirSync(`/proc/${scene.gateway.pid}/fd`).map(Number));
-  let free = 0;
-  while (used.has(free)) {
-    free++;
-  }
+  const free = await whenSettled();
+  await scene.freeze();
+  const client = await Flow.connect(t, { port: scene.port('plain') });
   const soft = await peer.limitDescriptors(scene.gateway.pid, free + 1);
   t.after(() => peer.limitDescriptors(scene.gateway.pid, soft));
-  const client = await Flow.connect(t, { port: scene.port('plain') });
+  scene.thaw();
   assert.equal(await client.ended(), 'ECONNRESET');
-  const record = await scene.closed(client.address);
+  const record = await scene.closed(client);
   assert.deepEqual([record['reason'], record['closedBy']], ['connect-failed', 'gateway']);
   await peer.limitDescriptors(scene.gateway.pid, soft);
   await serve(await Flow.connect(t, { port: scene.port('plain') }), 'later');

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { suite, test } from 'node:test';
 import { createFileOwner } from '../peers/file-owner.ts';
-import { Flow, FlowOrigin } from '../tcp/flow.ts';
+import { type Caller, Flow, FlowOrigin } from '../tcp/flow.ts';
 import { RawPeer } from '../tcp/raw-peer.ts';
 import { Scene } from '../tcp/scene.ts';
 
@@ -97,8 +97,8 @@ suite('a peer that vanishes', { skip, concurrency: true }, () => {
     await far.recv('endpoint', { bytes: 5 });
     ip('-n', FAR, 'link', 'set', 'cable', 'down');
     return {
-      writing: { address: `${FAR_IP}:${writing.port}`, endpoint: toWriting },
-      silent: { address: `${FAR_IP}:${silent.port}`, endpoint: toSilent },
+      writing: { client: writing, endpoint: toWriting },
+      silent: { client: silent, endpoint: toSilent },
       client,
     };
   }
@@ -107,14 +107,14 @@ suite('a peer that vanishes', { skip, concurrency: true }, () => {
     assert.ok(ready !== null);
     const { scene, cut } = await ready;
     await cut.writing.endpoint.send('into the void');
-    assert.equal(await scene.reasonOf(cut.writing.address), 'client-timeout');
+    assert.equal(await scene.reasonOf(cut.writing.client), 'client-timeout');
     assert.equal(await cut.writing.endpoint.ended(), 'ECONNRESET');
   });
 
   test('a silent client', async () => {
     assert.ok(ready !== null);
     const { scene, cut } = await ready;
-    assert.equal(await scene.reasonOf(cut.silent.address), 'client-timeout');
+    assert.equal(await scene.reasonOf(cut.silent.client), 'client-timeout');
     assert.equal(await cut.silent.endpoint.ended(), 'ECONNRESET');
   });
 
@@ -123,10 +123,10 @@ suite('a peer that vanishes', { skip, concurrency: true }, () => {
     const { scene, cut } = await ready;
     const late = await Flow.connect(t, { port: scene.port('to-far') });
     assert.equal(await late.ended(), 'ECONNRESET');
-    const lateReason = String(await scene.reasonOf(late.address));
+    const lateReason = String(await scene.reasonOf(late));
     assert.match(lateReason, /^connect-(timeout|unreachable)$/);
     await cut.client.send('into the void');
-    assert.equal(await scene.reasonOf(cut.client.address), 'endpoint-timeout');
+    assert.equal(await scene.reasonOf(cut.client), 'endpoint-timeout');
     assert.equal(await cut.client.ended(), 'ECONNRESET');
     await scene.whenIdle();
     await scene.canary.finish();
@@ -134,7 +134,7 @@ suite('a peer that vanishes', { skip, concurrency: true }, () => {
 });
 
 interface Parts {
-  readonly writing: { readonly address: string; readonly endpoint: Flow };
-  readonly silent: { readonly address: string; readonly endpoint: Flow };
+  readonly writing: { readonly client: Caller; readonly endpoint: Flow };
+  readonly silent: { readonly client: Caller; readonly endpoint: Flow };
   readonly client: Flow;
 }

@@ -53,7 +53,7 @@ test('bytes do not extend the deadline of a header', async (t) => {
   t.after(() => clearInterval(dribble));
   for (const flow of flows) {
     assert.match(await flow.ended(), /ECONNRESET|EPIPE/);
-    const record = await scene.closed(flow.address);
+    const record = await scene.closed(flow);
     assert.deepEqual([record['reason'], record['endpoint']], ['proxy-header-timeout', null]);
   }
   clearInterval(dribble);
@@ -86,7 +86,8 @@ test('silence after the header is ordinary silence', async (t) => {
   await client.send(HEADER, 'bytes');
   const endpoint = await origin.next();
   assert.deepEqual([await client.ended(), await endpoint.ended()], ['fin', 'fin']);
-  assert.equal(await scene.reasonOf('192.0.2.1:1001'), 'idle-timeout');
+  const named = { address: '192.0.2.1:1001', calledPort: client.calledPort, since: client.since };
+  assert.equal(await scene.reasonOf(named), 'idle-timeout');
 });
 
 test('garbage in numbers is closed at once and counted', async (t) => {

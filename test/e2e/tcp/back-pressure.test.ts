@@ -126,13 +126,13 @@ for (const side of ['client', 'endpoint'] as const) {
 
 test('a window that stays shut ends the connection and is counted', async () => {
   const accepted = peer.accept('origin', 'endpoint');
-  const { port } = await peer.connect('client', { port: scene.port('hasty') });
+  const caller = await peer.connect('client', { port: scene.port('hasty') });
   await accepted;
   const sent = peer.send('endpoint', { seed: 'wall', bytes: 32 * MIB }).then(
     () => 'taken',
     ({ code }: { code: string }) => code,
   );
-  const record = await scene.closed(`127.0.0.1:${port}`);
+  const record = await scene.closed(caller);
   assert.deepEqual([record['reason'], record['closedBy']], ['client-timeout', 'client']);
   assert.match(await sent, /ECONNRESET|EPIPE/);
   // The reader who comes back finds what the kernel had, and no clean end behind it.

@@ -28,6 +28,16 @@ export interface Reading {
   readonly isPaused?: boolean;
 }
 
+/** A client as access records know it: ports are used again, so the address alone is not enough. */
+export interface Caller {
+  /** As access records show it; empty for Unix sockets. */
+  readonly address: string;
+  /** The port it connected to. */
+  readonly calledPort: number;
+  /** Unix time in milliseconds from which on its record can be. */
+  readonly since: number;
+}
+
 /** How bytes are written: as one write, or each byte by itself. */
 export type WriteStyle = 'whole' | 'bytes';
 
@@ -45,10 +55,11 @@ export async function within<Value>(what: string, promise: Promise<Value>): Prom
 }
 
 /** One end of a connection. */
-export class Flow {
+export class Flow implements Caller {
   readonly socket: Socket;
-  /** Its own address as access records show a client; empty for Unix sockets. */
+  readonly since = Date.now();
   address = '';
+  calledPort = 0;
   readonly #sum = new Checksum();
   #text = '';
   #end: string | null = null;
@@ -101,6 +112,7 @@ export class Flow {
     const { localAddress = '', localPort } = socket;
     const ip = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
     flow.address = `${ip}:${localPort}`;
+    flow.calledPort = port;
     return flow;
   }
 

@@ -63,7 +63,7 @@ bothSides('an end, then 10 MiB the other way', async ({ first, second, client, e
   second.finish();
   assert.equal(await first.ended(), 'fin');
   assert.equal(first.checksum, checksumOf(ANSWER));
-  assert.equal(await scene.reasonOf(client.address), endedBy);
+  assert.equal(await scene.reasonOf(client), endedBy);
 });
 
 bothSides('talk goes on in the open direction for long', async ({ first, second, client }) => {
@@ -77,7 +77,7 @@ bothSides('talk goes on in the open direction for long', async ({ first, second,
   }
   second.finish();
   assert.equal(await first.ended(), 'fin');
-  const record = await scene.closed(client.address);
+  const record = await scene.closed(client);
   assert.equal(
     Number(record['bytesFromClient']) + Number(record['bytesFromEndpoint']),
     said.length,
@@ -94,7 +94,7 @@ bothSides('bytes and both ends at once', async ({ first, second, client, endedBy
   assert.equal(await first.ended(), 'fin');
   assert.equal(first.text, 'two');
   assert.equal(second.text, 'one');
-  assert.equal(await scene.reasonOf(client.address), endedBy);
+  assert.equal(await scene.reasonOf(client), endedBy);
 });
 
 test('both sides end in the same turn', async (t) => {
@@ -106,7 +106,7 @@ test('both sides end in the same turn', async (t) => {
   scene.thaw();
   assert.deepEqual([await client.ended(), await endpoint.ended()], ['fin', 'fin']);
   assert.deepEqual([client.text, endpoint.text], ['from the endpoint', 'from the client']);
-  assert.match(String(await scene.reasonOf(client.address)), /^(client|endpoint)-closed$/);
+  assert.match(String(await scene.reasonOf(client)), /^(client|endpoint)-closed$/);
 });
 
 test('an end without a byte', async (t) => {
@@ -138,7 +138,7 @@ for (const side of ['client', 'endpoint'] as const) {
     await writer.heardAll('still here');
     reader.finish();
     assert.equal(await writer.ended(), 'fin');
-    assert.equal(await scene.reasonOf(pair.client.address), `${side}-closed`);
+    assert.equal(await scene.reasonOf(pair.client), `${side}-closed`);
   });
 
   test(`a direction that stays open after the ${side} ended is cut and counted`, async (t) => {
@@ -147,7 +147,7 @@ for (const side of ['client', 'endpoint'] as const) {
     const before = await scene.closedFor('short', 'half-close-timeout');
     pair[side].finish();
     assert.equal(await other.ended(), 'fin');
-    assert.equal(await scene.reasonOf(pair.client.address), 'half-close-timeout');
+    assert.equal(await scene.reasonOf(pair.client), 'half-close-timeout');
     assert.equal(await scene.closedFor('short', 'half-close-timeout'), before + 1);
     // It was cut: neither side may take that for a clean end.
     assert.equal(await pair[side].ended(), 'ECONNRESET');
@@ -166,7 +166,7 @@ test('bytes in the open direction put the half-close timeout off', async (t) => 
   clearInterval(talk);
   endpoint.finish();
   assert.equal(await client.ended(), 'fin');
-  assert.equal(await scene.reasonOf(client.address), 'client-closed');
+  assert.equal(await scene.reasonOf(client), 'client-closed');
 });
 
 test('nothing is left, and the canary lost nothing', async () => {

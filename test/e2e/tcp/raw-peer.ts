@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Owner } from '../harness.ts';
+import type { Caller } from './flow.ts';
 
 const SCRIPT = fileURLToPath(new URL('raw_peer.py', import.meta.url));
 
@@ -76,8 +77,11 @@ export class RawPeer {
     this.#child.kill('SIGKILL');
   }
 
-  connect(socket: string, place: Place): Promise<{ port: number }> {
-    return this.#call('connect', { socket, ...place });
+  async connect(socket: string, place: Place): Promise<Caller> {
+    const since = Date.now();
+    const called = { socket, ...place };
+    const { address } = await this.#call<{ address: string }>('connect', called);
+    return { address, calledPort: 'port' in place ? (place.port ?? 0) : 0, since };
   }
 
   listen(

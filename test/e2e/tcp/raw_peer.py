@@ -60,13 +60,20 @@ def port_of(made):
     return name[1] if isinstance(name, tuple) else 0
 
 
+def address_of(made):
+    if made.family == socket.AF_UNIX:
+        return ""
+    host, port = made.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def connect(args):
     made, address = make_socket(args)
     sockets[args["socket"]] = made
     made.connect(address)
     if made.family != socket.AF_UNIX:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return {"port": port_of(made)}
+    return {"address": address_of(made)}
 
 
 def listen(args):

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import { createFileOwner } from '../peers/file-owner.ts';
+import type { Caller } from './flow.ts';
 import { RawPeer } from './raw-peer.ts';
 import { Scene } from './scene.ts';
 
@@ -31,8 +32,7 @@ before(async () => {
 interface Ends {
   readonly first: string;
   readonly second: string;
-  /** The client's address. */
-  readonly client: string;
+  readonly client: Caller;
 }
 
 async function join(side: 'client' | 'endpoint'): Promise<Ends> {
@@ -40,13 +40,13 @@ async function join(side: 'client' | 'endpoint'): Promise<Ends> {
   const endpoint = `endpoint${tunnels}`;
   tunnels++;
   const accepted = peer.accept('origin', endpoint);
-  const { port } = await peer.connect(client, { port: scene.port('plain') });
+  const caller = await peer.connect(client, { port: scene.port('plain') });
   await accepted;
   const isClient = side === 'client';
   return {
     first: isClient ? client : endpoint,
     second: isClient ? endpoint : client,
-    client: `127.0.0.1:${port}`,
+    client: caller,
   };
 }
 
@@ -154,11 +154,10 @@ bothSides('RST while both directions are jammed', async ({ first, second }) => {
   await Promise.all(floods);
 });
 
-test('a client that resets before its endpoint is connected', async (t) => {
-  const { port } = await peer.connect('hasty', { port: scene.port('plain') });
+test('a client that resets before its endpoint is connected', async () => {
+  const caller = await peer.connect('hasty', { port: scene.port('plain') });
   await peer.reset('hasty');
-  t.after(() => {});
-  assert.equal(await scene.reasonOf(`127.0.0.1:${port}`), 'client-reset');
+  assert.equal(await scene.reasonOf(caller), 'client-reset');
 });
 
 test('nothing is left, and the canary lost nothing', async () => {

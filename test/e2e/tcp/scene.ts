@@ -9,7 +9,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { GatewayProcess, type LogRecord, type Owner, startEcho } from '../harness.ts';
 import { Canary } from './canary.ts';
-import { Flow, type FlowOrigin, type FlowTarget, type Reading } from './flow.ts';
+import { type Caller, Flow, type FlowOrigin, type FlowTarget, type Reading } from './flow.ts';
 
 const CANARY = 'canary';
 
@@ -88,17 +88,19 @@ export class Scene {
     return { client, endpoint: await origin.next() };
   }
 
-  /** The record of a connection's end, by its client's address. */
-  closed(client: string): Promise<AccessRecord> {
-    return this.gateway.accessed(
-      (each) =>
-        each['event'] === 'close' && each['client'] === client && each['listener'] !== CANARY,
-    );
+  /** The record of a connection's end. */
+  closed({ address, calledPort, since }: Caller): Promise<AccessRecord> {
+    const isItsRecord = (each: AccessRecord): boolean =>
+      each['event'] === 'close' &&
+      each['client'] === address &&
+      this.#ports.get(String(each['listener'])) === calledPort &&
+      Date.parse(String(each['time'])) >= since;
+    return this.gateway.accessed(isItsRecord);
   }
 
   /** The reason for which a client's connection ended. */
-  async reasonOf(client: string): Promise<unknown> {
-    return (await this.closed(client))['reason'];
+  async reasonOf(caller: Caller): Promise<unknown> {
+    return (await this.closed(caller))['reason'];
   }
 
   /** A counter or gauge of the core, summed over shards. */

@@ -15,7 +15,16 @@ import { Scene } from './scene.ts';
 const FLOOD = makeBytes('flood', 24 * 1024 * 1024);
 
 const file = createFileOwner();
-const NAMES = ['idle', 'stuck', 'spoken', 'old', 'stubborn', 'aging'] as const;
+/** A listener and an origin for each test, because they run side by side. */
+const NAMES = [
+  'idle',
+  'stuck',
+  'client-speaks',
+  'endpoint-speaks',
+  'old',
+  'stubborn',
+  'aging',
+] as const;
 type Name = (typeof NAMES)[number];
 const origins = new Map<Name, FlowOrigin>();
 let scene: Scene;
@@ -24,7 +33,8 @@ before(async () => {
   const timeouts: Record<Name, object> = {
     idle: { idle: '1s' },
     stuck: { idle: '1s' },
-    spoken: { idle: '1s' },
+    'client-speaks': { idle: '1s' },
+    'endpoint-speaks': { idle: '1s' },
     old: { maxAge: { value: '1s', jitter: '50%' } },
     stubborn: { maxAge: { value: '1s', jitter: '0%' } },
     aging: { maxAge: { value: '2s', jitter: '0%' } },
@@ -55,14 +65,14 @@ suite('deadlines', { concurrency: true }, () => {
     await client.send('hello');
     await endpoint.heardAll('hello');
     assert.deepEqual([await client.ended(), await endpoint.ended()], ['fin', 'fin']);
-    const record = await scene.closed(client.address);
+    const record = await scene.closed(client);
     assert.deepEqual([record['reason'], record['closedBy']], ['idle-timeout', 'gateway']);
     assert.equal(await scene.closedFor('idle', 'idle-timeout'), 1);
   });
 
   for (const side of ['client', 'endpoint'] as const) {
     test(`bytes of the ${side} alone keep a connection`, async (t) => {
-      const pair = await join(t, 'spoken');
+      const pair = await join(t, `${side}-speaks`);
       const other = side === 'client' ? pair.endpoint : pair.client;
       const talk = setInterval(() => pair[side].socket.write('.'), 100);
       t.after(() => clearInterval(talk));
@@ -79,7 +89,7 @@ suite('deadlines', { concurrency: true }, () => {
   test('silence with bytes that nobody takes is no clean end', async (t) => {
     const { client, endpoint } = await join(t, 'stuck');
     client.send(FLOOD).catch(() => {});
-    assert.equal(await scene.reasonOf(client.address), 'idle-timeout');
+    assert.equal(await scene.reasonOf(client), 'idle-timeout');
     endpoint.resume();
     assert.equal(await endpoint.ended(), 'ECONNRESET');
     assert.equal(await client.ended(), 'ECONNRESET');
@@ -94,7 +104,7 @@ suite('deadlines', { concurrency: true }, () => {
         void endpoint.ended().then(() => endpoint.finish());
         assert.equal(await client.ended(), 'fin');
         client.finish();
-        const record = await scene.closed(client.address);
+        const record = await scene.closed(client);
         assert.deepEqual([record['reason'], record['closedBy']], ['max-age', 'gateway']);
         return Number(record['durationMs']);
       }),
@@ -116,7 +126,7 @@ suite('deadlines', { concurrency: true }, () => {
     endpoint.finish();
     assert.equal(await client.ended(), 'fin');
     client.finish();
-    assert.equal(await scene.reasonOf(client.address), 'max-age');
+    assert.equal(await scene.reasonOf(client), 'max-age');
     assert.ok(client.received > 0 && client.received <= said);
     assert.equal(client.received % 10, 0);
   });
@@ -125,7 +135,7 @@ suite('deadlines', { concurrency: true }, () => {
     const { client, endpoint } = await join(t, 'stubborn');
     assert.deepEqual([await client.ended(), await endpoint.ended()], ['fin', 'fin']);
     // Neither answers with a FIN of its own.
-    assert.equal(await scene.reasonOf(client.address), 'max-age');
+    assert.equal(await scene.reasonOf(client), 'max-age');
     await assert.rejects(client.send('still here'), /ECONNRESET|EPIPE/);
   });
 });

@@ -76,7 +76,7 @@ async function exchange(client: Flow, endpoint: Flow, seed: number): Promise<voi
   assert.deepEqual([client.end, endpoint.end], ['fin', 'fin']);
   assert.equal(endpoint.checksum, checksumOf(there));
   assert.equal(client.checksum, checksumOf(back));
-  const record = await scene.closed(client.address);
+  const record = await scene.closed(client);
   assert.deepEqual([record['bytesFromClient'], record['bytesFromEndpoint']], [BYTES, BYTES]);
 }
 
