@@ -16,8 +16,12 @@ const BANNED = new Set(
 /** Names that the kernel, Node-API or the C++ library chose, and that we must spell. */
 const FOREIGN = /^((uv|napi|node_api|epoll|sockaddr)_\w+|workerData)$/;
 
+/** Terms of RFC 6066, 8446 and 5077 that hold a banned word and mean nothing else. */
+const RFC_TERMS = /(server|session)_?(name|hello|ticket|id)/gi;
+
 function wordsOf(name: string): string[] {
   return name
+    .replace(RFC_TERMS, '')
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()
     .split(/[^a-z]+/);

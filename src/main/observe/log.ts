@@ -45,8 +45,8 @@ export interface OpenLog {
 export function openLog({ level, format, target, isTerminal }: LogOptions): OpenLog {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   const destination = pino.destination({ dest: target, sync: false, maxLength: LOG_BYTES_MAX });
-  // Pino flushes at each fatal record and at the exit. Waiting for a reader there would stop the main
-  // thread, for ever when the terminal is gone; only close() waits, and only for so long.
+  // Pino flushes at each fatal record and at the exit. Waiting for a reader there would stop the
+  // main thread, for ever when the terminal is gone; only close() waits, and only for so long.
   destination.flushSync = () => {
     destination.flush();
   };

@@ -18,8 +18,8 @@ namespace holdfast::proxy {
 
 // Sockets accepted from one listening socket per turn.
 inline constexpr u32 kAcceptBatchMax = 64;
-// Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards are
-// interrupted less often; a connection that comes alone is accepted at once.
+// Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards
+// are interrupted less often; a connection that comes alone is accepted at once.
 inline constexpr u64 kBatchIntervalNs = 500'000;
 // Pause after EMFILE, ENFILE, ENOBUFS or ENOMEM; doubles up to the maximum while it lasts.
 inline constexpr u32 kBackoffMs = 10;
