@@ -142,8 +142,4 @@ test('a descriptor for the client and none for the endpoint: connect-failed', as
   await serve(await Flow.connect(t, { port: scene.port('plain') }), 'later');
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

@@ -128,8 +128,7 @@ suite('a peer that vanishes', { skip, concurrency: true }, () => {
     await cut.client.send('into the void');
     assert.equal(await scene.reasonOf(cut.client), 'endpoint-timeout');
     assert.equal(await cut.client.ended(), 'ECONNRESET');
-    await scene.whenIdle();
-    await scene.canary.finish();
+    await scene.expectNothingLeft();
   });
 });
 

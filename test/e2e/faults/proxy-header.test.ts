@@ -112,8 +112,4 @@ test('garbage in numbers is closed at once and counted', async (t) => {
   assert.equal(await scene.closedFor('hasty', 'proxy-header-invalid'), before + count);
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

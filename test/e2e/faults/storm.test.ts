@@ -171,10 +171,4 @@ for (const listener of ['echo', 'paced'] as const) {
   });
 }
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-  const { json } = await scene.gateway.admin('GET', '/v1/status');
-  assert.equal(json.connections, 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

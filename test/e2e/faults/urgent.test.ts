@@ -119,8 +119,4 @@ test('descriptors in a Unix stream: the bytes around them go on', async () => {
   await peer.close('passing');
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

@@ -233,8 +233,4 @@ test('a full endpoint refuses the next, and takes it when there is room', async 
   next.endpoint.finish();
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

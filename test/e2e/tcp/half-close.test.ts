@@ -169,10 +169,4 @@ test('bytes in the open direction put the half-close timeout off', async (t) => 
   assert.equal(await scene.reasonOf(client), 'client-closed');
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-  assert.equal(await scene.counter('pendingChunks'), 0);
-  assert.equal(await scene.counter('paused'), 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

@@ -63,10 +63,8 @@ async function crowd(t: TestContext, limits: object): Promise<void> {
     assert.equal(await reader.ended(), 'fin');
     reader.finish();
   }
-  await scene.whenIdle();
   assert.equal(await scene.closedFor('plain', 'shard-limit'), 0);
-  assert.equal(await scene.counter('pendingChunks'), 0);
-  await scene.canary.finish();
+  await scene.expectNothingLeft();
 }
 
 test('the memory of the process, shared by its shards', async (t) => {

@@ -160,10 +160,4 @@ test('a client that resets before its endpoint is connected', async () => {
   assert.equal(await scene.reasonOf(caller), 'client-reset');
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (count) => count === 0);
-  assert.equal(await scene.counter('pendingChunks'), 0);
-  assert.equal(await scene.counter('paused'), 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

@@ -12,6 +12,8 @@ import { Canary } from './canary.ts';
 import { type Caller, Flow, type FlowOrigin, type FlowTarget, type Reading } from './flow.ts';
 
 const CANARY = 'canary';
+/** Connections of the admin API that may be open while descriptors are counted. */
+const ADMIN_DESCRIPTORS = 2;
 
 /** A configuration, as an object of the language. */
 export interface SceneSetup {
@@ -40,11 +42,17 @@ export class Scene {
   readonly gateway: GatewayProcess;
   readonly canary: Canary;
   readonly #ports: ReadonlyMap<string, number>;
+  /** Open when nobody was connected. */
+  readonly #descriptors: number;
 
-  private constructor(gateway: GatewayProcess, canary: Canary, ports: ReadonlyMap<string, number>) {
+  private constructor(
+    gateway: GatewayProcess,
+    parts: { canary: Canary; ports: ReadonlyMap<string, number>; descriptors: number },
+  ) {
     this.gateway = gateway;
-    this.canary = canary;
-    this.#ports = ports;
+    this.canary = parts.canary;
+    this.#ports = parts.ports;
+    this.#descriptors = parts.descriptors;
   }
 
   /** Starts a gateway, and a canary that has sung once. */
@@ -69,8 +77,9 @@ export class Scene {
     for (const { name, address } of json.listeners) {
       ports.set(name, Number(/:(\d+)$/.exec(address)?.[1] ?? 0));
     }
+    const descriptors = countDescriptors(gateway.pid);
     const canary = await Canary.start(owner, { ...setup.canary, port: ports.get(CANARY) ?? 0 });
-    return new Scene(gateway, canary, ports);
+    return new Scene(gateway, { canary, ports, descriptors });
   }
 
   /** The port that a listener got. */
@@ -137,6 +146,22 @@ export class Scene {
     );
   }
 
+  /**
+   * Ends the canary, which must have lost nothing, and waits until the gateway holds no descriptor and
+   * no record that it did not hold at the start.
+   */
+  async expectNothingLeft(): Promise<void> {
+    await this.whenIdle();
+    await this.canary.finish();
+    for (const gauge of ['tunnels', 'pendingChunks', 'paused', 'timers']) {
+      await this.counterUntil(gauge, (value) => value === 0);
+    }
+    await this.gateway.adminUntil(
+      '/v1/status',
+      () => countDescriptors(this.gateway.pid) <= this.#descriptors + ADMIN_DESCRIPTORS,
+    );
+  }
+
   /** Connects a client surely before the gateway sees it, so that no answer can overtake that. */
   async arrive(owner: Owner, target: FlowTarget & Reading): Promise<Flow> {
     await this.freeze();
@@ -175,4 +200,8 @@ function sumOf(
   name: string,
 ): number {
   return stats.shards.reduce((sum, { counters }) => sum + (counters[name] ?? Number.NaN), 0);
+}
+
+function countDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
 }

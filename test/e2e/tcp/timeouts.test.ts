@@ -140,10 +140,4 @@ suite('deadlines', { concurrency: true }, () => {
   });
 });
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-  assert.equal(await scene.counter('pendingChunks'), 0);
-  assert.equal(await scene.counter('paused'), 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());

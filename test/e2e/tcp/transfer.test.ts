@@ -93,10 +93,4 @@ for (const listener of ['plain', 'narrow']) {
   });
 }
 
-test('nothing is left, and the canary lost nothing', async () => {
-  await scene.whenIdle();
-  await scene.canary.finish();
-  await scene.counterUntil('tunnels', (tunnels) => tunnels === 0);
-  assert.equal(await scene.counter('pendingChunks'), 0);
-  assert.equal(await scene.counter('paused'), 0);
-});
+test('nothing is left, and the canary lost nothing', () => scene.expectNothingLeft());
