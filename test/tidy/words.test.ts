@@ -14,7 +14,8 @@ const BANNED = new Set(
     .flatMap((word) => [word, `${word}s`]),
 );
 /** Names that the kernel, Node-API or the C++ library chose, and that we must spell. */
-const FOREIGN = /^((SSL|BIO|EVP|X509|PEM|ERR|CRYPTO|OPENSSL|OSSL|uv|napi|node_api|epoll|sockaddr)_\w+|workerData)$/;
+const FOREIGN =
+  /^((SSL|BIO|EVP|X509|PEM|ERR|CRYPTO|OPENSSL|OSSL|ASN1|TLS|uv|napi|node_api|epoll|sockaddr)_\w+|workerData)$/;
 
 /** Terms of RFC 6066, 8446 and 5077 that hold a banned word and mean nothing else. */
 const RFC_TERMS = /(server|session)_?(name|hello|ticket|id)/gi;
