@@ -10,6 +10,8 @@
 /** One line or one bar. */
 export interface Series {
   readonly name: string;
+  /** The same number gets the same colour in every picture. */
+  readonly colour: number;
   readonly points: readonly (readonly [number, number])[];
 }
 
@@ -152,8 +154,8 @@ function drawLines(picture: Picture): string {
     ? createLogAxis(Math.min(...ys), Math.max(...ys), bottom, TOP)
     : createLinearAxis(Math.min(0, ...ys), Math.max(...ys), bottom, TOP);
   const ends = spreadLabels(picture.series.map(({ points }) => y.at(points.at(-1)?.[1] ?? 0)));
-  const lines = picture.series.map(({ name, points }, index) => {
-    const colour = COLOURS[index % COLOURS.length];
+  const lines = picture.series.map(({ name, points, colour: number }, index) => {
+    const colour = COLOURS[number % COLOURS.length];
     const path = points
       .map(([px, py]) => `${x.at(px).toFixed(1)},${y.at(py).toFixed(1)}`)
       .join(' ');

@@ -30,9 +30,10 @@ export function saveRaw(folder: string, report: RawReport): void {
   writeWhole(join(folder, 'raw.json'), `${JSON.stringify(report)}\n`);
 }
 
+/** The histograms of a candidate that are not void. */
 const histogramsOf = (raw: RawScenario, candidate: string, name: string): string[] =>
   raw.runs
-    .filter((run) => run.candidate === candidate)
+    .filter((run) => run.candidate === candidate && run.voids[`${name}.p99`] === undefined)
     .flatMap((run) => run.histograms[name] ?? []);
 
 /** The median over the repeats at each x. */
@@ -57,11 +58,15 @@ const BAR_UNITS: Readonly<Record<string, readonly [number, string]>> = {
   s: [1, 's'],
 };
 
-function pictureOf(plot: Plot, summary: ScenarioSummary): Picture {
+function pictureOf(plot: Plot, summary: ScenarioSummary, report: RawReport): Picture {
   const { raw, rows, figures } = summary;
   const collect = (points: (candidate: string) => Series['points']): Series[] =>
     rows
-      .map(({ candidate, title }) => ({ name: title, points: points(candidate) }))
+      .map(({ candidate, title }) => ({
+        name: title,
+        colour: report.candidates.findIndex(({ name }) => name === candidate),
+        points: points(candidate),
+      }))
       .filter((series) => series.points.length > 0);
   if (plot.kind === 'percentiles') {
     const series = collect((candidate) => {
@@ -125,7 +130,7 @@ export async function writeReport(folder: string, report: RawReport): Promise<vo
     );
     const plots: Block[] = [];
     for (const [index, plot] of scenario.plots.entries()) {
-      const svg = await pool.draw(pictureOf(plot, summary));
+      const svg = await pool.draw(pictureOf(plot, summary, report));
       if (svg === '') continue;
       const name = `${raw.name}-${index + 1}`;
       writeWhole(join(folder, 'plots', `${name}.svg`), svg);

@@ -26,8 +26,10 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
     const memory = await readSettledMemory(rig.pids());
     user.push([step, memory.userBytes]);
     kernel.push([step, readKernelMemory()]);
-    tally.point('user', step, memory.userBytes / 2 ** 20);
-    tally.point('rss', step, memory.rssBytes / 2 ** 20);
+    if (candidate.role !== 'floor') {
+      tally.point('user', step, memory.userBytes / 2 ** 20);
+      tally.point('rss', step, memory.rssBytes / 2 ** 20);
+    }
     run.step();
   }
   const result = await run.result();
