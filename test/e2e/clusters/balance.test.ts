@@ -248,9 +248,10 @@ for (const balance of BALANCERS) {
       [3, 3],
     );
     assert.ok(counters.some((each: Endpoint['counters']) => each.limitHits > 0));
-    const stats = await two.admin('GET', '/v1/stats');
-    const row = stats.json.listeners.find((each: { name: string }) => each.name === listener);
-    assert.equal(row.closed['endpoint-limit'], 14);
+    await two.adminUntil('/v1/stats', ({ json: { listeners } }) => {
+      const row = listeners.find((each: { name: string }) => each.name === listener);
+      return row.closed['endpoint-limit'] === 14;
+    });
     // A place that was given back is taken again.
     const leaving = wires[outcomes.indexOf('served')];
     leaving?.finish();

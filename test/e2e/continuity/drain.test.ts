@@ -36,7 +36,7 @@ shards: 2
 drain: { ${drain} }
 listeners:
   - { name: front, bind: 127.0.0.1:0, cluster: c }
-  - { name: brief, bind: 127.0.0.1:0, timeouts: { idle: 1s }, cluster: c }
+  - { name: brief, bind: 127.0.0.1:0, timeouts: { idle: 2s }, cluster: c }
 clusters:
   - { name: c, endpoints: [${to.address}] }
 `;
@@ -160,7 +160,7 @@ test('the second signal ends at once, also while readiness is delayed', async (t
 });
 
 test('a drain that is taken back half way leaves the others in peace', async (t) => {
-  const { gateway, port } = await start(t, 'readinessDelay: 0s, over: 1s, grace: 5s');
+  const { gateway, port } = await start(t, 'readinessDelay: 0s, over: 2s, grace: 5s');
   const wires = await connectMany(t, port, 40);
   await Promise.all(wires.map((wire) => wire.echo('before')));
   assert.equal((await gateway.admin('POST', '/v1/drain')).status, 202);
