@@ -179,11 +179,11 @@ function drawBars(picture: Picture): string {
   const NAME = 150;
   const most = Math.max(...picture.series.map(({ points }) => points[0]?.[1] ?? 0));
   const width = WIDTH - NAME - RIGHT;
-  const bars = picture.series.map(({ name, points }, index) => {
+  const bars = picture.series.map(({ name, points, colour: number }, index) => {
     const value = points[0]?.[1] ?? 0;
     const top = TOP + 10 + index * ROW;
     const length = most > 0 ? Math.max(1, (value / most) * width) : 1;
-    const colour = COLOURS[index % COLOURS.length];
+    const colour = COLOURS[number % COLOURS.length];
     return [
       text(NAME - 8, top + 15, name, 'text-anchor="end"'),
       `<rect x="${NAME}" y="${top}" width="${length.toFixed(1)}" height="20" fill="${colour}"/>`,
