@@ -70,6 +70,7 @@ function times<Item>(count: number, item: (index: number) => Item): Item[] {
 interface Counts {
   readonly refused: Readonly<Record<string, number>>;
   readonly closed: Readonly<Record<string, number>>;
+  readonly counters: Readonly<Record<string, number>>;
   readonly connections: number;
 }
 
@@ -248,7 +249,9 @@ test('the accept rate makes clients wait and loses none', async (t) => {
   assert.deepEqual(refused, []);
   // One second's worth at once, and the other twenty in another second at the earliest.
   assert.ok(performance.now() - startedMs >= 990);
-  const { refused: refusals } = await counted(gateway, 'slow', () => true);
+  const { refused: refusals, counters } = await counted(gateway, 'slow', () => true);
+  assert.ok((counters['ratePauses'] ?? 0) > 0);
+  assert.equal((await counted(gateway, 'free', () => true)).counters['ratePauses'], 0);
   assert.deepEqual(refusals, { 'process-limit': 0, 'listener-limit': 0, 'no-shard': 0 });
 });
 

@@ -99,6 +99,8 @@ Napi::Value BoardObject::listenerCounters(const Napi::CallbackInfo& info) {
       bump(sums[i], cell.counters[i].load(kRelaxed));
     }
   }
+  bump(sums[static_cast<size_t>(ListenerCounter::kRatePauses)],
+       board_->listener(static_cast<u32>(listener)).ratePauses.load(kRelaxed));
   return numbers(info.Env(), sums, countOf<ListenerCounter>());
 }
 
@@ -174,6 +176,7 @@ void BoardObject::setListener(const Napi::CallbackInfo& info) {
   ListenerEntry& entry = board_->listener(id);
   setText(entry.name, kNameMax, info[1].ToString().Utf8Value());
   entry.assigned.store(0, kRelaxed);
+  entry.ratePauses.store(0, kRelaxed);
   for (std::atomic<u64>& refused : entry.refused) refused.store(0, kRelaxed);
   for (u32 shard = 0; shard < board_->shards(); shard++) {
     ListenerCell& cell = board_->cell(shard, id);

@@ -159,7 +159,11 @@ void Acceptor::acceptBatch(u32 index) {
   for (u32 i = 0; i < kAcceptBatchMax; i++) {
     // The listener may have been closed or paused by what came before it in this turn.
     if (listening_[index].fd < 0 || listening_[index].resumeAtNs != 0 || isParked_) return;
-    if (!takeToken(limits_[listening_[index].listener])) return pause(index, kRetryMs);
+    const u32 listener = listening_[index].listener;
+    if (!takeToken(limits_[listener])) {
+      bump(board_.listener(listener).ratePauses);
+      return pause(index, kRetryMs);
+    }
     HF_UNINITIALIZED sockaddr_storage peer;
     socklen_t peerLength = 0;
     const int fd = sys::accept(listening_[index].fd, &peer, &peerLength);

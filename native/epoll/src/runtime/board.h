@@ -65,7 +65,9 @@ struct alignas(64) ListenerCell {
 
 struct alignas(64) ListenerEntry {
   char name[kNameMax + 1];
-  std::atomic<u64> assigned;  // written by the acceptor
+  // Written by the acceptor.
+  std::atomic<u64> assigned;
+  std::atomic<u64> ratePauses;
   std::atomic<u64> refused[countOf<Refusal>()];
 };
 

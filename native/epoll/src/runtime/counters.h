@@ -39,14 +39,16 @@ namespace holdfast {
   X(AccessRecords, "accessRecords", "counter", "Access records written to the log ring.")         \
   X(AccessDropped, "accessDropped", "counter", "Access records dropped because the ring was full.")
 
-// X(identifier, name, kind, sentence): per listener and shard, summed when read.
+// X(identifier, name, kind, sentence): per listener and shard, summed when read; RatePauses is the
+// acceptor's, in ListenerEntry.
 #define HF_LISTENER_COUNTERS(X)                                                            \
   X(Opened, "opened", "counter", "Connections that a shard took over.")                    \
   X(Closed, "closed", "counter", "Connections that ended.")                                \
   X(Established, "established", "counter", "Connections that reached an endpoint.")        \
   X(BytesFromClients, "bytesFromClients", "counter", "Bytes received from clients.")       \
   X(BytesFromEndpoints, "bytesFromEndpoints", "counter", "Bytes received from endpoints.") \
-  X(ProxyHeaders, "proxyHeaders", "counter", "PROXY headers accepted.")
+  X(ProxyHeaders, "proxyHeaders", "counter", "PROXY headers accepted.")                    \
+  X(RatePauses, "ratePauses", "counter", "Times accepting paused for limits.acceptRate.")
 
 // X(identifier, name, kind, sentence): per endpoint, written by all shards.
 #define HF_ENDPOINT_COUNTERS(X)                                                               \
