@@ -7,6 +7,7 @@
  * Invariant: exit code 0 only when every figure that could be measured holds; what could not be is
  * named with the reason. Nothing keeps running after it, whatever ends it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import {
   buildBase,
@@ -46,6 +47,7 @@ const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 const SAME_RUNS = 20;
+const SIGNAL_MS = 50;
 
 const USAGE = `usage: npm run gate [-- OPTION ...]
        npm run gate -- self-test        plants regressions; runs one tree against itself
@@ -216,6 +218,8 @@ try {
   const isGreen = await perform(process.argv.slice(2), interrupt.signal);
   process.exitCode = isGreen ? 0 : EXIT_FAILED;
 } catch (cause) {
+  // A signal to the whole process group may end the load before this process hears of it.
+  await delay(SIGNAL_MS);
   if (interrupt.signal.aborted) {
     process.exitCode = EXIT_INTERRUPTED;
   } else {

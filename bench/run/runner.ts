@@ -9,6 +9,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CANDIDATES } from '../peers/index.ts';
 import {
   encode,
@@ -34,6 +35,8 @@ import type { RunRequest } from './arguments.ts';
 import { Progress } from './progress.ts';
 
 const DESCRIPTORS_MIN = 4096;
+/** A signal to the whole process group may end the load before this process hears of it. */
+const SIGNAL_MS = 50;
 
 function git(...args: string[]): string {
   try {
@@ -218,6 +221,7 @@ export class Runner {
     } catch (cause) {
       if (cause instanceof UsageFailure) throw cause;
       outcome = explain(cause);
+      await delay(SIGNAL_MS);
     }
     // What an interrupt cut short is not a failure of the candidate.
     if (this.#signal.aborted) return;
