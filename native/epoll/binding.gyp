@@ -60,6 +60,8 @@
         "-Wimplicit-fallthrough",
         "-Werror=format-security"
       ],
+      # Engines in shared libraries are opened with dlopen, which old C libraries keep apart.
+      "libraries": ["-ldl"],
       "ldflags!": ["-rdynamic"],
       "ldflags": [
         "-static-libstdc++",

@@ -3,8 +3,9 @@
  *
  * Path: a house rule, run by `npm run check`, over the file that the set-up has built. It reads the
  * dynamic section with nm and readelf, which come with the compiler.
- * Invariant: two exported symbols, no symbol from outside Node-API, libuv and glibc, no mutable
- * statics of ours: each environment that loads the addon has its state to itself.
+ * Invariant: two exported symbols, no symbol from outside Node-API, libuv, glibc and OpenSSL, and
+ * OpenSSL's only weakly: the addon loads in a process without it, although it is bound at once. No
+ * mutable statics of ours: each environment that loads the addon has its state to itself.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -19,6 +20,9 @@ const ALLOWED = [
   /^\w+@GLIBC_2\.\d+(\.\d+)?$/,
   /^(_ITM_(de)?registerTMCloneTable|__gmon_start__)$/,
 ];
+/** Found in the process if it has them (tls/library_openssl.h lists them), else null. */
+const OPENSSL =
+  /^(SSL|BIO|EVP|X509|PEM|ERR|CRYPTO|OPENSSL|OSSL|OpenSSL|ASN1|RAND|TLS|GENERAL_NAMES?)_\w+$/;
 const LIBRARIES = /^(libc|libm|libdl|librt|libpthread|ld-linux[\w-]*)\.so\.\d+$/;
 
 function run(command: string, ...args: string[]): string[] {
@@ -35,11 +39,19 @@ test('the addon exports the two symbols of Node-API and nothing else', () => {
   assert.deepEqual(run('nm', '-D', '--defined-only').map(lastWord).sort(), EXPORTED);
 });
 
-test('the addon asks for Node-API, libuv and glibc only', () => {
+test('the addon asks for Node-API, libuv, glibc and OpenSSL only', () => {
   const strange = run('nm', '-D', '--undefined-only')
     .map(lastWord)
-    .filter((symbol) => !ALLOWED.some((pattern) => pattern.test(symbol)));
+    .filter((symbol) => ![...ALLOWED, OPENSSL].some((pattern) => pattern.test(symbol)));
   assert.deepEqual(strange, []);
+});
+
+test('the addon loads without OpenSSL: every symbol of it is weak', () => {
+  const strong = run('nm', '-D', '--undefined-only')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([kind, symbol]) => OPENSSL.test(`${symbol}`) && kind !== 'w')
+    .map(([, symbol]) => symbol);
+  assert.deepEqual(strong, []);
 });
 
 test('the addon needs no library that a machine with Node may lack', () => {
