@@ -81,7 +81,9 @@ export class ListenSockets {
    * @throws ListenError; nothing is changed, then or otherwise.
    */
   async prepare(listeners: readonly ListenerConfig[]): Promise<ListenPlan> {
-    const wanted = listeners.flatMap(listWanted);
+    const wanted = listeners.flatMap((listener) =>
+      listWanted(listener, this.#options.netns.open(listener.netns, ownerOf(listener))),
+    );
     const wantedKeys = new Set(wanted.map(({ key }) => key));
     const leaving = [...this.#open.values()].filter((open) => !wantedKeys.has(open.wanted.key));
     const missing = wanted.filter(({ key }) => !this.#open.has(key));
@@ -148,7 +150,7 @@ export class ListenSockets {
   #openNow(wanted: Wanted): OpenSocket {
     const { acceptor, netns, listenerId } = this.#options;
     const { bind, listener } = wanted;
-    const netnsFd = netns.open(listener.netns, `listener "${listener.name}"`);
+    const netnsFd = netns.open(listener.netns, ownerOf(listener));
     const address = 'path' in bind ? { path: bind.path } : bind;
     try {
       const { handle, address: bound } = withFileMode(bind, () =>
@@ -188,22 +190,21 @@ export class ListenSockets {
   }
 }
 
-function listWanted(listener: ListenerConfig): Wanted[] {
-  const { name, netns } = listener;
+function listWanted(listener: ListenerConfig, netnsFd: number): Wanted[] {
   return listener.bind.map((bind) => ({
-    key: keyOf(name, netns, bind),
+    key: keyOf(listener.name, netnsFd, bind),
     bind,
     listener,
   }));
 }
 
 /** Names the place and not its listener, so that an address moves between listeners as it is. */
-function keyOf(name: string, netns: string | null, bind: BindAddress): string {
+function keyOf(name: string, netnsFd: number, bind: BindAddress): string {
   if ('path' in bind) {
-    return JSON.stringify([netns, bind.path]);
+    return JSON.stringify([netnsFd, bind.path]);
   }
   // Port 0 is another place for everybody who asks for it.
-  return JSON.stringify([netns, bind.ip, bind.port, bind.port === 0 ? name : null]);
+  return JSON.stringify([netnsFd, bind.ip, bind.port, bind.port === 0 ? name : null]);
 }
 
 /** Removes a stale socket file. @throws ListenError */
@@ -231,6 +232,10 @@ function isSamePlace(open: OpenSocket, wanted: Wanted): boolean {
   return held.ip === bind.ip || isWildcard(held.ip) || isWildcard(bind.ip);
 }
 
+function ownerOf({ name }: ListenerConfig): string {
+  return `listener "${name}"`;
+}
+
 function isWildcard(ip: string): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }
@@ -241,7 +246,7 @@ function targetOf({ listener, bind }: Wanted): {
   readonly netns: string | null;
 } {
   return {
-    owner: `listener "${listener.name}"`,
+    owner: ownerOf(listener),
     address: formatAddress(bind),
     netns: listener.netns,
   };

@@ -6,7 +6,12 @@
  * Invariant: a name is opened once and closed when no configuration names it any more, a little
  * later than that, because connects under way may still use the number.
  */
+import { fstatSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { explainNetnsFailure } from './explain.ts';
+
+/** Where `ip netns` keeps its names. */
+const NETNS_DIRECTORY = '/var/run/netns';
 
 /** Longer than any connect with its retries. */
 const CLOSE_DELAY_MS = 120_000;
@@ -31,7 +36,8 @@ export class NetnsTable {
   }
 
   /**
-   * Opens a namespace, or finds it open. `owner` is who needs it, for the message.
+   * Opens a namespace, or finds it open. A name that was given to another namespace meanwhile is
+   * opened again. `owner` is who needs it, for the message.
    *
    * @throws ListenError
    */
@@ -40,12 +46,15 @@ export class NetnsTable {
       return OWN_NETNS;
     }
     const known = this.#fds.get(name);
-    if (known !== undefined) {
+    if (known !== undefined && isNamed(known, name)) {
       return known;
     }
     try {
       const fd = this.#calls.openNetns(name);
       this.#fds.set(name, fd);
+      if (known !== undefined) {
+        this.#closeLater(known);
+      }
       return fd;
     } catch (error) {
       throw explainNetnsFailure(error, name, owner);
@@ -62,12 +71,7 @@ export class NetnsTable {
     for (const [name, fd] of this.#fds) {
       if (!names.has(name)) {
         this.#fds.delete(name);
-        const timer = setTimeout(() => {
-          this.#closing.delete(timer);
-          this.#calls.closeFd(fd);
-        }, CLOSE_DELAY_MS);
-        timer.unref();
-        this.#closing.set(timer, fd);
+        this.#closeLater(fd);
       }
     }
   }
@@ -83,5 +87,27 @@ export class NetnsTable {
       this.#calls.closeFd(fd);
     }
     this.#fds.clear();
+  }
+  #closeLater(fd: number): void {
+    const timer = setTimeout(() => {
+      this.#closing.delete(timer);
+      this.#calls.closeFd(fd);
+    }, CLOSE_DELAY_MS);
+    timer.unref();
+    this.#closing.set(timer, fd);
+  }
+}
+
+/**
+ * False when the name was given to another namespace since `fd` was opened. A name that is gone
+ * means what it meant.
+ */
+function isNamed(fd: number, name: string): boolean {
+  try {
+    const opened = fstatSync(fd);
+    const named = statSync(join(NETNS_DIRECTORY, name));
+    return opened.dev === named.dev && opened.ino === named.ino;
+  } catch {
+    return true;
   }
 }

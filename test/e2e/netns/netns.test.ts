@@ -207,6 +207,29 @@ clusters: [{ name: in, netns: ${blue}, endpoints: [127.0.0.1:${port}] }]
     const later = await peer.connect(blue, front);
     assert.equal(await peer.line(later), 'inside');
   });
+
+  test('a name that is given to another namespace means that one after a reload', async (t) => {
+    const blue = addNamespace(t);
+    const gateway = await GatewayProcess.start(t, {
+      yaml: `
+shards: 1
+listeners: [{ name: in, bind: "127.0.0.1:18471", netns: ${blue}, cluster: in }]
+clusters: [{ name: in, netns: ${blue}, endpoints: ["127.0.0.1:18472"] }]
+`,
+    });
+    await peer.listen(blue, 'former', 18_472);
+    const former = await peer.connect(blue, 18_471);
+    assert.equal(await peer.line(former), 'former');
+    deleteNamespace(blue);
+    const green = addNamespace(t, blue);
+    await peer.forget(green);
+    await peer.listen(green, 'latter', 18_472);
+    await assert.rejects(peer.connect(green, 18_471), /refused/);
+    assert.equal((await gateway.admin('POST', '/v1/reload')).status, 200);
+    const latter = await peer.connect(green, 18_471);
+    assert.equal(await peer.line(latter), 'latter');
+    assert.equal(await peer.say(former, 'still in the other one'), 'still in the other one');
+  });
 });
 
 function threadsOf(pid: number): number {

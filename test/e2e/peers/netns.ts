@@ -30,10 +30,8 @@ export function whyNoNamespaces(): string | false {
 }
 
 /** Makes a namespace with its loopback up. Returns its name. */
-export function addNamespace(owner: Owner): string {
+export function addNamespace(owner: Owner, name = nextName()): string {
   sweep();
-  serial++;
-  const name = `hf${process.pid}-${serial}`;
   ip('netns', 'add', name);
   owner.after(() => {
     deleteNamespace(name);
@@ -50,6 +48,11 @@ export function deleteNamespace(name: string): void {
 }
 
 let serial = 0;
+
+function nextName(): string {
+  serial++;
+  return `hf${process.pid}-${serial}`;
+}
 
 function listNamespaces(): string[] {
   return ip('netns', 'list')
@@ -122,6 +125,11 @@ export class NetnsPeer {
   /** Says a line, and gives the line that comes back. */
   async say(wire: number, text: string): Promise<string> {
     return (await this.#ask({ do: 'say', wire, text })).text ?? '';
+  }
+
+  /** Looks the name up again when it is used next. */
+  async forget(netns: string): Promise<void> {
+    await this.#ask({ do: 'forget', netns });
   }
 
   async close(wire: number): Promise<void> {

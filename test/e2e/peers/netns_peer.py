@@ -92,7 +92,19 @@ def close(request):
     return {}
 
 
-ACTIONS = {"listen": listen, "connect": connect, "line": line, "say": say, "close": close}
+def forget(request):
+    os.close(known.pop(request["netns"]))
+    return {}
+
+
+ACTIONS = {
+    "listen": listen,
+    "connect": connect,
+    "line": line,
+    "say": say,
+    "close": close,
+    "forget": forget,
+}
 
 for text in sys.stdin:
     request = json.loads(text)
