@@ -9,6 +9,7 @@ import { readVersion } from '../version.ts';
 import type { CliWorld } from './cli-world.ts';
 import { createCompletion, SHELLS, type Shell } from './completion.ts';
 import { addAdminVerbs } from './verb-admin.ts';
+import { addBenchVerb } from './verb-bench.ts';
 import { addConnsVerbs } from './verb-conns.ts';
 import { addDemoVerb } from './verb-demo.ts';
 import { addDoctorVerb } from './verb-doctor.ts';
@@ -65,6 +66,7 @@ export function createProgram(world: CliWorld): Command {
   addAdminVerbs(program, world);
   program.commandsGroup('This machine:');
   addDoctorVerb(program, world);
+  addBenchVerb(program, world);
   addCompletionVerb(program, world);
   addVersionVerb(program, world);
   for (const command of program.commands)
