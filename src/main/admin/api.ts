@@ -7,7 +7,9 @@
  * so no client of the API can hurt the gateway, not even one that never reads.
  */
 import { chmodSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
 import {
   clearStaleSocketFile,
   explainListenFailure,
@@ -59,11 +61,13 @@ export class AdminApi {
   async listenUnix(path: string): Promise<void> {
     const target = { owner: 'the admin API', address: `unix:${path}`, netns: null };
     try {
+      // libuv says EACCES where the kernel says ENOENT.
+      await stat(dirname(path));
       await clearStaleSocketFile(path);
       const http = this.#create('unix');
       const former = process.umask(0o777 & ~SOCKET_MODE);
       // The socket file is made inside this call; what is awaited is only its news.
-      const listening = listen(http, { path });
+      const listening = this.#listen(http, { path });
       process.umask(former);
       await listening;
       chmodSync(path, SOCKET_MODE);
@@ -88,7 +92,7 @@ export class AdminApi {
     try {
       this.#token = token;
       const http = this.#create('tcp');
-      await listen(http, { host, port });
+      await this.#listen(http, { host, port });
       const bound = http.address();
       return typeof bound === 'object' && bound !== null ? bound.port : port;
     } catch (error) {
@@ -132,9 +136,23 @@ export class AdminApi {
     );
     http.maxConnections = CLIENTS_MAX;
     http.timeout = INACTIVITY_TIMEOUT_MS;
-    http.on('error', (error) => this.#log.error({ err: error }, 'the admin API failed'));
     this.#open.push(http);
     return http;
+  }
+
+  /** A failure to listen is the caller's to tell; later ones are logged. */
+  #listen(
+    http: Server,
+    place: { readonly path: string } | { readonly host: string; readonly port: number },
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      http.once('error', reject);
+      http.listen(place, () => {
+        http.off('error', reject);
+        http.on('error', (error) => this.#log.error({ err: error }, 'the admin API failed'));
+        resolve();
+      });
+    });
   }
 
   async #answer(
@@ -206,17 +224,4 @@ function matchRouteGuarded(
     wanted.check('guarded');
     throw error;
   }
-}
-
-function listen(
-  http: Server,
-  place: { readonly path: string } | { readonly host: string; readonly port: number },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once('error', reject);
-    http.listen(place, () => {
-      http.off('error', reject);
-      resolve();
-    });
-  });
 }
