@@ -6,7 +6,7 @@
  * with the documented exit code; nothing is started then; what is printed can be used again.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { GatewayProcess, makeDirectory, type Owner } from '../harness.ts';
@@ -105,6 +105,93 @@ test('a port that is taken: one sentence with the remedy, exit code 1', async (t
   );
   assert.deepEqual(readdirSync(directory), []);
 });
+
+/** Drops one privilege and stays root otherwise. */
+const UNBOUND = [
+  'setpriv',
+  '--bounding-set',
+  '-net_bind_service',
+  '--inh-caps',
+  '-net_bind_service',
+];
+
+const IMPOSSIBLE: readonly {
+  readonly name: string;
+  readonly change: (yaml: string) => string;
+  readonly sentence: RegExp;
+  readonly under?: readonly string[];
+}[] = [
+  {
+    name: 'an address of another machine',
+    change: (yaml) => yaml.replace('127.0.0.1:0', '192.0.2.1:1883'),
+    sentence:
+      /listener "front" cannot listen on 192\.0\.2\.1:1883: the address is not on this machine/,
+  },
+  {
+    name: 'an admin socket in a directory that is not there',
+    change: (yaml) => yaml.replace('./admin.sock', './no/admin.sock'),
+    sentence:
+      /the admin API cannot listen on unix:\.\/no\/admin\.sock: the directory does not exist; create it/,
+  },
+  {
+    name: 'a listener in a directory that is not there',
+    change: (yaml) => yaml.replace('127.0.0.1:0', 'unix:no/front.sock'),
+    sentence:
+      /listener "front" cannot listen on unix:no\/front\.sock: the directory does not exist/,
+  },
+  {
+    name: 'an access log that cannot be written',
+    change: (yaml) => yaml.replace("access: 'off'", 'access: no/access.log'),
+    sentence: /the access log no\/access\.log cannot be written: .*; make it writable/,
+  },
+  {
+    name: 'a token file that is not there',
+    change: (yaml) =>
+      yaml.replace('./admin.sock', './admin.sock, tcp: { bind: 127.0.0.1:0, tokenFile: ./token }'),
+    sentence: /admin\.tcp\.tokenFile: .*; create it/,
+  },
+  {
+    name: 'a port below 1024 without the privilege',
+    change: (yaml) => yaml.replace('127.0.0.1:0', '127.0.0.1:81'),
+    sentence:
+      /cannot listen on 127\.0\.0\.1:81: ports below 1024 need a privilege; grant CAP_NET_BIND_SERVICE/,
+    under: UNBOUND,
+  },
+];
+
+for (const { name, change, sentence, under } of IMPOSSIBLE) {
+  test(`told in one sentence, exit code 1: ${name}`, { skip: whyNot(under) }, async (t) => {
+    const directory = makeDirectory(t);
+    const yaml = `
+version: 1
+admin: { socket: ./admin.sock }
+log: { access: 'off' }
+listeners: [{ name: front, bind: "127.0.0.1:0", cluster: c }]
+clusters: [{ name: c, endpoints: [${origin.address}] }]
+`;
+    writeFileSync(join(directory, 'holdfast.yaml'), change(yaml));
+    const { code, stderr, stdout } = await runCommand(t, ['run'], {
+      directory,
+      ...(under === undefined ? {} : { under }),
+    });
+    assert.equal(code, 1, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, sentence);
+    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
+    assert.deepEqual(readdirSync(directory), ['holdfast.yaml']);
+  });
+}
+
+/** Some machines let everybody bind low ports, and only root can drop a privilege. */
+function whyNot(under: readonly string[] | undefined): string | false {
+  if (under === undefined) {
+    return false;
+  }
+  const lowest = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
+  return process.getuid?.() === 0 && Number(lowest) > 81
+    ? false
+    : 'privileges of ports cannot be dropped here';
+}
 
 test('a file that is not there, a directory without one, a verb that is not one', async (t) => {
   const directory = makeDirectory(t);

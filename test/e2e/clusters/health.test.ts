@@ -8,8 +8,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { GatewayProcess, type Owner } from '../harness.ts';
+import { GatewayProcess, makeDirectory, type Owner } from '../harness.ts';
 import { Origin, startNamed } from '../peers/origin.ts';
 import { Wire } from '../peers/wire.ts';
 
@@ -108,6 +109,20 @@ test('a checked endpoint goes down and comes back; who is connected stays', asyn
   assert.equal((await endpoint(gateway, b)).state, 'healthy');
   assert.deepEqual((await names(t, port, 4)).toSorted(), ['a', 'a', 'b', 'b']);
   assert.equal((await endpoint(gateway, b)).counters['connectFailures'], 0);
+});
+
+test('a Unix socket is checked as well', async (t) => {
+  const path = join(makeDirectory(t), 'origin.sock');
+  const a = await Origin.start(t, { path, name: 'a' });
+  const b = await Origin.start(t, { name: 'b' });
+  const { gateway, port } = await start(t, [a, b], `balance: round-robin, ${FAST_CHECKS}`);
+  assert.deepEqual((await names(t, port, 2)).toSorted(), ['a', 'b']);
+  a.stop();
+  await whenState(gateway, a, 'unhealthy');
+  assert.deepEqual(await names(t, port, 2), ['b', 'b']);
+  await a.open();
+  await whenState(gateway, a, 'healthy');
+  assert.deepEqual((await names(t, port, 2)).toSorted(), ['a', 'b']);
 });
 
 test('fewer failed checks than the threshold change nothing', async (t) => {

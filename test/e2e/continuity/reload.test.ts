@@ -7,7 +7,15 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { GatewayProcess, makeDirectory, type Owner } from '../harness.ts';
@@ -261,6 +269,40 @@ test('a removed listener refuses, a listener that is back accepts', async (t) =>
     await assert.rejects(Wire.connect(t, taken.port), { code: 'ECONNREFUSED' });
     gateway.write(fixed);
     assert.equal((await gateway.admin('POST', '/v1/reload')).json.result, 'applied');
+  }
+});
+
+test('a listener on several addresses, of both families and a path, gains and loses some', async (t) => {
+  const directory = makeDirectory(t);
+  const path = join(directory, 'front.sock');
+  const probe = await Origin.start(t, { host: '::1' });
+  probe.stop();
+  const bound = (binds: string): string => simple().replace('127.0.0.1:0', binds);
+  const both = `["0.0.0.0:${probe.port}", "[::]:${probe.port}"]`;
+  const all = `["0.0.0.0:${probe.port}", "[::]:${probe.port}", { address: "unix:${path}", mode: "0660" }]`;
+  const gateway = await GatewayProcess.start(t, { yaml: bound(both) });
+  const v4 = await Wire.connect(t, probe.port);
+  const v6 = await Wire.connect(t, { host: '::1', port: probe.port });
+  await v4.echo('v4');
+  await v6.echo('v6');
+  const load = async (yaml: string): Promise<void> => {
+    gateway.write(yaml);
+    const { json } = await gateway.admin('POST', '/v1/reload');
+    assert.equal(json.result, 'applied', JSON.stringify(json));
+  };
+  await load(bound(all));
+  assert.equal(statSync(path).mode & 0o777, 0o660);
+  const unix = await Wire.connect(t, { path });
+  await unix.echo('unix');
+  assert.equal((await gateway.admin('GET', '/v1/status')).json.listeners.length, 3);
+  await load(bound(`["[::]:${probe.port}"]`));
+  assert.equal(existsSync(path), false);
+  await assert.rejects(Wire.connect(t, probe.port), { code: 'ECONNREFUSED' });
+  await (await Wire.connect(t, { host: '::1', port: probe.port })).echo('v6 again');
+  await load(bound(all).replace('name: front', 'name: moved'));
+  await (await Wire.connect(t, { path })).echo('unix again');
+  for (const wire of [v4, v6, unix]) {
+    await wire.echo('never touched');
   }
 });
 

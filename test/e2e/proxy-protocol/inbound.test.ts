@@ -266,6 +266,24 @@ test('a header that stops half way is closed when the client ends', async (t) =>
   await whenCounted('proxy-header-invalid', before + 2);
 });
 
+test('a connection that waits for its header is shown, and can be ended', async (t) => {
+  const wire = await Wire.connect(t, port);
+  wire.send('PROXY TCP4');
+  const { json } = await gateway.adminUntil('/v1/connections', (answer) => {
+    return answer.json.connections.length === 1;
+  });
+  const [shown] = json.connections;
+  assert.equal(shown.state, 'header');
+  assert.equal(shown.endpoint, null);
+  assert.equal(shown.client, `127.0.0.1:${wire.socket.localPort}`);
+  assert.equal((await gateway.admin('DELETE', `/v1/connections/${shown.id}`)).status, 200);
+  assert.equal(await wire.ended, 'ECONNRESET');
+  const record = await gateway.accessed(({ id }) => id === shown.id);
+  assert.equal(record['reason'], 'killed');
+  assert.equal(record['endpoint'], null);
+  assert.equal(record['bytesFromClient'], 0);
+});
+
 test('a header that does not come, or dribbles, is closed at its deadline', async (t) => {
   const before = await count('proxy-header-timeout');
   const hasty = await gateway.port('hasty');

@@ -202,6 +202,18 @@ test('a peer that speaks for itself: its own addresses are sent', async (t) => {
   }
 });
 
+test('an IPv4 address that is written as IPv6 is an IPv4 address', async (t) => {
+  const wire = await Wire.connect(t, portOf('to-v1'));
+  // The form of a proxy that has one socket for both families.
+  wire.send('PROXY TCP6 ::ffff:192.0.2.9 ::ffff:198.51.100.1 999 443\r\nhello\n');
+  const line = await (await origin.next()).line();
+  assert.match(line, /^PROXY TCP[46] (::ffff:)?192\.0\.2\.9 (::ffff:)?198\.51\.100\.1 999 443\r$/);
+  const { json } = await gateway.admin('GET', '/v1/connections?client=192.0.2.9');
+  assert.equal(json.connections[0]?.client, '192.0.2.9:999');
+  const mapped = await gateway.admin('GET', '/v1/connections?client=::ffff:192.0.2.9');
+  assert.equal(mapped.json.connections[0]?.id, json.connections[0]?.id);
+});
+
 test('the header of each connection is its own, under many at once', async (t) => {
   const count = 200;
   const wires = await Promise.all(
