@@ -4,7 +4,7 @@
 // RecordState::handshake holds a post-handshake message of which more is to come, in its top byte
 // how far it got: 0 nothing, 1 to 3 bytes of its header (in the low 24 bits), kSkipping (the low 24
 // bits count the bytes left), kKeyUpdateBody (one byte is left). A message may be spread over
-// records, but not interleaved with others (RFC 8446 5.1).
+// records.
 #include "tls/record_layer.h"
 
 #include <algorithm>
@@ -244,7 +244,8 @@ bool RecordLayer::openOne(RecordState* state, const Record& record, std::span<u8
       (state->flags & kRecordUpdateAsked) == 0) {
     opened->isReplyDue = true;
   }
-  if (type != kTypeHandshake && state->handshake != 0) {
+  // Only TLS 1.3 forbids other records inside of a message (RFC 8446 5.1).
+  if (suite.version == kVersion13 && type != kTypeHandshake && state->handshake != 0) {
     return fail(state, Alert::kUnexpectedMessage, opened);
   }
   switch (type) {
@@ -277,11 +278,11 @@ bool RecordLayer::takeAlert(RecordState* state, std::span<const u8> content, Ope
     opened->event = OpenEvent::kCloseNotify;
     return false;
   }
-  if (level != kLevelWarning && level != kLevelFatal) {
-    return fail(state, Alert::kIllegalParameter, opened);
-  }
   // In TLS 1.3 the level means nothing, and all alerts but two are fatal (RFC 8446 6).
   const bool is13 = suiteOf(*state).version == kVersion13;
+  if (!is13 && level != kLevelWarning && level != kLevelFatal) {
+    return fail(state, Alert::kIllegalParameter, opened);
+  }
   const bool isWarning = is13 ? alert == Alert::kUserCanceled : level == kLevelWarning;
   if (isWarning) {
     return isFlood(state, nowMs) ? fail(state, Alert::kUnexpectedMessage, opened) : true;
