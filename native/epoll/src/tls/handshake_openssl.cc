@@ -174,13 +174,13 @@ bool HandshakeOpenssl::start(HfTlsBytes serverName) {
 }
 
 bool HandshakeOpenssl::startOriginating(HfTlsBytes serverName) {
+  SSL_set_connect_state(ssl_);
+  if (serverName.length == 0) return config_.isPeerUnchecked();
   if (serverName.length > HF_TLS_NAME_BYTES_MAX) return false;
   if (std::memchr(serverName.start, 0, serverName.length) != nullptr) return false;
   std::memcpy(serverName_, serverName.start, serverName.length);
   serverNameLength_ = static_cast<u8>(serverName.length);
-  SSL_set_connect_state(ssl_);
   X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl_);
-  if (serverNameLength_ == 0) return config_.isPeerUnchecked();
   // An address is checked as one, and is not a name that could be asked for (RFC 6066 3).
   const bool isAddress = X509_VERIFY_PARAM_set1_ip_asc(rules, serverName_) == 1;
   if (!isAddress) {

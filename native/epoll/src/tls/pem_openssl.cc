@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <string_view>
 
 #include "tls/peer_openssl.h"
 
@@ -38,6 +39,7 @@ bool wasEnd() {
 
 // Reads every certificate of a text, at most `most`.
 std::string readCertificates(HfTlsBytes pem, size_t most, std::vector<Owned<X509>>* out) {
+  if (pem.length == 0) return "";
   if (pem.length > kPemBytesMax) return "the text is larger than 8 MiB";
   const Owned<BIO> text = textOf(pem);
   if (text == nullptr) return "no memory";
@@ -69,6 +71,10 @@ const char* keyKindOf(const EVP_PKEY* key) {
 
 std::string readKey(HfTlsBytes pem, Owned<EVP_PKEY>* key) {
   if (pem.length > kPemBytesMax) return "the key's text is larger than 8 MiB";
+  const std::string_view whole(reinterpret_cast<const char*>(pem.start), pem.length);
+  if (whole.find("PRIVATE KEY-----") == std::string_view::npos) {
+    return "there is no private key in the key's text";
+  }
   const Owned<BIO> text = textOf(pem);
   if (text == nullptr) return "no memory";
   bool wasAsked = false;
@@ -78,7 +84,6 @@ std::string readKey(HfTlsBytes pem, Owned<EVP_PKEY>* key) {
     ERR_clear_error();
     return "the key is protected by a password";
   }
-  if (wasEnd()) return "there is no private key in the key's text";
   return "the key cannot be read: " + takeOpensslError();
 }
 
@@ -137,7 +142,9 @@ std::string loadPair(const HfTlsCertificate& from, i64 nowSeconds, LoadedPair* p
   fingerprintOf(pair->leaf.get(), facts.fingerprint);
   std::snprintf(facts.keyKind, sizeof(facts.keyKind), "%s", keyKindOf(pair->key.get()));
   if (from.ocspDer.length > 0xffff) return "the OCSP answer is larger than 64 KiB";
-  pair->staple.assign(from.ocspDer.start, from.ocspDer.start + from.ocspDer.length);
+  if (from.ocspDer.length != 0) {
+    pair->staple.assign(from.ocspDer.start, from.ocspDer.start + from.ocspDer.length);
+  }
   return checkTimes(*pair, nowSeconds);
 }
 
