@@ -2,8 +2,8 @@
  * What `npm start` shows: a gateway with an origin and clients, and the way out.
  *
  * Path: `holdfast demo`, in a pipe and in a terminal.
- * Invariant under test: what it says to try works as it is written; Ctrl-C ends it at any moment and
- * leaves nothing behind; it runs beside another one.
+ * Invariant under test: what it says to try works as it is written; Ctrl-C ends it and leaves
+ * nothing behind; it runs beside another one.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';

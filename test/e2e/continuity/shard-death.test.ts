@@ -2,8 +2,8 @@
  * What the process still knows after a shard died: every count, every limit, every descriptor.
  *
  * Path: a shard is broken through the test-only route of the admin API while clients come and go.
- * Invariant under test: a dead shard's connections end with RST and never as if they had ended well;
- * they are given back to every limit they counted for; descriptors do not leak.
+ * Invariant under test: a dead shard's connections end with RST and never as if all were well; they
+ * are given back to every limit they counted for; descriptors do not leak.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';

@@ -3,7 +3,7 @@
  *
  * Path: tests parse `GET /metrics` with it.
  * Invariant: whatever a scraper could stumble over is an error here: a family in two pieces, a
- * sample without a type, a duplicate series, a bad name, escape or number, a missing last line feed.
+ * sample without a type, a duplicate series, a bad name, escape or number, a missing line feed.
  */
 import assert from 'node:assert/strict';
 

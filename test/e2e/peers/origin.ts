@@ -5,10 +5,19 @@
  * Invariant: connections are handed out in the order in which they were accepted, each once; the
  * port stays the same when an origin closes and opens again.
  */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type ListenOptions } from 'node:net';
 import type { Owner } from '../harness.ts';
 import { Wire } from './wire.ts';
+
+/**
+ * Below the ports that the kernel gives to clients, so that nobody takes one while its origin is
+ * away.
+ */
+const PORT_MIN = 10_000;
+const PORT_MAX = 32_000;
 
 /** How an origin behaves. */
 export interface OriginSetup {
@@ -89,14 +98,23 @@ export class Origin {
     return this.#live;
   }
 
-  /** Listens, again after {@link close}. */
+  /** Listens, again after {@link stop} or {@link close}. */
   async open(): Promise<void> {
     const { host = '127.0.0.1', path, port = this.#port } = this.#setup;
-    const place: ListenOptions = path === undefined ? { host, port } : { path };
-    this.#listening.listen(place);
-    await once(this.#listening, 'listening');
-    const address = this.#listening.address();
-    this.#port = typeof address === 'object' && address !== null ? address.port : 0;
+    if (path !== undefined || port !== 0) {
+      await this.#listen(path === undefined ? { host, port } : { path });
+      this.#port = port;
+      return;
+    }
+    while (this.#port === 0) {
+      const candidate = randomInt(PORT_MIN, PORT_MAX);
+      try {
+        await this.#listen({ host, port: candidate });
+        this.#port = candidate;
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'EADDRINUSE');
+      }
+    }
   }
 
   /** The next connection that no earlier call has got. */
@@ -127,6 +145,11 @@ export class Origin {
   /** Stops listening; open connections stay. */
   stop(): void {
     this.#listening.close();
+  }
+
+  async #listen(place: ListenOptions): Promise<void> {
+    this.#listening.listen(place);
+    await once(this.#listening, 'listening');
   }
 
   /** Stops listening and resets what is open. */
