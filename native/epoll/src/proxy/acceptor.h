@@ -20,7 +20,7 @@ namespace holdfast::proxy {
 inline constexpr u32 kAcceptBatchMax = 64;
 // Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards
 // are interrupted less often; a connection that comes alone is accepted at once.
-inline constexpr u64 kBatchIntervalNs = 500'000;
+inline constexpr u64 kBatchIntervalNs = 1'000'000;
 // Pause after EMFILE, ENFILE, ENOBUFS or ENOMEM; doubles up to the maximum while it lasts.
 inline constexpr u32 kBackoffMs = 10;
 inline constexpr u32 kBackoffMsMax = 1000;
