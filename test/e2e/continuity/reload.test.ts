@@ -244,6 +244,23 @@ test('timeouts that change count for new connections only', async (t) => {
   await former.echo('an hour is not over');
 });
 
+test('clients that wait in the queue of an address are served by its next listener', async (t) => {
+  const taken = await Origin.start(t);
+  taken.stop();
+  const yaml = (name: string, limits: string): string =>
+    simple(name, limits).replace('127.0.0.1:0', `127.0.0.1:${taken.port}`);
+  const gateway = await GatewayProcess.start(t, {
+    yaml: yaml('slow', 'limits: { acceptRate: 1/s },'),
+  });
+  const wires = await Promise.all(Array.from({ length: 20 }, () => Wire.connect(t, taken.port)));
+  gateway.write(yaml('quick', ''));
+  assert.equal((await gateway.admin('POST', '/v1/reload')).json.result, 'applied');
+  await Promise.all(wires.map((wire) => wire.echo('served')));
+  const { json } = await gateway.admin('GET', '/v1/connections');
+  const listeners = json.connections.map((each: { listener: string }) => each.listener);
+  assert.ok(listeners.filter((name: string) => name === 'quick').length >= 10);
+});
+
 test('a listener that turns PROXY headers on asks them of new connections only', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: simple() });
   const port = await gateway.port('front');
