@@ -60,7 +60,7 @@ typedef struct HfTlsRecordKeys {
   uint16_t suite; /* IANA number */
   uint8_t role;
   uint8_t reserved0;
-  uint16_t recordBytesMax; /* largest record content the peer takes; 0: 16384 */
+  uint16_t recordBytesMax; /* largest record content, both ways (RFC 6066 4); 0: 16384 */
   HfTlsDirectionKeys read;
   HfTlsDirectionKeys write;
 } HfTlsRecordKeys;

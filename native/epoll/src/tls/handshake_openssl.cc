@@ -263,6 +263,10 @@ HfTlsStep HandshakeOpenssl::step(HfTlsIo* io) {
     return HF_TLS_WANT_INPUT;
   }
   const HfTlsStep outcome = end(SSL_do_handshake(ssl_));
+  if (config_.role() == Role::kTerminating && !isHelloSeen_ && outcome == HF_TLS_WANT_INPUT) {
+    helloBytes_ += static_cast<u32>(io->consumed);
+    if (helloBytes_ >= codec::kClientHelloBytesMax) return refuseLongHello(io);
+  }
   if (outcome == HF_TLS_CLOSED) return fail("the peer closed in the handshake");
   if (outcome != HF_TLS_DONE || isDone_) return outcome;
   isDone_ = true;
@@ -272,6 +276,17 @@ HfTlsStep HandshakeOpenssl::step(HfTlsIo* io) {
     config_.storeTicket({serverName_, serverNameLength_}, SSL_get1_session(ssl_));
   }
   return HF_TLS_DONE;
+}
+
+// The library would collect 128 KiB.
+HfTlsStep HandshakeOpenssl::refuseLongHello(HfTlsIo* io) {
+  constexpr u8 kAlert[] = {21, 3, 3, 0, 2, 2, SSL_AD_ILLEGAL_PARAMETER};
+  if (io->outputCapacity - io->produced >= sizeof(kAlert)) {
+    std::memcpy(io->output + io->produced, kAlert, sizeof(kAlert));
+    io->produced += sizeof(kAlert);
+    failure_.alertSent = SSL_AD_ILLEGAL_PARAMETER;
+  }
+  return fail("the ClientHello is longer than 16 KiB");
 }
 
 HfTlsStep HandshakeOpenssl::read(HfTlsIo* io, std::span<u8> plain, size_t* length) {
@@ -285,8 +300,10 @@ HfTlsStep HandshakeOpenssl::read(HfTlsIo* io, std::span<u8> plain, size_t* lengt
     result = SSL_read_ex(ssl_, plain.data() + *length, plain.size() - *length, &part);
     if (result != 1) break;
     *length += part;
+    updatesInARow_ = 0;
   }
   const HfTlsStep outcome = end(result);
+  if (updatesInARow_ > kRecordFloodMax) return fail("too many key updates");
   // What came before an end or a failure counts; the next call tells of it.
   return *length != 0 ? HF_TLS_DONE : outcome;
 }
@@ -420,6 +437,7 @@ int HandshakeOpenssl::onClientHello(SSL* ssl, int* alert, void*) {
 }
 
 int HandshakeOpenssl::chooseDomain(int* alert) {
+  isHelloSeen_ = true;
   const unsigned char* bytes = nullptr;
   size_t length = 0;
   if (SSL_client_hello_get0_ext(ssl_, TLSEXT_TYPE_server_name, &bytes, &length) == 1) {
@@ -478,6 +496,7 @@ void HandshakeOpenssl::onMessage(int isWrite, int, int type, const void* bytes, 
     way.records = 0;
   } else if (type == SSL3_RT_HANDSHAKE && message[0] == kMessageKeyUpdate &&
              SSL_version(ssl) == TLS1_3_VERSION) {
+    if (isWrite == 0) handshake.updatesInARow_++;
     handshake.updateSecret(&way);
   }
 }

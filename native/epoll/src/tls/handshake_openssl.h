@@ -50,6 +50,7 @@ class HandshakeOpenssl {
   // What became of a call that returned `result`.
   HfTlsStep end(int result);
   HfTlsStep fail(const char* reason);
+  HfTlsStep refuseLongHello(HfTlsIo* io);
   [[nodiscard]] bool isDetachable() const;
   [[nodiscard]] bool deriveKeys12(const CipherSuite& suite, HfTlsRecordKeys* keys) const;
   void updateSecret(Way* way);
@@ -73,9 +74,12 @@ class HandshakeOpenssl {
   Way read_;
   Way write_;
   u32 ticketsReceived_ = 0;
+  u32 helloBytes_ = 0;     // taken before that
+  u32 updatesInARow_ = 0;  // KeyUpdates of the peer since its last bytes
   bool isDone_ = false;
   bool isFailed_ = false;
-  bool isReading_ = false;  // the library waits for input and for nothing else
+  bool isHelloSeen_ = false;  // terminating: the ClientHello is whole
+  bool isReading_ = false;    // the library waits for input and for nothing else
   u8 serverNameLength_ = 0;
   char serverName_[HF_TLS_NAME_BYTES_MAX + 1] = {};
   HfTlsFailure failure_ = {};

@@ -2,6 +2,7 @@
 #include "tls/kdf_openssl.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
@@ -32,6 +33,7 @@ bool derive(void* fetched, std::span<u8> output, const OSSL_PARAM* parameters) {
   if (kdf == nullptr) return false;
   const bool isDone = EVP_KDF_derive(kdf, output.data(), output.size(), parameters) == 1;
   EVP_KDF_CTX_free(kdf);
+  if (!isDone) ERR_clear_error();
   return isDone;
 }
 

@@ -272,6 +272,7 @@ TEST(closesAndAlertsReachTheLibrary) {
       OpenEvent event = OpenEvent::kNeedMore;
       CHECK(detached.open(forged, &event).empty());
       CHECK(event == OpenEvent::kViolation);
+      CHECK_EQ(ERR_peek_error(), 0);
       Bytes wire(kControlBytesMax);
       wire.resize(world.layer.sealAlert(&detached.state, detached.last.alert, wire).produced);
       client.feed(wire);
@@ -387,6 +388,114 @@ TEST(recordLimitsOfThePeerAreTakenOver) {
   Detached detached(world.layer, side);
   CHECK_EQ(detached.state.recordBytesMax, 1024);
   exchange(detached, client);
+}
+
+TEST(longHellosEndAtTheLimit) {
+  World world;
+  HfTlsConfig* config = world.shard.terminating({.pairs = {&world.ec}});
+  for (size_t length : {16'000, 60'000}) {
+    // A message that promises more than it may have, in records of one KiB.
+    Side side(config);
+    size_t fed = 0;
+    while (fed < 70'000 && !side.isFailed()) {
+      Bytes record(5 + 1024, 0);
+      record[0] = 22;
+      record[1] = record[2] = 3;
+      record[3] = 4;
+      if (fed == 0) {
+        record[5] = 1;
+        record[7] = static_cast<u8>(length >> 8);
+        record[8] = static_cast<u8>(length);
+        record[9] = record[10] = 3;
+      }
+      side.feed(record);
+      side.step();
+      fed += record.size();
+    }
+    CHECK(side.isFailed() && fed <= 16384 + 1029);
+    CHECK(side.failure().alertSent != 0xff && !side.takeOutput().empty());
+  }
+}
+
+TEST(retriesAndClientCertificatesAndTicketsDetachToo) {
+  World world;
+  const Pair client = issue(&world.authority, {});
+  Options options(HF_TLS_TERMINATING);
+  options.groups = "P-384:P-256";
+  options.add({.pairs = {&world.ec},
+               .clientAuth = HF_TLS_CLIENT_AUTH_REQUIRED,
+               .caPem = world.authority.chainPem});
+  HfTlsConfig* config = world.shard.build(options);
+  world.shard.setTicketKeys(config, 1);
+  for (int version : {TLS1_3_VERSION, TLS1_2_VERSION}) {
+    SSL_SESSION* ticket = nullptr;
+    for (int round = 0; round < 3; ++round) {
+      Side side(config);
+      RawPeer peer(RawPeer::Kind::kAsking);
+      peer.only(version);
+      peer.use(client);
+      SSL_CTX_set_session_cache_mode(peer.ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+      // The first key share is of another group: the gateway asks again (RFC 8446 4.1.4).
+      CHECK_EQ(SSL_CTX_set1_groups_list(peer.ctx, "X25519:P-384:P-256"), 1);
+      peer.start("a.example");
+      if (ticket != nullptr) SSL_set_session(peer.ssl, ticket);
+      CHECK(join(side, peer));
+      CHECK_EQ(side.facts().isResumed, round == 0 ? 0 : 1);
+      CHECK_EQ(side.facts().isPeerVerified, 1);
+      Detached detached(world.layer, side);
+      exchange(detached, peer);
+      SSL_SESSION_free(ticket);
+      ticket = SSL_get1_session(peer.ssl);
+      SSL_set_shutdown(peer.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+    SSL_SESSION_free(ticket);
+  }
+}
+
+TEST(originatingDetachesAfterResuming) {
+  World world;
+  HfTlsConfig* terminating = world.shard.terminating({.pairs = {&world.ec}});
+  Options options(HF_TLS_ORIGINATING);
+  options.add({.caPem = world.authority.chainPem});
+  HfTlsConfig* originating = world.shard.build(options);
+  for (int round = 0; round < 3; ++round) {
+    Side client(originating, "a.example");
+    Side gateway(terminating);
+    CHECK(join(client, gateway));
+    CHECK_EQ(client.facts().isResumed, round == 0 ? 0 : 1);
+    // Reading once takes the tickets; then the connection detaches with them counted.
+    client.feed(gateway.takeOutput());
+    CHECK(client.readPlain().empty());
+    CHECK(client.handshake.engine->ticketsReceived(client.handshake.object) > 0);
+    Detached here(world.layer, client);
+    Detached there(world.layer, gateway);
+    CHECK(here.state.readSequence > 0);
+    for (int i = 0; i < 3; ++i) {
+      CHECK(there.open(here.seal(Bytes(100, 'h'))) == Bytes(100, 'h'));
+      CHECK(here.open(there.seal(Bytes(100, 't'))) == Bytes(100, 't'));
+    }
+  }
+}
+
+TEST(floodsOfKeyUpdatesEndAKeptConnection) {
+  World world;
+  HfTlsConfig* config = world.shard.terminating({.pairs = {&world.ec}});
+  Side side(config);
+  RawPeer client(RawPeer::Kind::kAsking);
+  client.only(TLS1_3_VERSION);
+  client.start();
+  CHECK(join(side, client));
+  HfTlsStep step = HF_TLS_DONE;
+  u32 updates = 0;
+  for (; updates < 300; ++updates) {
+    SSL_key_update(client.ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+    client.handshake();
+    side.feed(client.takeOutput());
+    CHECK(side.readPlain(&step).empty());
+    if (step == HF_TLS_FAILED) break;
+  }
+  CHECK_EQ(updates, kRecordFloodMax);
+  CHECK_EQ(std::string(side.failure().reason), "too many key updates");
 }
 
 TEST(garbageIsRefusedWithTheRightWords) {
