@@ -1,5 +1,6 @@
 // Any bytes as a ClientHello: the verdict does not depend on how they are cut, and what it tells is
 // in the bytes and in canonical form. The first byte of the input chooses the cuts.
+// Invariant: neither a crash nor a verdict that more bytes take back.
 #include <algorithm>
 
 #include "codec/client_hello.h"

@@ -25,7 +25,10 @@ const HEADER_LINES_MAX = 12;
 const COLUMNS_MAX = 100;
 const FILE_LINES_MAX = 600;
 /** Files above the limit, with the size they may not exceed. */
-const OVERSIZED: Readonly<Record<string, number>> = {};
+const OVERSIZED: Readonly<Record<string, number>> = {
+  'test/native/tls/openssl/config_test.cc': 780,
+  'test/native/tls/record_layer_test.cc': 725,
+};
 
 const CODE = files(/^(src|test|bench|native|examples)\/.*\.(ts|mjs|cc|h)$/).filter(
   (file) => !isGenerated(file),

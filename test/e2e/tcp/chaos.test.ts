@@ -1,10 +1,11 @@
 /**
- * Everything at once: many tunnels with random scripts at both ends, with too little memory for them.
+ * Everything at once: many tunnels with random scripts at both ends and too little memory for them.
  *
- * Path: writers of odd pieces, readers with pauses, ends and resets at random moments, beside canaries.
- * Invariant under test: what is received is always the beginning of what was sent; an end without an
- * error means that it was all of it; without a reset on either side, everything arrives. The seed of a
- * failed wave is in its name.
+ * Path: writers of odd pieces, readers with pauses, ends and resets at random moments, beside
+ * canaries.
+ * Invariant under test: what is received is always the beginning of what was sent; an end without
+ * an error means that it was all of it; without a reset on either side, everything arrives. The
+ * seed of a failed wave is in its name.
  */
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';

@@ -147,8 +147,8 @@ export class Scene {
   }
 
   /**
-   * Ends the canary, which must have lost nothing, and waits until the gateway holds no descriptor and
-   * no record that it did not hold at the start.
+   * Ends the canary, which must have lost nothing, and waits until the gateway holds no descriptor
+   * and no record that it did not hold at the start.
    */
   async expectNothingLeft(): Promise<void> {
     await this.whenIdle();

@@ -1,8 +1,9 @@
 /**
- * A clone of the project in miniature: the set-up scripts, one native source, and nothing installed.
+ * A clone of the project in miniature: the set-up scripts, one native source, and nothing
+ * installed.
  *
- * Path: the tests of src/main/setup run the real scripts inside it, with the real Node as the pinned
- * one, so that they need neither the network nor a compiler.
+ * Path: the tests of src/main/setup run the real scripts inside it, with the real Node as the
+ * pinned one, so that they need neither the network nor a compiler.
  * Invariant: everything is below one temporary directory, which is removed with the clone.
  */
 import {

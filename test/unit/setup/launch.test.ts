@@ -1,5 +1,6 @@
 /**
- * The launcher runs a file under the pinned Node, passes signals on once, and ends as the file ends.
+ * The launcher runs a file under the pinned Node, passes signals on once, and ends as the file
+ * ends.
  *
  * Path: src/main/setup/launch.mjs, in a clone in miniature, with real processes and signals.
  * Invariant: no process is left behind, even when the launcher is killed.

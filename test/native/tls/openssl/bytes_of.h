@@ -1,5 +1,6 @@
 // Bytes from hexadecimal text, for vectors in tests.
 //
+// Included by the tests of the OpenSSL side of the TLS layer only.
 // Spaces and line ends are left out. Anything else that is no digit ends the test.
 #pragma once
 

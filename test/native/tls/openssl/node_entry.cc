@@ -1,5 +1,6 @@
 // Runs the tests of this directory when Node loads them as an addon, on Node's own OpenSSL.
 //
+// Invariant: the exit code is the tests' own.
 // Node-API wants this one function; the tests need nothing of it. The process ends with the result.
 #include <cstdlib>
 
