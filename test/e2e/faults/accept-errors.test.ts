@@ -17,6 +17,8 @@ import { Scene } from '../tcp/scene.ts';
 /** Below every descriptor that a process has: no new one can be had. */
 const NONE = 3;
 const WAITING = 50;
+/** Pauses while the canary sings ten times; without pauses there would be thousands of tries. */
+const BACKOFFS_MAX = 50;
 
 const file = createFileOwner();
 /** Kept open, because the admin socket cannot accept either. */
@@ -90,8 +92,13 @@ test('EMFILE: clients wait, the established go on, and everybody is served later
     await scene.canary.beat();
     errors = await acceptErrors();
   }
-  // One failed accept for each pause: nothing tries again in between.
+  // One failed accept for each pause: nothing tries again in between, and pauses are long by now.
   assert.equal(errors['EMFILE'], errors['backoffs']);
+  for (let beats = 0; beats < 10; beats++) {
+    await scene.canary.beat();
+  }
+  const more = ((await acceptErrors())['backoffs'] ?? 0) - (errors['backoffs'] ?? 0);
+  assert.ok(more < BACKOFFS_MAX, `${more} more pauses`);
   await peer.limitDescriptors(scene.gateway.pid, soft);
   for (const [index, client] of clients.entries()) {
     await client.send(`client ${index}`);

@@ -16,6 +16,8 @@ const MIB = 1024 * 1024;
 const ANSWER = makeBytes('answer', 10 * MIB);
 /** More than the kernel takes for two sockets whose reader stands still. */
 const JAM = makeBytes('jam', 24 * MIB);
+/** Far below the high watermark. */
+const PIECE = 8 * 1024;
 
 const file = createFileOwner();
 let scene: Scene;
@@ -139,6 +141,28 @@ for (const side of ['client', 'endpoint'] as const) {
     reader.finish();
     assert.equal(await writer.ended(), 'fin');
     assert.equal(await scene.reasonOf(pair.client), `${side}-closed`);
+  });
+
+  test(`FIN of the ${side} waits behind the last bytes in the gateway`, async (t) => {
+    const pair = await scene.join(t, still, { port: scene.port('still'), isPaused: true });
+    const writer = pair[side];
+    const reader = side === 'client' ? pair.endpoint : pair.client;
+    // Small pieces, until the first of them waits in the gateway: then the FIN is read behind it.
+    let sent = 0;
+    for (let pending = 0; pending === 0; sent += PIECE) {
+      await writer.send(JAM.subarray(sent, sent + PIECE));
+      const [only] = await scene.connections('still');
+      pending = only?.pendingBytes ?? 0;
+    }
+    writer.finish();
+    await scene.canary.beat();
+    assert.equal(reader.end, null);
+    reader.resume();
+    assert.equal(await reader.ended(), 'fin');
+    assert.equal(reader.checksum, checksumOf(JAM.subarray(0, sent)));
+    reader.finish();
+    writer.resume();
+    assert.equal(await writer.ended(), 'fin');
   });
 
   test(`a direction that stays open after the ${side} ended is cut and counted`, async (t) => {

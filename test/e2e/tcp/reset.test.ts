@@ -9,10 +9,14 @@ import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import { createFileOwner } from '../peers/file-owner.ts';
 import type { Caller } from './flow.ts';
+import { checksumOf, makeBytes } from './pattern.ts';
 import { RawPeer } from './raw-peer.ts';
 import { Scene } from './scene.ts';
 
 const MIB = 1024 * 1024;
+/** Small, so that bytes wait in the gateway and not with the reader's kernel. */
+const RECEIVE_BUFFER = 16 * 1024;
+const LATE = 100_000;
 
 const file = createFileOwner();
 let peer: RawPeer;
@@ -21,7 +25,7 @@ let tunnels = 0;
 
 before(async () => {
   peer = RawPeer.start(file);
-  const { port } = await peer.listen('origin');
+  const { port } = await peer.listen('origin', { receiveBuffer: RECEIVE_BUFFER });
   scene = await Scene.start(file, {
     listeners: [{ name: 'plain', bind: '127.0.0.1:0', cluster: 'plain' }],
     clusters: [{ name: 'plain', endpoints: [`127.0.0.1:${port}`], connect: { retries: 0 } }],
@@ -40,7 +44,8 @@ async function join(side: 'client' | 'endpoint'): Promise<Ends> {
   const endpoint = `endpoint${tunnels}`;
   tunnels++;
   const accepted = peer.accept('origin', endpoint);
-  const caller = await peer.connect(client, { port: scene.port('plain') });
+  const place = { port: scene.port('plain'), receiveBuffer: RECEIVE_BUFFER };
+  const caller = await peer.connect(client, place);
   await accepted;
   const isClient = side === 'client';
   return {
@@ -131,6 +136,18 @@ bothSides('RST of a reader with bytes queued for it', async ({ first, second }) 
   await scene.counterUntil('paused', (paused) => paused > 0);
   await peer.reset(first);
   assert.match(await sent, /ECONNRESET|EPIPE/);
+});
+
+bothSides('RST behind bytes that its reader has yet to read', async ({ first, second }) => {
+  // More than the reader's kernel takes, so that the rest waits with the gateway.
+  await peer.send(first, { seed: 'late', bytes: LATE });
+  await peer.reset(first);
+  await scene.gateway.adminUntil('/v1/connections?listener=plain', ({ json }) =>
+    json.connections.some((each: { state: string }) => each.state === 'flushing'),
+  );
+  const { bytes, checksum, end } = await peer.recv(second);
+  assert.deepEqual([bytes, checksum], [LATE, checksumOf(makeBytes('late', LATE))]);
+  assert.equal(end, 'ECONNRESET');
 });
 
 bothSides('RST of a writer while its reader stands still', async ({ first, second }) => {
