@@ -53,8 +53,15 @@ function readLatencies(path: string): number[] {
   return latencies.sort((a, b) => a - b);
 }
 
-function exactPercentile(sorted: readonly number[], percentile: number): number {
-  return sorted[Math.max(1, Math.ceil((percentile / 100) * sorted.length)) - 1] ?? 0;
+/**
+ * What the percentile may be: the samples `slack` ranks around it. Missed and unanswered sends are in
+ * the histogram and not among the raw rows, and conventions differ by one rank.
+ */
+function exactBounds(sorted: readonly number[], percentile: number, slack: number): number[] {
+  const rank = Math.ceil((percentile / 100) * sorted.length) - 1;
+  const at = (index: number): number =>
+    sorted[Math.min(Math.max(index, 0), sorted.length - 1)] ?? 0;
+  return [at(rank - slack), at(rank + slack)];
 }
 
 before(async () => {
@@ -98,10 +105,12 @@ describe('the load generator', () => {
       [99, result.response.p99],
       [99.9, result.response.p999],
     ] as const) {
-      const wanted = exactPercentile(exact, percentile);
+      const slack = 1 + result.response.count - exact.length;
+      const [low = 0, high = 0] = exactBounds(exact, percentile, slack);
       for (const found of [printed, rebuilt.getValueAtPercentile(percentile)]) {
-        const percentOff = (Math.abs(found - wanted) / wanted) * 100;
-        assert.ok(percentOff <= PERCENT_ALLOWED, `p${percentile}: ${found} against ${wanted}`);
+        const isWithin =
+          found >= low * (1 - PERCENT_ALLOWED / 100) && found <= high * (1 + PERCENT_ALLOWED / 100);
+        assert.ok(isWithin, `p${percentile}: ${found} against ${low} to ${high}`);
       }
     }
   });
