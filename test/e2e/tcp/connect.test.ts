@@ -55,8 +55,12 @@ before(async () => {
   refused = `127.0.0.1:${free}`;
   const { port: full } = await peer.listen('full', { backlog: 0 });
   await peer.fillBacklog('full');
-  const { port: late } = await peer.listen('late', { backlog: 0 });
-  await peer.fillBacklog('late');
+  const late = new Map<string, number>();
+  for (const name of ['late', 'late-curt', 'late-mute']) {
+    const { port } = await peer.listen(name, { backlog: 0 });
+    await peer.fillBacklog(name);
+    late.set(name, port);
+  }
   const { port: moody } = await peer.listen('moody');
   await peer.listen('full-unix', { path: join(directory, 'full'), backlog: 0 });
   await peer.fillBacklog('full-unix');
@@ -67,7 +71,7 @@ before(async () => {
     'no-socket': [`unix:${join(directory, 'no-socket')}`],
     'full-unix': [`unix:${join(directory, 'full')}`],
     full: [`127.0.0.1:${full}`],
-    late: [`127.0.0.1:${late}`],
+    ...Object.fromEntries([...late].map(([name, port]) => [name, [`127.0.0.1:${port}`]])),
     moody: [`127.0.0.1:${moody}`],
     'refused-alive': [{ address: refused, weight: 100 }, alive.address],
     'full-alive': [{ address: `127.0.0.1:${full}`, weight: 100 }, alive.address],
@@ -88,7 +92,7 @@ before(async () => {
       name,
       endpoints,
       connect: {
-        timeout: name === 'late' ? '20s' : '150ms',
+        timeout: name.startsWith('late') ? '20s' : '150ms',
         retries: name.endsWith('-alive') ? 1 : 0,
       },
       ejection: { afterFailures: 'off' },
@@ -106,6 +110,12 @@ async function knock(
   client.socket.write('hello');
   const end = await client.ended();
   return { end, record: await scene.closed(client) };
+}
+
+async function whenConnecting(listener: string): Promise<void> {
+  await scene.gateway.adminUntil(`/v1/connections?listener=${listener}`, ({ json }) =>
+    json.connections.some((each: { state: string }) => each.state === 'connecting'),
+  );
 }
 
 for (const [listener, reason] of [
@@ -164,9 +174,7 @@ for (const listener of ['refused-alive', 'full-alive', 'full-unix-alive']) {
 test('an endpoint that answers late gets bytes and FIN in order', async (t) => {
   const client = await Flow.connect(t, { port: scene.port('late') });
   client.socket.end('patience');
-  await scene.gateway.adminUntil('/v1/connections?listener=late', ({ json }) =>
-    json.connections.some((each: { state: string }) => each.state === 'connecting'),
-  );
+  await whenConnecting('late');
   // Room in the queue; the kernel repeats its SYN.
   await peer.accept('late', 'filler');
   await peer.accept('late', 'patient');
@@ -194,6 +202,24 @@ test('an endpoint that accepts and resets at once', async (t) => {
   // Whichever the gateway saw first.
   assert.match(String(record['reason']), /^(endpoint-reset|connect-refused)$/);
 });
+
+for (const [listener, text, reason] of [
+  ['late-curt', 'busy', 'endpoint-reset'],
+  ['late-mute', '', 'connect-refused'],
+] as const) {
+  test(`accepted, "${text}" and RST in one event: ${reason}`, async (t) => {
+    const client = await Flow.connect(t, { port: scene.port(listener) });
+    await whenConnecting(listener);
+    await scene.freeze();
+    // Room in the queue: the kernel repeats its SYN while the gateway sees nothing of it.
+    await peer.accept(listener, `${listener}-filler`);
+    await peer.answerOnce(listener, text, { reset: true });
+    scene.thaw();
+    assert.equal(await client.ended(), 'ECONNRESET');
+    assert.equal(client.text, text);
+    assert.equal(await scene.reasonOf(client), reason);
+  });
+}
 
 test('an endpoint that speaks and resets at once is heard', async (t) => {
   for (let round = 0; round < 20; round++) {
