@@ -54,8 +54,8 @@ function readLatencies(path: string): number[] {
 }
 
 /**
- * What the percentile may be: the samples `slack` ranks around it. Missed and unanswered sends are in
- * the histogram and not among the raw rows, and conventions differ by one rank.
+ * What the percentile may be: the samples `slack` ranks around it. Missed and unanswered sends are
+ * in the histogram and not among the raw rows, and conventions differ by one rank.
  */
 function exactBounds(sorted: readonly number[], percentile: number, slack: number): number[] {
   const rank = Math.ceil((percentile / 100) * sorted.length) - 1;
