@@ -103,7 +103,6 @@ struct BoardHeader {
   u64 pendingBytesMax;
   u8 addressKey[16];                          // secret of the per-address table
   alignas(64) std::atomic<u64> pendingBytes;  // chunk bytes of all shards
-  alignas(64) std::atomic<u32> drainRequested;
 };
 
 struct BoardOptions {
