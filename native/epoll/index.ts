@@ -189,6 +189,98 @@ export interface ListenerInput {
   readonly accessIntervalMs: number;
   readonly accessLog: boolean;
   readonly socket: SocketOptionsInput;
+  /** `terminate` needs {@link ListenerInput.tls}; `passthrough` only looks at the ClientHello. */
+  readonly tlsMode: 'off' | 'terminate' | 'passthrough';
+  /** Position in {@link SnapshotInput.tls}, or -1. */
+  readonly tls: number;
+  /** From the first byte of a handshake (or ClientHello) to its end; 0 where tlsMode is `off`. */
+  readonly handshakeMs: number;
+  /** Where names and protocols of the ClientHello lead; nothing matches: `cluster`. */
+  readonly routes: readonly ServerNameRouteInput[];
+}
+
+/** A connection matches when one of the names and one of the protocols does. */
+export interface ServerNameRouteInput {
+  /** Canonical: lower case, no trailing dot; `*.example` stands for one label. Empty: any name. */
+  readonly serverNames: readonly string[];
+  /** Protocols of ALPN, of which the client offers (passthrough) or gets one. Empty: any. */
+  readonly alpn: readonly string[];
+  /** Position in {@link SnapshotInput.clusters}. */
+  readonly cluster: number;
+}
+
+/** A chain with its key, as the files have them. The bytes are only read during the call. */
+export interface TlsCertificateInput {
+  /** PEM, leaf first. */
+  readonly chain: Uint8Array;
+  readonly key: Uint8Array;
+  /** DER of an OCSP answer to staple; empty: none. */
+  readonly ocsp: Uint8Array;
+}
+
+/** What answers for some names, or (originating, exactly one) what an endpoint is asked with. */
+export interface TlsDomainInput {
+  /** As in {@link ServerNameRouteInput}; empty: the default domain. */
+  readonly names: readonly string[];
+  readonly certificates: readonly TlsCertificateInput[];
+  /** In order of preference; empty: ALPN is not spoken. */
+  readonly alpn: readonly string[];
+  readonly clientAuth: 'off' | 'optional' | 'required';
+  /** Intermediate certificates in a peer's chain. */
+  readonly depthMax: number;
+  /** PEM of whom peers are checked against; empty: nobody. */
+  readonly ca: Uint8Array;
+  /** PEM of revocation lists; empty: no check. */
+  readonly crl: Uint8Array;
+}
+
+/** TLS of one listener or one cluster. */
+export interface TlsConfigInput {
+  /** Name of the listener or cluster: a part of what tickets are bound to. */
+  readonly name: string;
+  /** Path of a shared library with a handshake engine; empty: OpenSSL. */
+  readonly engine: string;
+  readonly role: 'terminating' | 'originating';
+  readonly policy: 'intermediate' | 'modern';
+  /** `openssl` keeps the engine's object for the life of a connection. */
+  readonly records: 'detached' | 'openssl';
+  /** Terminating: a name that no domain has is refused. */
+  readonly isServerNameRequired: boolean;
+  /** Originating: any certificate will do. */
+  readonly isPeerUnchecked: boolean;
+  /** Tickets for each handshake, 0 to 4; 0: neither made nor taken. */
+  readonly tickets: number;
+  readonly ticketSeconds: number;
+  /** OpenSSL's names with colons between; empty: the policy's. */
+  readonly suites13: string;
+  readonly suites12: string;
+  readonly groups: string;
+  readonly domains: readonly TlsDomainInput[];
+}
+
+/** One certificate of ours. */
+export interface TlsCertificateFacts {
+  readonly domain: number;
+  readonly certificate: number;
+  /** Seconds since 1970; the earliest end of leaf and chain. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** SHA-256, hexadecimal. */
+  readonly fingerprint: string;
+  readonly subject: string;
+  /** `RSA`, `EC`, `ED25519`. */
+  readonly keyKind: string;
+}
+
+/** What {@link Native.checkTls} finds: a problem, or the facts of all certificates. */
+export interface TlsCheck {
+  /** Positions are -1 where the problem is not in one of them. */
+  readonly problem: {
+    readonly domain: number;
+    readonly certificate: number;
+    readonly text: string;
+  } | null;
+  readonly certificates: readonly TlsCertificateFacts[];
 }
 
 export interface EndpointInput {
@@ -220,6 +312,10 @@ export interface ClusterInput {
   /** Below this share of usable endpoints, all are used, 0 to 100. */
   readonly panicPercent: number;
   readonly socket: SocketOptionsInput;
+  /** Position in {@link SnapshotInput.tls}, or -1: endpoints are spoken to in clear. */
+  readonly tls: number;
+  /** Name that endpoints are asked for and checked against; empty: their address. */
+  readonly serverName: string;
 }
 
 /** Everything the path needs, as plain data; compiled once and shared by all shards. */
@@ -227,6 +323,9 @@ export interface SnapshotInput {
   readonly generation: number;
   readonly listeners: readonly ListenerInput[];
   readonly clusters: readonly ClusterInput[];
+  readonly tls: readonly TlsConfigInput[];
+  /** 80 random bytes each; the first makes tickets, all of them read tickets. */
+  readonly ticketKeys: readonly Uint8Array[];
 }
 
 /** One live connection, as `holdfast conns` shows it. */
@@ -314,6 +413,10 @@ export interface Native {
   /** Returns a sealed memfd; close it with {@link Native.closeFd} when every shard has it. */
   compileSnapshot(input: SnapshotInput): number;
   closeFd(fd: number): void;
+  /** Why TLS cannot be had in this process, in one sentence; empty when it can. */
+  tlsProblem(): string;
+  /** Checks as a shard would, without keeping anything; takes milliseconds per certificate. */
+  checkTls(input: TlsConfigInput): TlsCheck;
   /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */
   openNetns(name: string): number;
   createAcceptor(board: Board): Acceptor;
