@@ -148,12 +148,24 @@ export interface Acceptor {
   close(): void;
 }
 
+/** What is connected to, and what becomes of the socket. */
+export interface ProbeSpec {
+  readonly address: SocketAddress;
+  readonly netnsFd: number;
+  readonly timeoutMs: number;
+  /** True: a socket that opened is handed to the callback, which has to close it. */
+  readonly isKept: boolean;
+}
+
 /** Opens a TCP connection only to see that it opens; runs on the thread that made it. */
 export interface Prober {
-  /** Calls back once: an errno name (or `ETIMEDOUT`), or null on success; and the microseconds. */
+  /**
+   * Calls back once: an errno name (or `ETIMEDOUT`), or null on success; the microseconds; and the
+   * descriptor of a socket that is kept, else -1.
+   */
   probe(
-    spec: { readonly address: SocketAddress; readonly netnsFd: number; readonly timeoutMs: number },
-    done: (error: string | null, micros: number) => void,
+    spec: ProbeSpec,
+    done: (error: string | null, micros: number, fd: number) => void,
   ): void;
   close(): void;
 }
@@ -343,6 +355,8 @@ export interface ConnectionInfo {
   /** Bytes received from the client and from the endpoint. */
   readonly bytesFromClient: number;
   readonly bytesFromEndpoint: number;
+  /** TLS version of the client's side; empty: none. */
+  readonly tls: string;
   /** Bytes waiting for a slow reader, both directions. */
   readonly pendingBytes: number;
 }

@@ -366,6 +366,8 @@ void* reserve(size_t bytes) {
 }
 
 void unreserve(void* memory, size_t bytes) { ::munmap(memory, bytes); }
+void excludeFromDumps(void*, size_t) {}
+
 void releasePages(void* memory, size_t bytes) { ::madvise(memory, bytes, MADV_DONTNEED); }
 
 // Shared memory is the real kernel's: it has no part in what is simulated.

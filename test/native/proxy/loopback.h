@@ -1,7 +1,9 @@
-// Plain blocking sockets for tests: an echoing endpoint on a thread, and what clients need.
+// Plain blocking sockets for tests: an echoing endpoint on a thread, and what
+// clients need.
 //
 // Clients of the gateway's tests in this folder are made of these functions.
-// Invariant: nothing here uses the core's sockets, so a test does not judge the gateway by itself.
+// Invariant: nothing here uses the core's sockets, so a test does not judge the
+// gateway by itself.
 #pragma once
 
 #include <netinet/in.h>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "runtime/base.h"
+#include "runtime/random.h"
 
 #include "check.h"
 
@@ -33,22 +36,26 @@ inline sockaddr_in addressOf(u16 port) {
 inline bool sendAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-    if (n <= 0) return false;
+    if (n <= 0)
+      return false;
     text.remove_prefix(static_cast<size_t>(n));
   }
   return true;
 }
 
-// Receives until the end of the stream or `length` bytes; sets `*error` when it was not a clean
-// end.
-inline std::string receive(int fd, size_t length, int* error) {
+// Receives until the end of the stream or `length` bytes; sets `*error` when it
+// was not a clean end.
+inline std::string receive(int fd, size_t length, int *error) {
   std::string text;
   *error = 0;
   while (text.size() < length) {
     char buffer[65536];
-    const ssize_t n = ::recv(fd, buffer, std::min(sizeof(buffer), length - text.size()), 0);
-    if (n < 0) *error = errno;
-    if (n <= 0) break;
+    const ssize_t n =
+        ::recv(fd, buffer, std::min(sizeof(buffer), length - text.size()), 0);
+    if (n < 0)
+      *error = errno;
+    if (n <= 0)
+      break;
     text.append(buffer, static_cast<size_t>(n));
   }
   return text;
@@ -57,7 +64,9 @@ inline std::string receive(int fd, size_t length, int* error) {
 inline int connectTo(u16 port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = addressOf(port);
-  CHECK_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  CHECK_EQ(::connect(fd, reinterpret_cast<const sockaddr *>(&address),
+                     sizeof(address)),
+           0);
   return fd;
 }
 
@@ -70,19 +79,23 @@ inline void abortConnection(int fd) {
 
 // Sends back what it receives; ends with FIN when the other side does.
 class EchoEndpoint {
- public:
+public:
   EchoEndpoint() {
-    listenFd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listenFd_ =
+        ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sockaddr_in address = addressOf(0);
     socklen_t length = sizeof(address);
-    CHECK_EQ(::bind(listenFd_, reinterpret_cast<sockaddr*>(&address), length), 0);
+    CHECK_EQ(::bind(listenFd_, reinterpret_cast<sockaddr *>(&address), length),
+             0);
     CHECK_EQ(::listen(listenFd_, 512), 0);
-    CHECK_EQ(::getsockname(listenFd_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    CHECK_EQ(::getsockname(listenFd_, reinterpret_cast<sockaddr *>(&address),
+                           &length),
+             0);
     port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { run(); });
   }
-  EchoEndpoint(const EchoEndpoint&) = delete;
-  EchoEndpoint& operator=(const EchoEndpoint&) = delete;
+  EchoEndpoint(const EchoEndpoint &) = delete;
+  EchoEndpoint &operator=(const EchoEndpoint &) = delete;
   ~EchoEndpoint() {
     isStopping_.store(true);
     thread_.join();
@@ -91,22 +104,26 @@ class EchoEndpoint {
 
   [[nodiscard]] u16 port() const { return port_; }
 
- private:
+private:
   void run() {
     std::vector<pollfd> watched = {{listenFd_, POLLIN, 0}};
     while (!isStopping_.load()) {
-      if (::poll(watched.data(), watched.size(), 20) <= 0) continue;
+      if (::poll(watched.data(), watched.size(), 20) <= 0)
+        continue;
       if (watched[0].revents != 0) {
         const int fd = ::accept4(listenFd_, nullptr, nullptr, SOCK_CLOEXEC);
-        if (fd >= 0) watched.push_back({fd, POLLIN, 0});
+        if (fd >= 0)
+          watched.push_back({fd, POLLIN, 0});
       }
       for (size_t i = watched.size() - 1; i > 0; --i) {
-        if (watched[i].revents == 0 || echo(watched[i].fd)) continue;
+        if (watched[i].revents == 0 || echo(watched[i].fd))
+          continue;
         ::close(watched[i].fd);
         watched.erase(watched.begin() + static_cast<std::ptrdiff_t>(i));
       }
     }
-    for (size_t i = 1; i < watched.size(); ++i) ::close(watched[i].fd);
+    for (size_t i = 1; i < watched.size(); ++i)
+      ::close(watched[i].fd);
   }
 
   // False when the connection has ended.
@@ -122,4 +139,38 @@ class EchoEndpoint {
   std::thread thread_;
 };
 
-}  // namespace holdfast::loopback
+// One connection: some messages, each echoed; then an end of its own kind.
+inline void talk(u16 port, Random &random) {
+  const int fd = connectTo(port);
+  int error = 0;
+  const u32 messages = 1 + random.below(8);
+  for (u32 i = 0; i < messages; ++i) {
+    const std::string text(1 + random.below(random.chance(1, 8) ? 60000 : 500),
+                           static_cast<char>('a' + i));
+    // Large texts are written by a second thread: an echo needs both directions
+    // at once.
+    std::thread writer([&] { CHECK(sendAll(fd, text)); });
+    const std::string echoed = receive(fd, text.size(), &error);
+    writer.join();
+    CHECK_EQ(error, 0);
+    CHECK(echoed == text);
+  }
+  if (random.chance(1, 3))
+    return abortConnection(fd);
+  CHECK_EQ(::shutdown(fd, SHUT_WR), 0);
+  CHECK(receive(fd, 1, &error).empty());
+  CHECK_EQ(error, 0);
+  ::close(fd);
+}
+
+// Waits for something that other threads are about to do.
+template <typename Condition> bool eventually(Condition condition) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (condition())
+      return true;
+    ::usleep(1000);
+  }
+  return false;
+}
+
+} // namespace holdfast::loopback

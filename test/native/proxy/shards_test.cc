@@ -1,10 +1,11 @@
-// Several shards as plain threads, an acceptor on its own, real sockets: for ThreadSanitizer above
-// all.
+// Several shards as plain threads, an acceptor on its own, real sockets: for
+// ThreadSanitizer above all.
 //
-// One shard uses the board's own mapping, the others map it for themselves, as workers do; under
-// ThreadSanitizer all use one mapping, because it follows addresses and would not see what is
-// handed over from one mapping to another. Clients on further threads talk to an echoing endpoint
-// through the gateway and check every byte.
+// One shard uses the board's own mapping, the others map it for themselves, as
+// workers do; under ThreadSanitizer all use one mapping, because it follows
+// addresses and would not see what is handed over from one mapping to another.
+// Clients on further threads talk to an echoing endpoint through the gateway
+// and check every byte.
 #include <sys/socket.h>
 
 #include <atomic>
@@ -61,7 +62,7 @@ SnapshotParts partsFor(u16 port) {
 
 // A whole gateway on threads.
 class Gateway {
- public:
+public:
   explicit Gateway(u16 endpointPort) : acceptor_(board_) {
     BoardOptions options;
     options.shards = kShards;
@@ -74,20 +75,24 @@ class Gateway {
     CHECK(acceptor_.start().isOk());
     const sockaddr_in address = loopback::addressOf(0);
     ListenSpec spec;
-    spec.address = reinterpret_cast<const sockaddr*>(&address);
+    spec.address = reinterpret_cast<const sockaddr *>(&address);
     spec.addressLength = sizeof(address);
     const ListenResult listening = acceptor_.listen(spec);
     CHECK(listening.handle >= 0);
-    port_ = fromSockaddr(reinterpret_cast<const sockaddr*>(&listening.bound), listening.boundLength)
+    port_ = fromSockaddr(reinterpret_cast<const sockaddr *>(&listening.bound),
+                         listening.boundLength)
                 .port;
-    for (u32 i = 0; i < kShards; ++i) threads_.emplace_back([this, i] { runShard(i); });
-    while (ready_.load() < kShards) std::this_thread::yield();
+    for (u32 i = 0; i < kShards; ++i)
+      threads_.emplace_back([this, i] { runShard(i); });
+    while (ready_.load() < kShards)
+      std::this_thread::yield();
     threads_.emplace_back([this] {
-      while (!isStopping_.load()) (void)acceptor_.turn(20);
+      while (!isStopping_.load())
+        (void)acceptor_.turn(20);
     });
   }
-  Gateway(const Gateway&) = delete;
-  Gateway& operator=(const Gateway&) = delete;
+  Gateway(const Gateway &) = delete;
+  Gateway &operator=(const Gateway &) = delete;
   ~Gateway() {
     stop();
     sys::close(snapshot_);
@@ -95,20 +100,22 @@ class Gateway {
 
   void stop() {
     isStopping_.store(true);
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread &thread : threads_)
+      thread.join();
     threads_.clear();
     acceptor_.stop();
   }
 
   [[nodiscard]] u16 port() const { return port_; }
-  [[nodiscard]] Board& board() { return board_; }
+  [[nodiscard]] Board &board() { return board_; }
   std::atomic<u32> reloads{0};
 
- private:
+private:
   void runShard(u32 index) {
     Board mapped;
     const bool isOwnMap = kIsMappedByEach && index != 0;
-    if (isOwnMap) CHECK(mapped.attach(board_.fd()).isOk());
+    if (isOwnMap)
+      CHECK(mapped.attach(board_.fd()).isOk());
     ShardOptions options;
     options.index = index;
     options.connectionsMax = 200;
@@ -122,7 +129,8 @@ class Gateway {
     u32 reloadsSeen = 0;
     while (!isStopping_.load()) {
       (void)shard->turn(20);
-      if (reloads.load() == reloadsSeen) continue;
+      if (reloads.load() == reloadsSeen)
+        continue;
       reloadsSeen = reloads.load();
       CHECK(shard->applySnapshot(snapshot_).isOk());
     }
@@ -140,44 +148,12 @@ class Gateway {
   std::vector<std::thread> threads_;
 };
 
-// One connection: some messages, each echoed; then an end of its own kind.
-void talk(u16 port, Random& random) {
-  const int fd = loopback::connectTo(port);
-  int error = 0;
-  const u32 messages = 1 + random.below(8);
-  for (u32 i = 0; i < messages; ++i) {
-    const std::string text(1 + random.below(random.chance(1, 8) ? 60000 : 500),
-                           static_cast<char>('a' + i));
-    // Large texts are written by a second thread: an echo needs both directions at once.
-    std::thread writer([&] { CHECK(loopback::sendAll(fd, text)); });
-    const std::string echoed = loopback::receive(fd, text.size(), &error);
-    writer.join();
-    CHECK_EQ(error, 0);
-    CHECK(echoed == text);
-  }
-  if (random.chance(1, 3)) return loopback::abortConnection(fd);
-  CHECK_EQ(::shutdown(fd, SHUT_WR), 0);
-  CHECK(loopback::receive(fd, 1, &error).empty());
-  CHECK_EQ(error, 0);
-  ::close(fd);
-}
-
-// Waits for something that other threads are about to do.
-template <typename Condition>
-bool eventually(Condition condition) {
-  for (int i = 0; i < 10'000; ++i) {
-    if (condition()) return true;
-    ::usleep(1000);
-  }
-  return false;
-}
-
 TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
   constexpr u32 kClients = 4;
   constexpr u32 kConnectionsEach = 40;
   const loopback::EchoEndpoint endpoint;
   Gateway gateway(endpoint.port());
-  Board& board = gateway.board();
+  Board &board = gateway.board();
   std::atomic<bool> isOver{false};
   // What the main thread does meanwhile: looks, changes health, reloads, pings.
   std::thread control([&] {
@@ -186,15 +162,19 @@ TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
       u64 total = 0;
       for (u32 i = 0; i < kShards; ++i) {
         total += board.shardConnections(i);
-        for (const std::atomic<u64>& counter : board.shard(i).counters) total += counter.load();
+        for (const std::atomic<u64> &counter : board.shard(i).counters)
+          total += counter.load();
         (void)sys::eventSignal(board.shard(i).wakeFd.load());
       }
-      total += board.listenerConnections(0) + board.addresses().totals().connections;
+      total +=
+          board.listenerConnections(0) + board.addresses().totals().connections;
       board.endpoint(kEndpoint).upSinceMs.store(total % 2);
       board.cluster(0).healthEpoch.fetch_add(1);
-      if (random.chance(1, 4)) gateway.reloads.fetch_add(1);
+      if (random.chance(1, 4))
+        gateway.reloads.fetch_add(1);
       char text[4096];
-      while (board.log(random.below(kShards)).pop(text, sizeof(text)) > 0) continue;
+      while (board.log(random.below(kShards)).pop(text, sizeof(text)) > 0)
+        continue;
       ::usleep(2000);
     }
   });
@@ -202,11 +182,13 @@ TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
   for (u32 i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
       Random random(i + 1);
-      for (u32 k = 0; k < kConnectionsEach; ++k) talk(gateway.port(), random);
+      for (u32 k = 0; k < kConnectionsEach; ++k)
+        loopback::talk(gateway.port(), random);
     });
   }
-  for (std::thread& client : clients) client.join();
-  CHECK(eventually([&] { return board.connections() == 0; }));
+  for (std::thread &client : clients)
+    client.join();
+  CHECK(loopback::eventually([&] { return board.connections() == 0; }));
   isOver.store(true);
   control.join();
   gateway.stop();
@@ -225,17 +207,20 @@ TEST(shardsOnThreadsShareLongLivedConnectionsEvenly) {
   constexpr u32 kConnections = 90;
   const loopback::EchoEndpoint endpoint;
   Gateway gateway(endpoint.port());
-  Board& board = gateway.board();
+  Board &board = gateway.board();
   std::vector<int> clients;
-  for (u32 i = 0; i < kConnections; ++i) clients.push_back(loopback::connectTo(gateway.port()));
+  for (u32 i = 0; i < kConnections; ++i)
+    clients.push_back(loopback::connectTo(gateway.port()));
   for (const int fd : clients) {
     int error = 0;
     CHECK(loopback::sendAll(fd, "ping"));
     CHECK_EQ(loopback::receive(fd, 4, &error), "ping");
   }
-  for (u32 i = 0; i < kShards; ++i) CHECK_EQ(board.shardConnections(i), kConnections / kShards);
-  for (const int fd : clients) ::close(fd);
-  CHECK(eventually([&] { return board.connections() == 0; }));
+  for (u32 i = 0; i < kShards; ++i)
+    CHECK_EQ(board.shardConnections(i), kConnections / kShards);
+  for (const int fd : clients)
+    ::close(fd);
+  CHECK(loopback::eventually([&] { return board.connections() == 0; }));
 }
 
 TEST(shardsOnThreadsResetWhatIsOpenWhenTheyStop) {
@@ -252,5 +237,5 @@ TEST(shardsOnThreadsResetWhatIsOpenWhenTheyStop) {
   ::close(fd);
 }
 
-}  // namespace
-}  // namespace holdfast::proxy
+} // namespace
+} // namespace holdfast::proxy

@@ -6,6 +6,7 @@
 
 #include "binding/arguments.h"
 #include "binding/objects.h"
+#include "binding/tls_reader.h"
 #include "proxy/access_record.h"
 
 namespace holdfast::binding {
@@ -147,6 +148,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createAccessLog", Napi::Function::New<createAccessLog>(env, "createAccessLog"));
   exports.Set("compileSnapshot", Napi::Function::New<compileSnapshot>(env, "compileSnapshot"));
   exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));
+  exports.Set("tlsProblem", Napi::Function::New<tlsProblem>(env, "tlsProblem"));
+  exports.Set("checkTls", Napi::Function::New<checkTls>(env, "checkTls"));
   exports.Set("openNetns", Napi::Function::New<openNetns>(env, "openNetns"));
   exports.Set("processInfo", Napi::Function::New<processInfo>(env, "processInfo"));
   return exports;

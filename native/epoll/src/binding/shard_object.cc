@@ -44,6 +44,7 @@ Napi::Object describe(Napi::Env env, const proxy::ConnectionView& view) {
   out.Set("idleMs", static_cast<double>(view.idleMs));
   out.Set("bytesFromClient", static_cast<double>(view.bytesFromClient));
   out.Set("bytesFromEndpoint", static_cast<double>(view.bytesFromEndpoint));
+  out.Set("tls", view.tls);
   out.Set("pendingBytes", static_cast<double>(view.pendingBytes));
   return out;
 }
@@ -81,6 +82,7 @@ ShardObject::ShardObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Shar
     return;
   }
   index_ = options.index;
+  options.tls = tls::opensslLibrary();
   (void)sys::randomBytes(&options.seed, sizeof(options.seed));
   shard_ = std::make_unique<proxy::Shard>(board_, options);
 }

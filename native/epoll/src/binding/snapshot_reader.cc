@@ -6,12 +6,76 @@
 
 #include "binding/arguments.h"
 #include "binding/objects.h"
+#include "binding/tls_reader.h"
 #include "runtime/board.h"
 
 namespace holdfast::binding {
 namespace {
 
-inline constexpr u32 kCidrsMax = 4096;  // of one listener
+inline constexpr u32 kCidrsMax = 4096;    // of one listener
+inline constexpr u32 kRoutesMax = 16384;  // of one listener
+inline constexpr u32 kRouteTextsMax = 1000;
+inline constexpr u32 kTicketKeysMax = 16;
+
+// A position, or -1 for none.
+u32 readPosition(const Fields& fields, const char* name) {
+  return static_cast<u32>(fields.fdOf(name));
+}
+
+proxy::TlsMode readTlsMode(const Fields& fields) {
+  const std::string name = fields.stringOf("tlsMode", 64);
+  for (u32 i = 0; i < static_cast<u32>(proxy::TlsMode::kCount); i++) {
+    if (name == proxy::kTlsModeNames[i]) return static_cast<proxy::TlsMode>(i);
+  }
+  fields.wrong("tlsMode", "off, terminate or passthrough");
+  return proxy::TlsMode::kOff;
+}
+
+std::vector<std::string> readTexts(const Fields& fields, const char* name) {
+  std::vector<std::string> texts;
+  const Napi::Array items = fields.arrayOf(name, kRouteTextsMax);
+  for (u32 i = 0; i < items.Length(); i++) {
+    const Napi::Value item = items.Get(i);
+    if (!item.IsString()) {
+      fields.wrong(name, "texts");
+      return texts;
+    }
+    texts.push_back(item.As<Napi::String>().Utf8Value());
+  }
+  return texts;
+}
+
+std::vector<proxy::RouteParts> readRoutes(Napi::Value value, const std::string& path,
+                                          Problem& problem) {
+  const Fields fields(value, path, problem);
+  std::vector<proxy::RouteParts> routes;
+  const Napi::Array items = fields.arrayOf("routes", kRoutesMax);
+  for (u32 i = 0; i < items.Length() && problem.isNone(); i++) {
+    const Fields item(items.Get(i), path + ".routes[" + std::to_string(i) + "]", problem);
+    routes.push_back(proxy::RouteParts{readTexts(item, "serverNames"), readTexts(item, "alpn"),
+                                       item.u32Of("cluster", kClustersMax - 1)});
+  }
+  return routes;
+}
+
+// 80 random bytes each, in the order of the struct.
+std::vector<HfTlsTicketKey> readTicketKeys(const Fields& fields) {
+  std::vector<HfTlsTicketKey> keys;
+  const Napi::Array items = fields.arrayOf("ticketKeys", kTicketKeysMax);
+  for (u32 i = 0; i < items.Length(); i++) {
+    const Napi::Value item = items.Get(i);
+    HfTlsTicketKey key;
+    static_assert(sizeof(key) == 80);
+    if (!item.IsTypedArray() || item.As<Napi::TypedArray>().ByteLength() != sizeof(key)) {
+      fields.wrong("ticketKeys", "arrays of 80 bytes");
+      return keys;
+    }
+    const auto bytes = item.As<Napi::Uint8Array>();
+    std::memcpy(&key, bytes.Data(), sizeof(key));
+    keys.push_back(key);
+  }
+  return keys;
+}
 
 proxy::ListenerSpec readListener(Napi::Value value, const std::string& path, Problem& problem,
                                  std::vector<Cidr>& cidrs) {
@@ -30,6 +94,9 @@ proxy::ListenerSpec readListener(Napi::Value value, const std::string& path, Pro
   spec.accessIntervalMs = fields.u32Of("accessIntervalMs");
   spec.accessLog = fields.boolOf("accessLog") ? 1 : 0;
   spec.socket = readSocketOptions(fields.valueOf("socket"), path + ".socket", problem);
+  spec.tlsMode = readTlsMode(fields);
+  spec.tls = readPosition(fields, "tls");
+  spec.handshakeMs = fields.u32Of("handshakeMs");
   const Napi::Array networks = fields.arrayOf("proxyProtocolFrom", kCidrsMax);
   spec.cidrFirst = static_cast<u32>(cidrs.size());
   spec.cidrCount = networks.Length();
@@ -82,6 +149,7 @@ proxy::ClusterSpec readCluster(Napi::Value value, const std::string& path, Probl
   spec.ejectMsMax = fields.u32Of("ejectMsMax");
   spec.ejectPercentMax = fields.u32Of("ejectPercentMax", 100);
   spec.panicPercent = fields.u32Of("panicPercent", 100);
+  spec.tls = readPosition(fields, "tls");
   spec.socket = readSocketOptions(fields.valueOf("socket"), path + ".socket", problem);
   const Napi::Array items = fields.arrayOf("endpoints", kEndpointsMax);
   spec.endpointFirst = static_cast<u32>(endpoints.size());
@@ -101,14 +169,22 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
   parts.generation = fields.u64Of("generation");
   const Napi::Array listeners = fields.arrayOf("listeners", kListenersMax);
   for (u32 i = 0; i < listeners.Length() && problem.isNone(); i++) {
-    parts.listeners.push_back(readListener(listeners.Get(i), "listeners[" + std::to_string(i) + "]",
-                                           problem, parts.cidrs));
+    const std::string path = "listeners[" + std::to_string(i) + "]";
+    parts.listeners.push_back(readListener(listeners.Get(i), path, problem, parts.cidrs));
+    parts.routes.push_back(readRoutes(listeners.Get(i), path, problem));
   }
   const Napi::Array clusters = fields.arrayOf("clusters", kClustersMax);
   for (u32 i = 0; i < clusters.Length() && problem.isNone(); i++) {
-    parts.clusters.push_back(readCluster(clusters.Get(i), "clusters[" + std::to_string(i) + "]",
-                                         problem, parts.endpoints));
+    const std::string path = "clusters[" + std::to_string(i) + "]";
+    parts.clusters.push_back(readCluster(clusters.Get(i), path, problem, parts.endpoints));
+    parts.serverNames.push_back(Fields(clusters.Get(i), path, problem).stringOf("serverName", 255));
   }
+  const Napi::Array configs = fields.arrayOf("tls", proxy::kTlsConfigsMax);
+  for (u32 i = 0; i < configs.Length() && problem.isNone(); i++) {
+    proxy::TlsConfigParts& config = parts.tls.emplace_back();
+    readTlsConfig(configs.Get(i), "tls[" + std::to_string(i) + "]", problem, &config);
+  }
+  parts.ticketKeys = readTicketKeys(fields);
   return parts;
 }
 

@@ -101,6 +101,15 @@ inline constexpr u8 kProxyTlvAlpn = 0x01;
 inline constexpr u8 kProxyTlvAuthority = 0x02;
 inline constexpr u8 kProxyTlvCrc32c = 0x03;
 inline constexpr u8 kProxyTlvNoop = 0x04;
+// What a TLS handshake with the client agreed on (spec 2.2.5): these bits and a verification result
+// that is 0 when it succeeded, then TLVs.
+inline constexpr u8 kProxyTlvSsl = 0x20;
+inline constexpr u8 kProxyTlvSslVersion = 0x21;
+inline constexpr u8 kProxyTlvSslName = 0x22;
+inline constexpr u8 kProxyTlvSslCipher = 0x23;
+inline constexpr u8 kProxyTlsUsed = 0x01;
+inline constexpr u8 kProxyTlsCertificate = 0x02;        // on this connection
+inline constexpr u8 kProxyTlsCertificateBefore = 0x04;  // or on one that it resumes
 
 // One TLV; false at the end of the list or where it is not well formed.
 struct ProxyTlv {

@@ -74,6 +74,33 @@ void putTime(Line& line, u64 unixMs) {
   line.raw("Z\"");
 }
 
+// What does not apply is left out.
+void putTls(Line& line, const AccessRecord& record) {
+  line.raw(",\"tls\":{\"version\":");
+  line.quoted(record.tls.version);
+  line.raw(",\"suite\":");
+  line.quoted(record.tls.suite);
+  line.raw(",\"resumed\":");
+  line.raw(record.isTlsResumed ? "true" : "false");
+  const struct {
+    const char* name;
+    const char* value;
+  } texts[] = {
+      {"serverName", record.tls.serverName},
+      {"alpn", record.tls.alpn},
+      {"subject", record.tls.subject},
+      {"altNames", record.tls.altNames},
+  };
+  for (const auto& text : texts) {
+    if (text.value[0] == 0) continue;
+    line.raw(",\"");
+    line.raw(text.name);
+    line.raw("\":");
+    line.quoted(text.value);
+  }
+  line.put('}');
+}
+
 }  // namespace
 
 u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
@@ -108,6 +135,11 @@ u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
   line.number(record.durationMs);
   line.raw(",\"connectUs\":");
   line.number(record.connectMicros);
+  if (record.isTls) putTls(line, record);
+  if (record.tlsError[0] != 0) {
+    line.raw(",\"tlsError\":");
+    line.quoted(record.tlsError);
+  }
   if (record.isEnd) {
     const CloseReasonInfo& info = kCloseReasonTable[static_cast<size_t>(record.reason)];
     line.raw(",\"closedBy\":\"");

@@ -5,14 +5,16 @@
 // byte, quote or backslash of foreign origin.
 #pragma once
 
+#include "proxy/tls_facts.h"
 #include "runtime/address.h"
 #include "runtime/base.h"
 #include "runtime/counters.h"
 
 namespace holdfast::proxy {
 
-// Names and endpoint text grow at most six times when every byte must be escaped.
-inline constexpr u32 kAccessRecordMax = 2304;
+// Names and endpoint text grow at most six times when every byte must be escaped, what TLS agreed
+// on twice.
+inline constexpr u32 kAccessRecordMax = 6 * 1024;
 
 struct AccessRecord {
   bool isEnd = true;
@@ -28,6 +30,10 @@ struct AccessRecord {
   u64 durationMs = 0;
   u32 connectMicros = 0;
   CloseReason reason = CloseReason::kCount;
+  bool isTls = false;
+  bool isTlsResumed = false;
+  TlsFactsView tls;           // of the client's side
+  const char* tlsError = "";  // why a handshake failed
 };
 
 // Returns the length of the line; `capacity` is at least kAccessRecordMax.

@@ -42,6 +42,8 @@ u32 Shard::list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter
     view.idleMs = u64{tick - tunnel.lastActiveTick} * kTickMs;
     view.bytesFromClient = down.bytesIn;
     view.bytesFromEndpoint = up.bytesIn;
+    const bool isTls = (down.flags & kConnTls) != 0 && tlsOf(tunnel.downstream).facts != kNoIndex;
+    if (isTls) view.tls = facts_.view(tlsOf(tunnel.downstream).facts).version;
     view.pendingBytes = u64{down.pending.bytes} + up.pending.bytes;
     if (isMatch(filter, view)) out->push_back(view);
   }

@@ -25,14 +25,21 @@ Shard::Shard(Board& board, const ShardOptions& options)
       random_(options.seed),
       established_(conns_),
       exchanges_(conns_),
-      wheel_(TimerOf{&tunnels_}, 0) {
+      steps_(conns_),
+      hellos_(conns_),
+      wheel_(TimerOf{&tunnels_}, 0),
+      tlsTable_(options.tls) {
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
 }
 
 Shard::~Shard() {
   stop();
-  if (scratch_ != nullptr) sys::unreserve(scratch_, kScratchBytes);
+  for (u8* scratch : {scratch_, plainScratch_}) {
+    if (scratch != nullptr) sys::unreserve(scratch, kScratchBytes);
+  }
+  if (sealScratch_ != nullptr) sys::unreserve(sealScratch_, kSealScratchBytes);
+  if (tlsAt_ != nullptr) sys::unreserve(tlsAt_, tlsAtBytes());
 }
 
 Status Shard::start() {
@@ -40,7 +47,8 @@ Status Shard::start() {
   if (Status status = conns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
   BoardHeader& header = board_.header();
   if (Status status =
-          chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax);
+          chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
+                          std::min(options_.connectionsMax * kBeyondCapBytes, kBeyondCapBytesMax));
       !status.isOk()) {
     return status;
   }
@@ -74,6 +82,7 @@ bool Shard::turn(int timeoutMs) {
   block_->turnStartNs.store(nowNs_, kRelaxed);
   block_->isInTurn.store(1, kRelaxed);
   for (int i = 0; i < events; i++) takeEvent(events_[i]);
+  if (pool_.has_value()) collectHandshakes();
   runTasks();
   admit();
   runDeadlines();
@@ -82,8 +91,10 @@ bool Shard::turn(int timeoutMs) {
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
-  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || wheel_.isBehind() ||
-                          drainCursor_ != kNoIndex || !board_.mailbox(options_.index).isEmpty();
+  const bool isStepLeft = steps_.count() > 0 || (hellos_.count() > 0 && mayBeginHandshake());
+  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || isStepLeft ||
+                          wheel_.isBehind() || drainCursor_ != kNoIndex ||
+                          !board_.mailbox(options_.index).isEmpty();
   if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
   bump(count(ShardCounter::kTurns));
   if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
@@ -123,11 +134,15 @@ void Shard::takeEvent(const sys::Event& event) {
   conn->flags = flags;
   // An edge that only says "writable" matters when something waits for it.
   const bool isOnlyWritable = (event.bits & (kReadBits | sys::kEventUrgent)) == 0;
-  if (isOnlyWritable && tunnels_[conn->tunnel].state == TunnelState::kOpen &&
-      conn->pending.isEmpty() && (peerOf(*conn).flags & kConnBlocked) == 0) {
-    return;
-  }
+  if (isOnlyWritable && conn->pending.isEmpty() && !isWriteAwaited(*conn)) return;
   queue(handle.index);
+}
+
+// True when something else than pending bytes waits for the socket to be writable.
+bool Shard::isWriteAwaited(const Conn& conn) {
+  const TunnelState state = tunnels_[conn.tunnel].state;
+  if (state == TunnelState::kOpen) return (peerOf(conn).flags & kConnBlocked) != 0;
+  return state == TunnelState::kConnecting || state > TunnelState::kOpen;
 }
 
 void Shard::queue(u32 conn) {
@@ -135,8 +150,13 @@ void Shard::queue(u32 conn) {
   if (record.flags & kConnQueued) return;
   record.flags |= kConnQueued;
   const TunnelState state = tunnels_[record.tunnel].state;
-  const bool isNew = state == TunnelState::kHeader || state == TunnelState::kConnecting;
-  (isNew ? exchanges_ : established_).push(conn);
+  if (state >= TunnelState::kOpen) return established_.push(conn);
+  const bool isStep =
+      (state == TunnelState::kHandshake || state == TunnelState::kEndpointHandshake) &&
+      (record.flags & kConnTls) != 0;
+  // The client's side of a handshake with an endpoint is on an engine at most.
+  if (!isStep || tlsOf(conn).phase > TlsPhase::kHandshake) return exchanges_.push(conn);
+  (tlsOf(conn).phase == TlsPhase::kNew ? hellos_ : steps_).push(conn);
 }
 
 void Shard::runTasks() {
@@ -144,6 +164,12 @@ void Shard::runTasks() {
   u32 left = runList(established_, kEstablishedTasksMax);
   enter(Activity::kConnect);
   left += runList(exchanges_, kExchangeTasksMax);
+  if (steps_.count() > 0 || hellos_.count() > 0) {
+    enter(Activity::kHandshake);
+    const u32 budget = kHandshakeTasksMax - std::min(kHandshakeTasksMax, steps_.count());
+    left += runList(steps_, kHandshakeTasksMax);
+    if (mayBeginHandshake()) left += runList(hellos_, budget);
+  }
   if (left > 0) bump(count(ShardCounter::kTasksDeferred), left);
 }
 
@@ -166,6 +192,19 @@ void Shard::runTask(u32 conn) {
   switch (tunnels_[tunnel].state) {
     case TunnelState::kHeader:
       readHeader(tunnel);
+      return;
+    case TunnelState::kHello:
+      readHello(tunnel);
+      return;
+    case TunnelState::kHandshake:
+      runHandshake(conn);
+      return;
+    case TunnelState::kEndpointHandshake:
+      if (record.side == Side::kUpstream) {
+        runHandshake(conn);
+      } else {
+        checkClientWhileConnecting(tunnel);
+      }
       return;
     case TunnelState::kConnecting:
       if (record.side == Side::kUpstream) {
@@ -265,7 +304,7 @@ void Shard::admitOne(const MailboxMessage& message) {
   if (added < 0) return close(index, CloseReason::kShardLimit, How::kReset);
   if (isHeaderDue) return;
   if (!holdAddress(index, *listener)) return;
-  startConnect(index);
+  direct(index, *listener);
 }
 
 // Counts the client's address; closes the tunnel and returns false when it has too many.
@@ -327,13 +366,23 @@ void Shard::publish() {
   count(ShardCounter::kTunnels).store(tunnels_.inUse(), kRelaxed);
   count(ShardCounter::kTimers).store(wheel_.count(), kRelaxed);
   count(ShardCounter::kPaused).store(paused_, kRelaxed);
+  count(ShardCounter::kTlsInFlight).store(handshakes_, kRelaxed);
+  count(ShardCounter::kTlsWaiting).store(hellos_.count(), kRelaxed);
+  count(ShardCounter::kTlsConns).store(tlsConns_.inUse(), kRelaxed);
+  count(ShardCounter::kTlsOnEngine).store(engineConns_, kRelaxed);
   if (paused_ > 0) bump(count(ShardCounter::kPausedNs), paused_ * (nowNs_ - pausedSinceNs_));
   pausedSinceNs_ = nowNs_;
 }
 
 Status Shard::applySnapshot(int fd) {
   enter(Activity::kSnapshot);
-  if (Status status = snapshot_.map(fd); !status.isOk()) return status;
+  Snapshot next;
+  if (Status status = next.map(fd); !status.isOk()) return status;
+  if (Status status = prepareTls(next); !status.isOk()) return status;
+  snapshot_.swap(next);
+  if (pool_.has_value()) {
+    if (Status status = pool_->applySnapshot(fd); !status.isOk()) return status;
+  }
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
   for (u32 i = 0; i < snapshot_.listenerCount(); i++) listenerAt_[snapshot_.listener(i).id] = i;
@@ -344,6 +393,25 @@ Status Shard::applySnapshot(int fd) {
     balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
   }
   enter(Activity::kIdle);
+  return Status::ok();
+}
+
+// Configs, ciphers and memory for TLS, once a snapshot asks for it.
+Status Shard::prepareTls(const Snapshot& next) {
+  if (Status status = tlsTable_.apply(next); !status.isOk()) return status;
+  if (next.tlsCount() == 0 || records_.has_value()) return Status::ok();
+  if (Status status = tlsConns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
+  tlsConns_.excludeFromDumps();
+  tlsAt_ = static_cast<u32*>(sys::reserve(tlsAtBytes()));
+  sealScratch_ = static_cast<u8*>(sys::reserve(kSealScratchBytes));
+  plainScratch_ = static_cast<u8*>(sys::reserve(kScratchBytes));
+  const bool hasMemory = tlsAt_ != nullptr && sealScratch_ != nullptr && plainScratch_ != nullptr;
+  if (!hasMemory) return Status::fromErrno(ENOMEM);
+  records_.emplace(*tlsTable_.ciphers());
+  if (options_.handshakeThreads != 0) {
+    pool_.emplace(options_.tls, block_->wakeFd.load(kRelaxed));
+    pool_->start(options_.handshakeThreads);
+  }
   return Status::ok();
 }
 
@@ -364,6 +432,8 @@ void Shard::stop() {
   }
   while (established_.count() > 0) runTask(established_.pop());
   while (exchanges_.count() > 0) runTask(exchanges_.pop());
+  while (steps_.count() > 0) runTask(steps_.pop());
+  while (hellos_.count() > 0) runTask(hellos_.pop());
   freeClosed();
   MailboxMessage message;
   while (board_.mailbox(options_.index).pop(&message)) {
@@ -426,6 +496,12 @@ void Shard::assertConserved() {
   }
   HF_ASSERT(live == wheel_.count());
   HF_ASSERT(live <= tunnels_.inUse());
+  u32 secured = 0;
+  for (u32 i = 0; i < conns_.touched(); i++) {
+    const Conn& conn = conns_[i];
+    if ((conn.flags & kConnOpen) != 0 && (conn.flags & kConnTls) != 0) secured++;
+  }
+  HF_ASSERT(secured == tlsConns_.inUse());
   wheel_.assertConserved();
 }
 

@@ -7,19 +7,26 @@
 // and its pending chains. No call here enters JavaScript.
 //
 // The parts: shard.cc (turn, admission, snapshot), tunnel_open.cc (PROXY header, pick, connect),
-// tunnel_io.cc (forwarding), tunnel_end.cc (deadlines, resets, closing), listing.cc (inspection).
+// tunnel_hello.cc (where a connection goes), tunnel_tls.cc (handshakes), tunnel_io.cc (forwarding),
+// tunnel_records.cc (forwarding with TLS), tunnel_end.cc (deadlines, resets, closing), listing.cc.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "proxy/balancer.h"
+#include "proxy/handshake_pool.h"
 #include "proxy/snapshot.h"
+#include "proxy/tls_conn.h"
+#include "proxy/tls_facts.h"
+#include "proxy/tls_table.h"
 #include "proxy/tunnel.h"
 #include "runtime/board.h"
 #include "runtime/pool.h"
 #include "runtime/random.h"
 #include "runtime/task_queue.h"
+#include "tls/record_layer.h"
 
 namespace holdfast::proxy {
 
@@ -39,12 +46,23 @@ inline constexpr u32 kOptionsDueMs = 5000;
 inline constexpr u32 kDrainSlotsMax = 4096;
 // A PROXY header may be this long, TLVs included.
 inline constexpr u32 kProxyHeaderMax = 4096 + 16;
+// Room for what the scratch holds, sealed.
+inline constexpr u32 kSealScratchBytes =
+    static_cast<u32>(tls::RecordLayer::sealedBytesMax(kScratchBytes));
+// Handshakes of clients under way in a shard: each holds some 15 to 30 KiB of the library's memory.
+// Those that come meanwhile wait in the kernel, as long as their deadline lets them.
+inline constexpr u32 kHandshakesMax = 1024;
+// What one conn may append beyond the memory cap: the record that was opened, and its rest.
+inline constexpr u64 kBeyondCapBytes = 2 * tls::kRecordWireBytesMax;
+inline constexpr u64 kBeyondCapBytesMax = u64{64} << 30;  // address space only
 
 struct ShardOptions {
   u32 index = 0;
   u32 connectionsMax = 0;
   u64 pendingBytesMax = 0;
   u64 seed = 0;
+  const tls::TlsLibrary* tls = nullptr;  // null: TLS listeners are refused; outlives the shard
+  u32 handshakeThreads = 0;              // 0: handshakes are done on the shard's thread
 };
 
 // What `holdfast conns` shows of one tunnel.
@@ -61,6 +79,7 @@ struct ConnectionView {
   u64 bytesFromClient = 0;
   u64 bytesFromEndpoint = 0;
   u64 pendingBytes = 0;
+  const char* tls = "";  // version of the client's side; empty: none
 };
 
 // Each field that is set must match.
@@ -113,8 +132,11 @@ class Shard {
     TimerNode& operator()(u32 index) const { return (*tunnels)[index].timer; }
   };
 
+  enum class How : u8 { kFin, kReset };
+
   // shard.cc
   void takeEvent(const sys::Event& event);
+  [[nodiscard]] bool isWriteAwaited(const Conn& conn);
   void runTasks();
   u32 runList(TaskList<Pool<Conn>>& list, u32 budget);
   void runTask(u32 conn);
@@ -129,6 +151,10 @@ class Shard {
   void publish();
   void spreadDrain();
   void queue(u32 conn);
+  Status prepareTls(const Snapshot& next);
+  [[nodiscard]] size_t tlsAtBytes() const {
+    return sizeof(u32) * (size_t{options_.connectionsMax} * 2 + 1);
+  }
   [[nodiscard]] const ListenerSpec* findListener(u32 id) const;
   [[nodiscard]] u32 findCluster(u32 id) const;
   [[nodiscard]] u32 ticksOf(u32 ms) const { return (ms + kTickMs - 1) / kTickMs; }
@@ -143,6 +169,52 @@ class Shard {
     return board_.cell(options_.index, listener).counters[static_cast<size_t>(counter)];
   }
 
+  // tunnel_hello.cc
+  void direct(u32 tunnel, const ListenerSpec& listener);
+  void readHello(u32 tunnel);
+  void chooseCluster(u32 tunnel, const ListenerSpec& listener, std::string_view serverName,
+                     std::span<const u8> alpn);
+
+  // tunnel_tls.cc
+  void beginHandshake(u32 tunnel, const ListenerSpec& listener);
+  void keepClientHeader(u32 tunnel);
+  void beginEndpointHandshake(u32 tunnel, const ClusterSpec& cluster);
+  bool openHandshake(u32 conn);
+  void runHandshake(u32 conn);
+  void stepHandshake(u32 conn, size_t total);
+  void giveToPool(u32 conn, size_t total);
+  void collectHandshakes();
+  void takeAnswer(HandshakeAnswer& answer);
+  void handshakeDone(u32 conn);
+  void settleHandshake(u32 conn, const HfTlsNegotiated& agreed);
+  void handshakeFailed(u32 conn);
+  void endHandshake(u32 conn, const char* why);
+  void detach(TlsConn& tls);
+  void attachTls(u32 conn);
+  void endTls(u32 conn, How how);
+  void leaveEngine(TlsConn& tls);
+  [[nodiscard]] TlsConn& tlsOf(u32 conn) { return tlsConns_[tlsAt_[conn] - 1]; }
+  [[nodiscard]] tls::Handshake handshakeOf(const TlsConn& tls) {
+    return tls::Handshake{tlsTable_.engineAt(tls.engine), tls.object};
+  }
+  [[nodiscard]] bool mayBeginHandshake() const { return handshakes_ < kHandshakesMax; }
+
+  // tunnel_records.cc
+  bool readSecured(u32 from, u32 to, u32* budget, u32 room);
+  bool readWholeRecord(u32 from, u32 to, u32* budget);
+  bool takeRecords(u32 from, u32 to, size_t total, u32* budget);
+  tls::Opened openRecords(u32 conn, size_t total);
+  tls::Opened openByEngine(u32 conn, size_t total);
+  bool pass(u32 from, u32 to, size_t length);
+  bool passSealed(u32 from, u32 to, size_t length);
+  bool sealOnEngine(u32 to, std::span<const u8> plain, size_t* sealed);
+  void replyDue(u32 conn);
+  [[nodiscard]] bool transmit(u32 conn, const u8* bytes, size_t length, int* error);
+  bool closeNotify(u32 conn);
+  void sendFin(u32 conn);
+  void noteMessage(const Conn& source, size_t length);
+  bool noteUnread(u32 from, const IoResult& result);
+
   // tunnel_open.cc
   void readHeader(u32 tunnel);
   void startConnect(u32 tunnel);
@@ -152,7 +224,10 @@ class Shard {
   void failConnect(u32 tunnel, int error);
   bool noteConnectFailure(u32 tunnel, int error);
   void opened(u32 tunnel);
-  [[nodiscard]] bool sendProxyHeader(u32 tunnel, const ClusterSpec& cluster);
+  // What is done with the client's PROXY header: ours made of it, itself dropped.
+  enum class HeaderUse : u8 { kSend = 1, kDrop = 2, kSendAndDrop = 3 };
+  [[nodiscard]] bool passProxyHeader(u32 tunnel, u32 version, HeaderUse use);
+  size_t addTlsTlvs(u32 tunnel, std::span<const u8> tlvs, std::span<u8> out);
   void leaveEndpoint(u32 tunnel);
   void checkClientWhileConnecting(u32 tunnel);
   void setUpstreamOptions(u32 tunnel);
@@ -181,7 +256,6 @@ class Shard {
   void relayReset(u32 conn, int error);
   void tryEndFlush(u32 tunnel);
   void linger(u32 tunnel, CloseReason reason);
-  enum class How : u8 { kFin, kReset };
   void close(u32 tunnel, CloseReason reason, How how);
   void closeConn(u32 conn, How how);
   void writeAccessRecord(u32 tunnel, bool isEnd);
@@ -208,17 +282,31 @@ class Shard {
   bool isStopped_ = true;
   bool isHostReady_ = false;
   u8* scratch_ = nullptr;
+  u8* sealScratch_ = nullptr;   // what is to be sent, sealed
+  u8* plainScratch_ = nullptr;  // what an engine opened
   Random random_;
   Pool<Conn> conns_;
   Pool<Tunnel> tunnels_;
   ChunkPool chunks_;
   TaskList<Pool<Conn>> established_;
   TaskList<Pool<Conn>> exchanges_;
+  TaskList<Pool<Conn>> steps_;   // of handshakes that have begun
+  TaskList<Pool<Conn>> hellos_;  // of handshakes that have not
   TimerWheel<TimerOf> wheel_;
   u32 paused_ = 0;             // connections whose reading is paused
   u64 pausedSinceNs_ = 0;      // up to when paused time is accounted
   u32 closedHead_ = kNoIndex;  // tunnels to free at the end of the turn
   Snapshot snapshot_;
+  TlsTable tlsTable_;
+  std::optional<tls::RecordLayer> records_;  // once a snapshot has TLS
+  Pool<TlsConn> tlsConns_;
+  u32* tlsAt_ = nullptr;  // by conn: slot of its TlsConn and 1, or 0
+  TlsFacts facts_;
+  std::optional<HandshakePool> pool_;
+  std::vector<HandshakeAnswer> answers_;              // of the pool, in this turn
+  u32 handshakes_ = 0;                                // of clients, under way
+  u32 engineConns_ = 0;                               // that keep a handshake object
+  char tlsError_[HF_TLS_REASON_BYTES_MAX + 1] = {};   // of the connection that is being closed
   std::vector<std::unique_ptr<Balancer>> balancers_;  // by cluster position
   u32 listenerAt_[kListenersMax];                     // position by id, or kNoIndex
   u32 clusterAt_[kClustersMax];

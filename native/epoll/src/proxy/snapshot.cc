@@ -1,8 +1,10 @@
 // Compiling, sealing, mapping and checking snapshots.
 #include "proxy/snapshot.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/hash_table.h"
 #include "runtime/board.h"
@@ -12,8 +14,12 @@ namespace holdfast::proxy {
 namespace {
 
 inline constexpr u32 kSnapshotMagic = 0x48465350;  // "HFSP"
-inline constexpr u32 kSnapshotVersion = 1;
+inline constexpr u32 kSnapshotVersion = 2;
 inline constexpr HashKey kIdentityKey{0x656e64706f696e74u, 0x6964656e74697479u};
+// Two halves of a digest that tells configs apart; nobody gains by a collision.
+inline constexpr HashKey kDigestKeys[2] = {{0x746c732d636f6e66u, 0x69672d64696765u},
+                                           {0x73742d7365636f6eu, 0x642d68616c66u}};
+inline constexpr size_t kTicketKeysMax = 16;
 
 size_t roundUp8(size_t value) { return (value + 7) & ~size_t{7}; }
 
@@ -49,6 +55,74 @@ std::vector<u32> buildTables(std::vector<ClusterSpec>& clusters,
   return words;
 }
 
+// The parts of routes and TLS, laid flat.
+struct FlatTls {
+  std::vector<NameSpec> names;
+  std::vector<RouteSpec> routes;
+  std::vector<TextSpec> alpn;
+  std::vector<u8> texts;
+  std::vector<TlsSpec> tls;
+  std::vector<u8> tlsBytes;
+
+  FlatTls() = default;
+  FlatTls(const FlatTls&) = delete;
+  FlatTls& operator=(const FlatTls&) = delete;
+  ~FlatTls() { explicit_bzero(tlsBytes.data(), tlsBytes.size()); }
+
+  TextSpec addText(const std::string& text) {
+    const auto offset = static_cast<u32>(texts.size());
+    texts.insert(texts.end(), text.begin(), text.end());
+    return TextSpec{offset, static_cast<u32>(text.size())};
+  }
+  [[nodiscard]] std::string_view textOf(const TextSpec& spec) const {
+    return {reinterpret_cast<const char*>(texts.data()) + spec.offset, spec.length};
+  }
+};
+
+u32 addRoute(FlatTls& flat, const RouteParts& from) {
+  RouteSpec route;
+  route.cluster = from.cluster;
+  route.alpnFirst = static_cast<u32>(flat.alpn.size());
+  route.alpnCount = static_cast<u32>(from.alpn.size());
+  for (const std::string& protocol : from.alpn) flat.alpn.push_back(flat.addText(protocol));
+  flat.routes.push_back(route);
+  return static_cast<u32>(flat.routes.size() - 1);
+}
+
+// The routes for any name stand together, so that a listener names them by a range.
+void addRoutes(FlatTls& flat, const std::vector<RouteParts>& routes, ListenerSpec* listener) {
+  listener->anyFirst = static_cast<u32>(flat.routes.size());
+  for (const RouteParts& route : routes) {
+    if (route.serverNames.empty()) (void)addRoute(flat, route);
+  }
+  listener->anyCount = static_cast<u32>(flat.routes.size()) - listener->anyFirst;
+  listener->nameFirst = static_cast<u32>(flat.names.size());
+  for (const RouteParts& route : routes) {
+    if (route.serverNames.empty()) continue;
+    const u32 index = addRoute(flat, route);
+    for (const std::string& name : route.serverNames) {
+      flat.names.push_back(NameSpec{flat.addText(name), index});
+    }
+  }
+  listener->nameCount = static_cast<u32>(flat.names.size()) - listener->nameFirst;
+  std::stable_sort(flat.names.begin() + listener->nameFirst, flat.names.end(),
+                   [&flat](const NameSpec& left, const NameSpec& right) {
+                     return flat.textOf(left.name) < flat.textOf(right.name);
+                   });
+}
+
+void addTls(FlatTls& flat, const TlsConfigParts& parts) {
+  TlsSpec spec;
+  spec.offset = static_cast<u32>(flat.tlsBytes.size());
+  encodeTlsConfig(parts, &flat.tlsBytes);
+  spec.length = static_cast<u32>(flat.tlsBytes.size()) - spec.offset;
+  for (size_t half = 0; half < 2; half++) {
+    spec.digest[half] =
+        sipHash13(kDigestKeys[half], flat.tlsBytes.data() + spec.offset, spec.length);
+  }
+  flat.tls.push_back(spec);
+}
+
 template <typename T>
 u32 place(std::vector<u8>& bytes, const std::vector<T>& items) {
   const size_t offset = roundUp8(bytes.size());
@@ -57,31 +131,54 @@ u32 place(std::vector<u8>& bytes, const std::vector<T>& items) {
   return static_cast<u32>(offset);
 }
 
-}  // namespace
+bool isText(const TextSpec& text, u32 textBytes) {
+  return u64{text.offset} + text.length <= textBytes;
+}
 
-int compileSnapshot(const SnapshotParts& parts) {
-  std::vector<ClusterSpec> clusters = parts.clusters;
-  const std::vector<u32> tables = buildTables(clusters, parts.endpoints);
-  SnapshotHeader header;
-  header.magic = kSnapshotMagic;
-  header.version = kSnapshotVersion;
-  header.generation = parts.generation;
-  std::vector<u8> bytes(roundUp8(sizeof(header)));
-  header.listenersOffset = place(bytes, parts.listeners);
-  header.listenerCount = static_cast<u32>(parts.listeners.size());
-  header.clustersOffset = place(bytes, clusters);
-  header.clusterCount = static_cast<u32>(clusters.size());
-  header.endpointsOffset = place(bytes, parts.endpoints);
-  header.endpointCount = static_cast<u32>(parts.endpoints.size());
-  header.cidrsOffset = place(bytes, parts.cidrs);
-  header.cidrCount = static_cast<u32>(parts.cidrs.size());
-  header.tableOffset = place(bytes, tables);
-  header.tableWords = static_cast<u32>(tables.size());
-  bytes.resize(roundUp8(bytes.size()));
-  header.bytes = bytes.size();
-  std::memcpy(bytes.data(), &header, sizeof(header));
-  if (!Snapshot::isValid(bytes.data(), bytes.size())) return -EINVAL;
+bool areRoutesValid(const ListenerSpec& listener, const SnapshotHeader& header) {
+  if (listener.tlsMode >= TlsMode::kCount) return false;
+  if (listener.tlsMode == TlsMode::kTerminate && listener.tls >= header.tlsCount) return false;
+  return u64{listener.nameFirst} + listener.nameCount <= header.nameCount &&
+         u64{listener.anyFirst} + listener.anyCount <= header.routeCount;
+}
 
+// Routes, names, texts and TLS configs: each range inside the bytes and inside what it refers to.
+bool isTlsValid(const u8* bytes, const SnapshotHeader& header) {
+  const u64 length = header.bytes;
+  if (!lies(header.namesOffset, header.nameCount, sizeof(NameSpec), length) ||
+      !lies(header.routesOffset, header.routeCount, sizeof(RouteSpec), length) ||
+      !lies(header.alpnOffset, header.alpnCount, sizeof(TextSpec), length) ||
+      !lies(header.textsOffset, header.textBytes, 1, length) ||
+      !lies(header.tlsOffset, header.tlsCount, sizeof(TlsSpec), length) ||
+      !lies(header.tlsBytesOffset, header.tlsBytes, 1, length) ||
+      !lies(header.ticketKeysOffset, header.ticketKeyCount, sizeof(HfTlsTicketKey), length) ||
+      header.tlsCount > kTlsConfigsMax || header.ticketKeyCount > kTicketKeysMax) {
+    return false;
+  }
+  const auto* names = reinterpret_cast<const NameSpec*>(bytes + header.namesOffset);
+  for (u32 i = 0; i < header.nameCount; i++) {
+    if (!isText(names[i].name, header.textBytes) || names[i].route >= header.routeCount) {
+      return false;
+    }
+  }
+  const auto* routes = reinterpret_cast<const RouteSpec*>(bytes + header.routesOffset);
+  for (u32 i = 0; i < header.routeCount; i++) {
+    if (routes[i].cluster >= header.clusterCount) return false;
+    if (u64{routes[i].alpnFirst} + routes[i].alpnCount > header.alpnCount) return false;
+  }
+  const auto* alpn = reinterpret_cast<const TextSpec*>(bytes + header.alpnOffset);
+  for (u32 i = 0; i < header.alpnCount; i++) {
+    if (!isText(alpn[i], header.textBytes)) return false;
+  }
+  const auto* tls = reinterpret_cast<const TlsSpec*>(bytes + header.tlsOffset);
+  for (u32 i = 0; i < header.tlsCount; i++) {
+    if (u64{tls[i].offset} + tls[i].length > header.tlsBytes) return false;
+  }
+  return true;
+}
+
+// A sealed memfd with these bytes, or -errno.
+int seal(const std::vector<u8>& bytes) {
   const int fd = sys::memfdCreate("holdfast-snapshot", 0);
   if (fd < 0) return fd;
   size_t done = 0;
@@ -100,6 +197,57 @@ int compileSnapshot(const SnapshotParts& parts) {
   return fd;
 }
 
+}  // namespace
+
+int compileSnapshot(const SnapshotParts& parts) {
+  std::vector<ClusterSpec> clusters = parts.clusters;
+  const std::vector<u32> tables = buildTables(clusters, parts.endpoints);
+  std::vector<ListenerSpec> listeners = parts.listeners;
+  FlatTls flat;
+  for (size_t i = 0; i < listeners.size() && i < parts.routes.size(); i++) {
+    addRoutes(flat, parts.routes[i], &listeners[i]);
+  }
+  for (size_t i = 0; i < clusters.size() && i < parts.serverNames.size(); i++) {
+    clusters[i].serverName = flat.addText(parts.serverNames[i]);
+  }
+  for (const TlsConfigParts& config : parts.tls) addTls(flat, config);
+  SnapshotHeader header;
+  header.magic = kSnapshotMagic;
+  header.version = kSnapshotVersion;
+  header.generation = parts.generation;
+  std::vector<u8> bytes(roundUp8(sizeof(header)));
+  header.listenersOffset = place(bytes, listeners);
+  header.listenerCount = static_cast<u32>(listeners.size());
+  header.clustersOffset = place(bytes, clusters);
+  header.clusterCount = static_cast<u32>(clusters.size());
+  header.endpointsOffset = place(bytes, parts.endpoints);
+  header.endpointCount = static_cast<u32>(parts.endpoints.size());
+  header.cidrsOffset = place(bytes, parts.cidrs);
+  header.cidrCount = static_cast<u32>(parts.cidrs.size());
+  header.tableOffset = place(bytes, tables);
+  header.tableWords = static_cast<u32>(tables.size());
+  header.namesOffset = place(bytes, flat.names);
+  header.nameCount = static_cast<u32>(flat.names.size());
+  header.routesOffset = place(bytes, flat.routes);
+  header.routeCount = static_cast<u32>(flat.routes.size());
+  header.alpnOffset = place(bytes, flat.alpn);
+  header.alpnCount = static_cast<u32>(flat.alpn.size());
+  header.textsOffset = place(bytes, flat.texts);
+  header.textBytes = static_cast<u32>(flat.texts.size());
+  header.tlsOffset = place(bytes, flat.tls);
+  header.tlsCount = static_cast<u32>(flat.tls.size());
+  header.tlsBytesOffset = place(bytes, flat.tlsBytes);
+  header.tlsBytes = static_cast<u32>(flat.tlsBytes.size());
+  header.ticketKeysOffset = place(bytes, parts.ticketKeys);
+  header.ticketKeyCount = static_cast<u32>(parts.ticketKeys.size());
+  bytes.resize(roundUp8(bytes.size()));
+  header.bytes = bytes.size();
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  const int fd = Snapshot::isValid(bytes.data(), bytes.size()) ? seal(bytes) : -EINVAL;
+  explicit_bzero(bytes.data(), bytes.size());
+  return fd;
+}
+
 Snapshot::~Snapshot() {
   if (header_ != nullptr) sys::unreserve(const_cast<SnapshotHeader*>(header_), bytes_);
 }
@@ -113,10 +261,17 @@ Status Snapshot::map(int fd) {
     sys::unreserve(memory, static_cast<size_t>(size));
     return Status::fromErrno(EINVAL);
   }
+  // It may hold private keys.
+  sys::excludeFromDumps(memory, static_cast<size_t>(size));
   if (header_ != nullptr) sys::unreserve(const_cast<SnapshotHeader*>(header_), bytes_);
   header_ = static_cast<const SnapshotHeader*>(memory);
   bytes_ = static_cast<size_t>(size);
   return Status::ok();
+}
+
+void Snapshot::swap(Snapshot& other) {
+  std::swap(header_, other.header_);
+  std::swap(bytes_, other.bytes_);
 }
 
 bool Snapshot::isValid(const u8* bytes, size_t length) {
@@ -136,11 +291,13 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
       !lies(header.tableOffset, header.tableWords, sizeof(u32), length)) {
     return false;
   }
+  if (!isTlsValid(bytes, header)) return false;
   const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
   for (u32 i = 0; i < header.listenerCount; i++) {
     const ListenerSpec& listener = listeners[i];
     if (listener.id >= kListenersMax || listener.cluster >= header.clusterCount) return false;
     if (u64{listener.cidrFirst} + listener.cidrCount > header.cidrCount) return false;
+    if (!areRoutesValid(listener, header)) return false;
     if (listener.bufferHigh == 0 || listener.bufferLow > listener.bufferHigh) return false;
   }
   const auto* cidrs = reinterpret_cast<const Cidr*>(bytes + header.cidrsOffset);
@@ -164,12 +321,62 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
     if (u64{cluster.endpointFirst} + cluster.endpointCount > header.endpointCount) return false;
     if (u64{cluster.tableFirst} + cluster.tableWords > header.tableWords) return false;
     if (cluster.proxyProtocol > 2 || cluster.retries > 255) return false;
+    if (cluster.tls != kNoIndex && cluster.tls >= header.tlsCount) return false;
+    if (!isText(cluster.serverName, header.textBytes)) return false;
     if (!isHashBalance(cluster.balance)) continue;
     const HashTableView view{{table + cluster.tableFirst, cluster.tableWords},
                              kindOf(cluster.balance)};
     if (cluster.endpointCount > 0 && !view.isValid(cluster.endpointCount)) return false;
   }
   return true;
+}
+
+u32 Snapshot::route(const ListenerSpec& listener, std::string_view serverName,
+                    std::span<const u8> alpn) const {
+  if (listener.nameCount != 0 && !serverName.empty()) {
+    const u32 exact = routeByName(listener, serverName, alpn);
+    if (exact != kNoIndex) return exact;
+    // One label gives way to the star; canonical names are at most 255 bytes.
+    char wildcard[256];
+    const size_t dot = serverName.find('.');
+    if (dot != std::string_view::npos && serverName.size() - dot < sizeof(wildcard)) {
+      wildcard[0] = '*';
+      std::memcpy(wildcard + 1, serverName.data() + dot, serverName.size() - dot);
+      const u32 found = routeByName(listener, {wildcard, 1 + serverName.size() - dot}, alpn);
+      if (found != kNoIndex) return found;
+    }
+  }
+  const RouteSpec* routes = array<RouteSpec>(header_->routesOffset) + listener.anyFirst;
+  for (u32 i = 0; i < listener.anyCount; i++) {
+    if (isAlpnWanted(routes[i], alpn)) return routes[i].cluster;
+  }
+  return listener.cluster;
+}
+
+u32 Snapshot::routeByName(const ListenerSpec& listener, std::string_view name,
+                          std::span<const u8> alpn) const {
+  const NameSpec* first = array<NameSpec>(header_->namesOffset) + listener.nameFirst;
+  const NameSpec* last = first + listener.nameCount;
+  const NameSpec* at = std::lower_bound(
+      first, last, name,
+      [this](const NameSpec& entry, std::string_view wanted) { return text(entry.name) < wanted; });
+  for (; at != last && text(at->name) == name; at++) {
+    const RouteSpec& route = array<RouteSpec>(header_->routesOffset)[at->route];
+    if (isAlpnWanted(route, alpn)) return route.cluster;
+  }
+  return kNoIndex;
+}
+
+bool Snapshot::isAlpnWanted(const RouteSpec& route, std::span<const u8> alpn) const {
+  if (route.alpnCount == 0) return true;
+  const TextSpec* wanted = array<TextSpec>(header_->alpnOffset) + route.alpnFirst;
+  for (size_t at = 0; at < alpn.size() && alpn.size() - at > alpn[at]; at += 1u + alpn[at]) {
+    const std::string_view offered(reinterpret_cast<const char*>(&alpn[at + 1]), alpn[at]);
+    for (u32 i = 0; i < route.alpnCount; i++) {
+      if (text(wanted[i]) == offered) return true;
+    }
+  }
+  return false;
 }
 
 bool Snapshot::isProxyTrusted(const ListenerSpec& listener, const Address& client) const {

@@ -8,8 +8,11 @@
 // Does not hold names: they are on the board, by the stable ids used here.
 #pragma once
 
+#include <span>
+#include <string_view>
 #include <vector>
 
+#include "proxy/tls_parts.h"
 #include "runtime/address.h"
 #include "runtime/base.h"
 
@@ -38,6 +41,16 @@ struct SocketOptions {
   u32 userTimeoutMs = 0;
 };
 
+enum class TlsMode : u32 { kOff, kTerminate, kPassthrough, kCount };
+inline constexpr const char* kTlsModeNames[] = {"off", "terminate", "passthrough"};
+static_assert(std::size(kTlsModeNames) == static_cast<size_t>(TlsMode::kCount));
+
+// A text of the snapshot.
+struct TextSpec {
+  u32 offset = 0;  // in the texts
+  u32 length = 0;
+};
+
 struct ListenerSpec {
   u32 id = 0;
   u32 cluster = 0;  // position in the clusters
@@ -53,7 +66,34 @@ struct ListenerSpec {
   u32 connectionsPerAddressMax = 0;
   u32 accessIntervalMs = 0;
   u32 accessLog = 0;
+  TlsMode tlsMode = TlsMode::kOff;
+  u32 tls = kNoIndex;  // position in the TLS configs, with kTerminate
+  u32 handshakeMs = 0;
+  u32 nameFirst = 0;  // names that routes ask for, sorted
+  u32 nameCount = 0;
+  u32 anyFirst = 0;  // routes for any name, in order
+  u32 anyCount = 0;
   SocketOptions socket;
+};
+
+// A name that a route asks for; `*.example` stands for one label. The same name may come several
+// times, in the order of the routes.
+struct NameSpec {
+  TextSpec name;
+  u32 route = 0;
+};
+
+struct RouteSpec {
+  u32 cluster = 0;  // position
+  u32 alpnFirst = 0;
+  u32 alpnCount = 0;  // 0: any
+};
+
+// One TLS config: TlsConfigParts, encoded.
+struct TlsSpec {
+  u64 digest[2] = {0, 0};
+  u32 offset = 0;  // in the TLS bytes
+  u32 length = 0;
 };
 
 struct ClusterSpec {
@@ -73,6 +113,8 @@ struct ClusterSpec {
   u32 panicPercent = 0;
   u32 tableFirst = 0;  // words of the hash table, for maglev and ring-hash
   u32 tableWords = 0;
+  u32 tls = kNoIndex;   // position in the TLS configs; kNoIndex: in clear
+  TextSpec serverName;  // empty: the endpoint's address
   SocketOptions socket;
 };
 
@@ -96,12 +138,29 @@ struct SnapshotHeader {
   u32 endpointsOffset = 0, endpointCount = 0;
   u32 cidrsOffset = 0, cidrCount = 0;
   u32 tableOffset = 0, tableWords = 0;
+  u32 namesOffset = 0, nameCount = 0;
+  u32 routesOffset = 0, routeCount = 0;
+  u32 alpnOffset = 0, alpnCount = 0;
+  u32 textsOffset = 0, textBytes = 0;
+  u32 tlsOffset = 0, tlsCount = 0;
+  u32 tlsBytesOffset = 0, tlsBytes = 0;
+  u32 ticketKeysOffset = 0, ticketKeyCount = 0;
 };
 
 // The parts of a snapshot before it is laid flat. Control code only.
+struct RouteParts {
+  std::vector<std::string> serverNames;
+  std::vector<std::string> alpn;
+  u32 cluster = 0;
+};
+
 struct SnapshotParts {
   u64 generation = 0;
   std::vector<ListenerSpec> listeners;
+  std::vector<std::vector<RouteParts>> routes;  // of each listener; may be shorter
+  std::vector<std::string> serverNames;         // of each cluster; may be shorter
+  std::vector<TlsConfigParts> tls;
+  std::vector<HfTlsTicketKey> ticketKeys;
   std::vector<ClusterSpec> clusters;
   std::vector<EndpointSpec> endpoints;
   std::vector<Cidr> cidrs;
@@ -120,6 +179,8 @@ class Snapshot {
 
   // Maps and checks `fd`; on failure the snapshot in use stays. EINVAL: not a valid snapshot.
   Status map(int fd);
+  // The two change places.
+  void swap(Snapshot& other);
   // Checks bytes as map() does; for the fuzzer.
   [[nodiscard]] static bool isValid(const u8* bytes, size_t length);
 
@@ -141,10 +202,31 @@ class Snapshot {
   [[nodiscard]] const u32* table(const ClusterSpec& cluster) const {
     return array<u32>(header_->tableOffset) + cluster.tableFirst;
   }
+  [[nodiscard]] u32 tlsCount() const { return header_ == nullptr ? 0 : header_->tlsCount; }
+  [[nodiscard]] const TlsSpec& tls(u32 at) const { return array<TlsSpec>(header_->tlsOffset)[at]; }
+  [[nodiscard]] std::span<const u8> tlsBytes(const TlsSpec& spec) const {
+    return {array<u8>(header_->tlsBytesOffset) + spec.offset, spec.length};
+  }
+  [[nodiscard]] std::span<const HfTlsTicketKey> ticketKeys() const {
+    return {array<HfTlsTicketKey>(header_->ticketKeysOffset), header_->ticketKeyCount};
+  }
+  [[nodiscard]] std::string_view text(const TextSpec& spec) const {
+    return {array<char>(header_->textsOffset) + spec.offset, spec.length};
+  }
+  // Position of the cluster for a name (canonical; empty: none was asked for) and protocols as ALPN
+  // has them on the wire. An exact name comes before a wildcard, that before routes for any name,
+  // and equals come in order. O(log names).
+  [[nodiscard]] u32 route(const ListenerSpec& listener, std::string_view serverName,
+                          std::span<const u8> alpn) const;
   // True when connections from `client` must start with a PROXY header.
   [[nodiscard]] bool isProxyTrusted(const ListenerSpec& listener, const Address& client) const;
 
  private:
+  // Position of the cluster of the first route for `name` that takes `alpn`, or kNoIndex.
+  [[nodiscard]] u32 routeByName(const ListenerSpec& listener, std::string_view name,
+                                std::span<const u8> alpn) const;
+  [[nodiscard]] bool isAlpnWanted(const RouteSpec& route, std::span<const u8> alpn) const;
+
   template <typename T>
   [[nodiscard]] const T* array(u32 offset) const {
     return reinterpret_cast<const T*>(reinterpret_cast<const u8*>(header_) + offset);

@@ -7,6 +7,8 @@
 // Invariant: in every state but kClosed the tunnel's timer is armed.
 #pragma once
 
+#include <iterator>
+
 #include "runtime/address.h"
 #include "runtime/base.h"
 #include "runtime/chunk.h"
@@ -26,15 +28,16 @@ enum ConnFlag : u16 {
   kConnEof = 1u << 4,       // end of stream was read
   kConnFinDue = 1u << 5,    // send FIN once the pending chain is empty
   kConnFinSent = 1u << 6,
-  kConnPaused = 1u << 7,       // reading waits: the other side is at its high watermark
-  kConnBlocked = 1u << 8,      // reading waits for the other side's EPOLLOUT, nothing is buffered
-  kConnBroken = 1u << 9,       // a write failed: its end is abnormal whatever read says
-  kConnQueued = 1u << 10,      // a task for it is in the queue; never two
-  kConnOpen = 1u << 11,        // owns a descriptor
+  kConnPaused = 1u << 7,   // reading waits: the other side is at its high watermark
+  kConnBlocked = 1u << 8,  // reading waits for the other side's EPOLLOUT, nothing is buffered
+  kConnBroken = 1u << 9,   // a write failed: its end is abnormal whatever read says
+  kConnQueued = 1u << 10,  // a task for it is in the queue; never two
+  kConnOpen = 1u << 11,    // owns a descriptor
   // The kernel may cut a read with more behind it: urgent data was seen, or a Unix socket, where a
   // passed descriptor does that.
   kConnCutReads = 1u << 12,
   kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
+  kConnTls = 1u << 14,         // what goes over the socket is TLS; its TlsConn has the rest
 };
 
 // One socket. Fields read per event come first.
@@ -53,19 +56,34 @@ static_assert(sizeof(Conn) == 40);
 
 // clang-format off
 // States of a tunnel and who moves it on. It starts in kHeader when its peer is trusted to send a
-// PROXY header, otherwise in kConnecting.
+// PROXY header; kHello and kHandshake are for listeners with TLS, kEndpointHandshake for clusters.
 //
-//   kHeader --header read--> kConnecting --connected--> kOpen --both ends done--> kClosed
-//                              ^      |                   |
-//                              +------+                   +-- reset, bytes under way --> kFlushing
-//                           next endpoint                 +-- age, drain --------------> kLingering
+//   kHeader --> kHello or kHandshake --> kConnecting --> kEndpointHandshake --> kOpen --> kClosed
+//      |                                  ^   ^  |                |              ^ |
+//      +----------------------------------+   +--+----------------+              | |
+//                                         next endpoint                          | |
+//                                                kConnecting --------------------+ |
+//                                                  reset, bytes under way --> kFlushing
+//                                                  age, drain --------------> kLingering
 //
 // Every state leads to kClosed by its own deadline; kFlushing and kLingering lead nowhere else.
 // clang-format on
-enum class TunnelState : u8 { kHeader, kConnecting, kOpen, kFlushing, kLingering, kClosed };
-inline constexpr const char* kTunnelStateNames[] = {
-    "header", "connecting", "open", "flushing", "lingering", "closed",
+enum class TunnelState : u8 {
+  kHeader,             // waits for a PROXY header
+  kHello,              // waits for the ClientHello that says where to go
+  kHandshake,          // TLS with the client
+  kConnecting,         // TCP to an endpoint
+  kEndpointHandshake,  // TLS with it
+  kOpen,
+  kFlushing,
+  kLingering,
+  kClosed,
 };
+inline constexpr const char* kTunnelStateNames[] = {
+    "header", "hello",    "handshake", "connecting", "endpoint-handshake",
+    "open",   "flushing", "lingering", "closed",
+};
+static_assert(std::size(kTunnelStateNames) == static_cast<size_t>(TunnelState::kClosed) + 1);
 
 enum TunnelFlag : u8 {
   kTunnelHeaderQueued = 1u << 0,  // a checked PROXY header still lies in the receive queue

@@ -16,6 +16,10 @@ bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
 // Why a side ended abnormally.
 CloseReason reasonOf(Side side, int error) {
   const bool isClient = side == Side::kDownstream;
+  if (error == EPROTO) return isClient ? CloseReason::kClientTls : CloseReason::kEndpointTls;
+  if (error == ENODATA) {
+    return isClient ? CloseReason::kClientTruncated : CloseReason::kEndpointTruncated;
+  }
   if (error == ETIMEDOUT || error == EHOSTUNREACH) {
     return isClient ? CloseReason::kClientTimeout : CloseReason::kEndpointTimeout;
   }
@@ -58,7 +62,12 @@ void Shard::fireTimer(u32 tunnel) {
   switch (tunnels_[tunnel].state) {
     case TunnelState::kHeader:
       return close(tunnel, CloseReason::kProxyHeaderTimeout, How::kReset);
+    case TunnelState::kHello:
+    case TunnelState::kHandshake:
+      bump(count(tunnels_[tunnel].listener, ListenerCounter::kTlsFailed));
+      return close(tunnel, CloseReason::kHandshakeTimeout, How::kReset);
     case TunnelState::kConnecting:
+    case TunnelState::kEndpointHandshake:
       return failConnect(tunnel, ETIMEDOUT);
     case TunnelState::kOpen:
       return fireOpen(tunnel);
@@ -138,7 +147,8 @@ void Shard::relayReset(u32 conn, int error) {
   if (owner.state == TunnelState::kLingering) return close(tunnel, owner.reason, How::kReset);
   owner.reason = reasonOf(record.side, error);
   const u32 other = peerIndex(record);
-  closeConn(conn, How::kReset);
+  // An alert that we sent must not be overtaken by a reset.
+  closeConn(conn, error == EPROTO ? How::kFin : How::kReset);
   Conn& peer = conns_[other];
   const bool isGone = (peer.flags & (kConnBroken | kConnError)) != 0;
   if (isGone || (peer.flags & kConnOpen) == 0) return close(tunnel, owner.reason, How::kReset);
@@ -189,8 +199,7 @@ void Shard::linger(u32 tunnel, CloseReason reason) {
     conn.flags = static_cast<u16>(conn.flags & ~(kConnPaused | kConnBlocked));
     if ((conn.flags & kConnFinSent) == 0) {
       if (conn.pending.isEmpty()) {
-        (void)sys::shutdownWrite(conn.fd);
-        conn.flags |= kConnFinSent;
+        sendFin(index);
       } else {
         conn.flags |= kConnFinDue;
       }
@@ -203,6 +212,7 @@ void Shard::closeConn(u32 conn, How how) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnOpen) == 0) return;
   if (record.flags & kConnPaused) paused_--;
+  if (record.flags & kConnTls) endTls(conn, how);
   if (!record.pending.isEmpty()) chunks_.clear(record.pending);
   if (how == How::kReset) (void)sys::armReset(record.fd);
   sys::close(record.fd);
@@ -243,6 +253,14 @@ void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {
   line.durationMs = u64{nowTick_ - record.openedTick} * kTickMs;
   line.connectMicros = (record.flags & kTunnelEstablished) ? record.connectMicros : 0;
   line.reason = record.reason;
+  const Conn& client = conns_[record.downstream];
+  const bool isTls = (client.flags & kConnTls) != 0 && tlsOf(record.downstream).facts != kNoIndex;
+  if (isTls) {
+    line.isTls = true;
+    line.isTlsResumed = (tlsOf(record.downstream).flags & kTlsResumed) != 0;
+    line.tls = facts_.view(tlsOf(record.downstream).facts);
+  }
+  line.tlsError = tlsError_;
   HF_UNINITIALIZED char text[kAccessRecordMax];
   const u32 length = formatAccessRecord(line, text, sizeof(text));
   const bool isKept = board_.log(options_.index).push(text, length);

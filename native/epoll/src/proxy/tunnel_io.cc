@@ -57,6 +57,7 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   }
   const u32 room =
       sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
+  if ((source.flags | sink.flags) & kConnTls) return readSecured(from, to, budget, room);
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);
@@ -190,8 +191,7 @@ void Shard::flush(u32 conn) {
     record.flags = static_cast<u16>(record.flags & ~kConnFinDue);
     finishIfDone(record.tunnel);
     if ((record.flags & kConnOpen) == 0) return;
-    (void)sys::shutdownWrite(record.fd);
-    record.flags |= kConnFinSent;
+    sendFin(conn);
   }
   resumePeer(conn);
 }
@@ -231,8 +231,7 @@ void Shard::endOfStream(u32 conn) {
   } else {
     finishIfDone(record.tunnel);
     if (tunnel.state == TunnelState::kClosed) return;
-    (void)sys::shutdownWrite(peer.fd);
-    peer.flags |= kConnFinSent;
+    sendFin(other);
   }
   // A reset that came behind the FIN is known already; no other event will tell of it.
   if (record.flags & kConnError) queue(conn);

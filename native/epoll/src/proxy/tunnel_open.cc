@@ -24,6 +24,8 @@ CloseReason reasonOf(int error) {
       return CloseReason::kConnectRefused;
     case ETIMEDOUT:
       return CloseReason::kConnectTimeout;
+    case EPROTO:
+      return CloseReason::kEndpointHandshake;
     case EHOSTUNREACH:
     case ENETUNREACH:
     case ENETDOWN:
@@ -73,7 +75,7 @@ void Shard::readHeader(u32 tunnel) {
   const ListenerSpec* listener = findListener(record.listener);
   if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
   if (!holdAddress(tunnel, *listener)) return;
-  startConnect(tunnel);
+  direct(tunnel, *listener);
 }
 
 // Picks endpoints until one connect is under way, or none is left.
@@ -152,7 +154,15 @@ void Shard::finishConnect(u32 tunnel) {
   } else if ((upstream.flags & kConnWritable) == 0) {
     return;
   }
-  opened(tunnel);
+  const u32 position = findCluster(tunnels_[tunnel].cluster);
+  if (position == kNoIndex || snapshot_.cluster(position).tls == kNoIndex) return opened(tunnel);
+  const ClusterSpec& cluster = snapshot_.cluster(position);
+  // It comes before the handshake, and another endpoint may need it again.
+  if (cluster.proxyProtocol != 0 &&
+      !passProxyHeader(tunnel, cluster.proxyProtocol, HeaderUse::kSend)) {
+    return;
+  }
+  beginEndpointHandshake(tunnel, cluster);
 }
 
 void Shard::failConnect(u32 tunnel, int error) {
@@ -217,24 +227,33 @@ void Shard::opened(u32 tunnel) {
   if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
   rearm(tunnel);
   conns_[record.upstream].flags |= kConnWritable;
-  const bool isHeaderSent =
-      position == kNoIndex || sendProxyHeader(tunnel, snapshot_.cluster(position));
-  if (!isHeaderSent) return;
+  const bool isHeaderDue = position != kNoIndex && (conns_[record.upstream].flags & kConnTls) == 0;
+  const u32 version = isHeaderDue ? snapshot_.cluster(position).proxyProtocol : 0;
+  const HeaderUse use = version != 0 ? HeaderUse::kSendAndDrop : HeaderUse::kDrop;
+  if (!passProxyHeader(tunnel, version, use)) return;
   for (const u32 conn : {record.downstream, record.upstream}) {
     if (conns_[conn].flags & (kConnReadable | kConnError)) queue(conn);
   }
 }
 
-// Consumes the client's header, and sends ours ahead of its first byte. False when the tunnel
-// closed.
-bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
+// Sends our header ahead of the client's first byte, and consumes the client's own. False when the
+// tunnel closed.
+bool Shard::passProxyHeader(u32 tunnel, u32 version, HeaderUse use) {
   Tunnel& record = tunnels_[tunnel];
   Conn& client = conns_[record.downstream];
+  const bool isTls = (client.flags & kConnTls) != 0;
+  const bool isQueued = (record.flags & kTunnelHeaderQueued) != 0;
+  const bool isKept = isTls && !tlsOf(record.downstream).header.isEmpty();
   codec::ProxyHeader header;
   header.source = record.client;
-  if (record.flags & kTunnelHeaderQueued) {
-    const IoResult seen = sys::peek(client.fd, scratch_, kProxyHeaderMax);
-    const size_t held = seen.kind == IoResult::Kind::kDone ? seen.bytes : 0;
+  if (isQueued || isKept) {
+    size_t held = 0;
+    if (isKept) {
+      held = chunks_.copyTo(tlsOf(record.downstream).header, scratch_);
+    } else {
+      const IoResult seen = sys::peek(client.fd, scratch_, kProxyHeaderMax);
+      held = seen.kind == IoResult::Kind::kDone ? seen.bytes : 0;
+    }
     const codec::ProxyDecoded decoded = codec::decodeProxyHeader({scratch_, held}, kProxyHeaderMax);
     // It was whole before; the kernel keeps what nobody consumed.
     if (decoded.kind != codec::ProxyDecoded::Kind::kHeader) {
@@ -242,11 +261,17 @@ bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
       return false;
     }
     if (decoded.header.command == codec::ProxyCommand::kProxy) header = decoded.header;
-    (void)sys::discard(client.fd, decoded.length);
-    record.flags = static_cast<u8>(record.flags & ~kTunnelHeaderQueued);
-    client.flags |= kConnReadable;
+    if (use != HeaderUse::kSend) {
+      if (isKept) {
+        chunks_.clear(tlsOf(record.downstream).header);
+      } else {
+        (void)sys::discard(client.fd, decoded.length);
+        record.flags = static_cast<u8>(record.flags & ~kTunnelHeaderQueued);
+        client.flags |= kConnReadable;
+      }
+    }
   }
-  if (cluster.proxyProtocol == 0) return true;
+  if (use == HeaderUse::kDrop) return true;
   if (header.destination.family == 0) {
     sockaddr_storage local;
     socklen_t length = 0;
@@ -255,10 +280,15 @@ bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
     }
   }
   if (header.source.family == 0) header.source = record.client;
-  u8* out = scratch_ + kProxyHeaderMax;
-  codec::Writer writer({out, 2 * kProxyHeaderMax});
-  const bool isEncoded = cluster.proxyProtocol == 1 ? codec::encodeProxyV1(header, &writer)
-                                                    : codec::encodeProxyV2(header, &writer);
+  u8* tlvs = scratch_ + kProxyHeaderMax;
+  if (isTls && version == 2) {
+    const size_t length = addTlsTlvs(tunnel, header.tlvs, {tlvs, 2 * kProxyHeaderMax});
+    header.tlvs = {tlvs, length};
+  }
+  u8* out = tlvs + 2 * kProxyHeaderMax;
+  codec::Writer writer({out, 4 * kProxyHeaderMax});
+  const bool isEncoded =
+      version == 1 ? codec::encodeProxyV1(header, &writer) : codec::encodeProxyV2(header, &writer);
   Conn& upstream = conns_[record.upstream];
   setNodelay(upstream);
   const size_t length = writer.size();
@@ -269,6 +299,46 @@ bool Shard::sendProxyHeader(u32 tunnel, const ClusterSpec& cluster) {
   }
   close(tunnel, CloseReason::kEndpointReset, How::kReset);
   return false;
+}
+
+// What the client's handshake agreed on, as TLVs behind those that came; ours replace theirs.
+// Returns the length.
+size_t Shard::addTlsTlvs(u32 tunnel, std::span<const u8> tlvs, std::span<u8> out) {
+  const TlsConn& tls = tlsOf(tunnels_[tunnel].downstream);
+  codec::Writer writer(out);
+  codec::Reader reader(tlvs);
+  codec::ProxyTlv tlv;
+  const auto put = [&writer](u8 type, std::string_view value) {
+    if (value.empty()) return;
+    writer.putU8(type);
+    writer.putU16(static_cast<u16>(value.size()));
+    writer.putText(value.data(), value.size());
+  };
+  while (codec::takeProxyTlv(&reader, &tlv)) {
+    const bool isOurs = tlv.type == codec::kProxyTlvAlpn || tlv.type == codec::kProxyTlvAuthority ||
+                        tlv.type == codec::kProxyTlvSsl || tlv.type == codec::kProxyTlvCrc32c;
+    if (isOurs) continue;
+    put(tlv.type, {reinterpret_cast<const char*>(tlv.value.data()), tlv.value.size()});
+  }
+  const TlsFactsView facts = facts_.view(tls.facts);
+  put(codec::kProxyTlvAlpn, facts.alpn);
+  put(codec::kProxyTlvAuthority, facts.serverName);
+  writer.putU8(codec::kProxyTlvSsl);
+  const codec::Writer::LengthMark mark = writer.beginLengthU16();
+  const bool hasPeer = (tls.flags & kTlsHasPeer) != 0;
+  u8 client = codec::kProxyTlsUsed;
+  if (hasPeer) client |= codec::kProxyTlsCertificate | codec::kProxyTlsCertificateBefore;
+  writer.putU8(client);
+  writer.putU32(hasPeer && (tls.flags & kTlsVerified) != 0 ? 0 : 1);
+  put(codec::kProxyTlvSslVersion, facts.version);
+  put(codec::kProxyTlvSslCipher, facts.suite);
+  std::string_view name(facts.subject);
+  if (const size_t at = name.find("CN="); at != std::string_view::npos) {
+    name.remove_prefix(at + 3);
+    put(codec::kProxyTlvSslName, name.substr(0, name.find_first_of(",+")));
+  }
+  writer.endLengthU16(mark);
+  return writer.isFailed() ? 0 : writer.size();
 }
 
 void Shard::setNodelay(Conn& conn) {

@@ -3,7 +3,9 @@
 // On the path only when a socket took less than it was given; an idle connection holds no chunk.
 // Chunks are fixed-size slabs by index. The shard's pool has a cap, and all shards share a
 // process-wide cap through one atomic. hasRoom() asks for both before a read; what was read is
-// kept, so that the process cap can be passed by one read of each shard when several read at once.
+// kept, so that the process cap can be passed by one read of each shard when several read at once,
+// and by what a caller appends without asking, up to `beyondBytes` (a TLS record that was opened
+// cannot be put back).
 // Invariant: the sum of pending bytes of all chains is at most inUse * kChunkBytes.
 #pragma once
 
@@ -45,9 +47,14 @@ class ChunkPool {
 
   // `processBytes` counts chunk bytes of all shards against `processBytesMax`; both outlive the
   // pool.
-  Status reserve(u64 bytesMax, std::atomic<u64>* processBytes, u64 processBytesMax) {
-    const u64 chunks = bytesMax / kChunkBytes;
-    capacity_ = chunks < kNoIndex ? static_cast<u32>(chunks) : kNoIndex - 1;
+  Status reserve(u64 bytesMax, std::atomic<u64>* processBytes, u64 processBytesMax,
+                 u64 beyondBytes = 0) {
+    const auto toChunks = [](u64 bytes) {
+      const u64 chunks = bytes / kChunkBytes;
+      return chunks < kNoIndex ? static_cast<u32>(chunks) : kNoIndex - 1;
+    };
+    cap_ = toChunks(bytesMax);
+    capacity_ = toChunks(bytesMax + beyondBytes);
     processBytes_ = processBytes;
     processBytesMax_ = processBytesMax;
     if (capacity_ == 0) return Status::ok();
@@ -94,6 +101,24 @@ class ChunkPool {
     return count;
   }
 
+  // Copies the whole chain to `out`, which has room for it, and empties it. Returns its length.
+  size_t moveTo(ChunkChain& chain, u8* out) {
+    const size_t length = copyTo(chain, out);
+    clear(chain);
+    return length;
+  }
+
+  // The same, and the chain stays.
+  size_t copyTo(const ChunkChain& chain, u8* out) {
+    size_t length = 0;
+    for (u32 at = chain.head; at != kNoIndex; at = notes_[at].next) {
+      const size_t part = static_cast<size_t>(notes_[at].end - notes_[at].start);
+      std::memcpy(out + length, slab(at) + notes_[at].start, part);
+      length += part;
+    }
+    return length;
+  }
+
   // Drops `length` bytes from the front; frees emptied chunks.
   void consume(ChunkChain& chain, size_t length) {
     HF_ASSERT(length <= chain.bytes);
@@ -118,7 +143,7 @@ class ChunkPool {
   // True when `length` more bytes find room in any chain (a partly filled tail not counted).
   [[nodiscard]] bool hasRoom(size_t length) const {
     const u64 chunks = (length + kChunkBytes - 1) / kChunkBytes;
-    if (inUse_ + chunks > capacity_) return false;
+    if (inUse_ + chunks > cap_) return false;
     return processBytes_->load(std::memory_order_relaxed) + chunks * kChunkBytes <=
            processBytesMax_;
   }
@@ -182,7 +207,8 @@ class ChunkPool {
   Note* notes_ = nullptr;
   std::atomic<u64>* processBytes_ = nullptr;
   u64 processBytesMax_ = 0;
-  u32 capacity_ = 0;
+  u32 cap_ = 0;       // what hasRoom() promises
+  u32 capacity_ = 0;  // what there is
   u32 touched_ = 0;
   u32 free_ = kNoIndex;  // resident
   u32 cold_ = kNoIndex;  // pages given back

@@ -36,19 +36,30 @@ namespace holdfast {
   X(ConnectFailures, "connectFailures", "counter", "Connects that failed or timed out.")          \
   X(ConnectRetries, "connectRetries", "counter", "Connects tried again on another endpoint.")     \
   X(PickFailures, "pickFailures", "counter", "Connections for which no endpoint was usable.")     \
+  X(TlsInFlight, "tlsInFlight", "gauge", "TLS handshakes under way.")                             \
+  X(TlsWaiting, "tlsWaiting", "gauge", "Connections whose handshake waits for its turn.")         \
+  X(TlsConns, "tlsConnections", "gauge", "Sockets with TLS, on either side.")                     \
+  X(TlsOnEngine, "tlsOnEngine", "gauge", "Sockets with TLS that keep a handshake object.")        \
+  X(TlsKeyUpdates, "tlsReplies", "counter",                                                       \
+    "Records sent on behalf of TLS alone: answers to key updates and refusals.")                  \
   X(AccessRecords, "accessRecords", "counter", "Access records written to the log ring.")         \
   X(AccessDropped, "accessDropped", "counter", "Access records dropped because the ring was full.")
 
 // X(identifier, name, kind, sentence): per listener and shard, summed when read; RatePauses is the
 // acceptor's, in ListenerEntry.
-#define HF_LISTENER_COUNTERS(X)                                                            \
-  X(Opened, "opened", "counter", "Connections that a shard took over.")                    \
-  X(Closed, "closed", "counter", "Connections that ended.")                                \
-  X(Established, "established", "counter", "Connections that reached an endpoint.")        \
-  X(BytesFromClients, "bytesFromClients", "counter", "Bytes received from clients.")       \
-  X(BytesFromEndpoints, "bytesFromEndpoints", "counter", "Bytes received from endpoints.") \
-  X(ProxyHeaders, "proxyHeaders", "counter", "PROXY headers accepted.")                    \
-  X(RatePauses, "ratePauses", "counter", "Times accepting paused for limits.acceptRate.")
+#define HF_LISTENER_COUNTERS(X)                                                              \
+  X(Opened, "opened", "counter", "Connections that a shard took over.")                      \
+  X(Closed, "closed", "counter", "Connections that ended.")                                  \
+  X(Established, "established", "counter", "Connections that reached an endpoint.")          \
+  X(BytesFromClients, "bytesFromClients", "counter", "Bytes received from clients.")         \
+  X(BytesFromEndpoints, "bytesFromEndpoints", "counter", "Bytes received from endpoints.")   \
+  X(ProxyHeaders, "proxyHeaders", "counter", "PROXY headers accepted.")                      \
+  X(RatePauses, "ratePauses", "counter", "Times accepting paused for limits.acceptRate.")    \
+  X(TlsFull, "tlsHandshakesFull", "counter", "Full TLS handshakes with clients.")            \
+  X(TlsResumed, "tlsHandshakesResumed", "counter", "Resumed TLS handshakes with clients.")   \
+  X(TlsFailed, "tlsHandshakesFailed", "counter", "TLS handshakes with clients that failed.") \
+  X(TlsMicros, "tlsHandshakeMicros", "counter",                                              \
+    "Microseconds from a client's first bytes to the end of its TLS handshake, summed.")
 
 // X(identifier, name, kind, sentence): per endpoint, written by all shards.
 #define HF_ENDPOINT_COUNTERS(X)                                                               \
@@ -90,6 +101,24 @@ namespace holdfast {
     "A trusted peer sent something else than a PROXY header.")                                    \
   X(ProxyHeaderTimeout, "proxy-header-timeout", "gateway",                                        \
     "The PROXY header did not arrive in time.")                                                   \
+  X(HandshakeFailed, "handshake-failed", "client",                                                \
+    "The TLS handshake with the client failed; tlsError says why.")                               \
+  X(HandshakeTimeout, "handshake-timeout", "client",                                              \
+    "The client did not end its TLS handshake within tls.handshakeTimeout.")                      \
+  X(HelloInvalid, "hello-invalid", "client",                                                      \
+    "The client sent something else than a ClientHello of TLS to be passed through.")             \
+  X(ClientTls, "client-tls-violation", "client",                                                  \
+    "The client broke a rule of TLS after the handshake, or said with an alert that we did.")     \
+  X(ClientTruncated, "client-truncated", "client",                                                \
+    "The client ended the connection without close_notify: bytes may be missing.")                \
+  X(EndpointHandshake, "endpoint-handshake-failed", "endpoint",                                   \
+    "The TLS handshake with the endpoint failed; tlsError says why.")                             \
+  X(EndpointTls, "endpoint-tls-violation", "endpoint",                                            \
+    "The endpoint broke a rule of TLS after the handshake, or said with an alert that we did.")   \
+  X(EndpointTruncated, "endpoint-truncated", "endpoint",                                          \
+    "The endpoint ended the connection without close_notify: bytes may be missing.")              \
+  X(TlsExhausted, "tls-exhausted", "gateway",                                                     \
+    "The keys of a TLS 1.2 connection have protected as much as they may.")                       \
   X(AddressLimit, "address-limit", "gateway",                                                     \
     "The client address holds limits.connectionsPerAddress connections already.")                 \
   X(ShardLimit, "shard-limit", "gateway", "The shard has no free connection record.")             \
@@ -109,6 +138,7 @@ namespace holdfast {
   X(Read, "forwarding bytes")               \
   X(Admit, "taking over accepted sockets")  \
   X(Connect, "connecting to endpoints")     \
+  X(Handshake, "TLS handshakes")            \
   X(Timers, "running deadlines")            \
   X(Snapshot, "applying a snapshot")        \
   X(List, "listing connections")            \

@@ -38,6 +38,9 @@ class Pool {
     return slots_ == nullptr ? Status::fromErrno(ENOMEM) : Status::ok();
   }
 
+  // Core dumps leave the records out.
+  void excludeFromDumps() { sys::excludeFromDumps(slots_, bytes()); }
+
   // Returns a slot whose fields are default-initialised, or kNoIndex at capacity. O(1).
   [[nodiscard]] u32 take() {
     u32 index = free_;

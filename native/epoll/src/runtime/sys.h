@@ -93,6 +93,8 @@ void* reserve(size_t bytes);
 void unreserve(void* memory, size_t bytes);
 // Gives pages back to the kernel; they read as zero afterwards.
 void releasePages(void* memory, size_t bytes);
+// Core dumps leave these pages out; where the kernel cannot, nothing happens.
+void excludeFromDumps(void* memory, size_t bytes);
 
 int memfdCreate(const char* name, size_t bytes);
 // Maps a whole memfd, shared; read-only maps also work on a sealed one.

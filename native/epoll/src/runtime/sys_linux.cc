@@ -244,6 +244,8 @@ void* reserve(size_t bytes) {
 
 void unreserve(void* memory, size_t bytes) { ::munmap(memory, bytes); }
 
+void excludeFromDumps(void* memory, size_t bytes) { (void)::madvise(memory, bytes, MADV_DONTDUMP); }
+
 void releasePages(void* memory, size_t bytes) { ::madvise(memory, bytes, MADV_DONTNEED); }
 
 int memfdCreate(const char* name, size_t bytes) {

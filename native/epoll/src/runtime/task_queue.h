@@ -15,6 +15,8 @@ namespace holdfast {
 enum class TaskClass : u8 {
   kEstablished,  // bytes of open tunnels
   kExchange,     // connects, PROXY headers: tunnels that are not open yet
+  kHandshake,    // steps of TLS handshakes that have begun
+  kHello,        // handshakes that have not; they wait while too many are under way
   kCount,
 };
 
@@ -22,6 +24,9 @@ enum class TaskClass : u8 {
 // the time budget alone.
 inline constexpr u32 kEstablishedTasksMax = 4096;
 inline constexpr u32 kExchangeTasksMax = 256;
+// Steps of TLS handshakes in one turn. A step costs up to some hundred microseconds and cannot be
+// interrupted, a turn a few: established connections wait for one step at most.
+inline constexpr u32 kHandshakeTasksMax = 1;
 inline constexpr u32 kAdmissionsMax = 64;
 // Admissions of a turn in which established work was left over.
 inline constexpr u32 kAdmissionsWhenBusyMax = 8;

@@ -5,8 +5,10 @@
 // Invariant: nothing of the library is touched before openShard() has found it usable.
 #include <new>
 
+#include "tls/aead_openssl.h"
 #include "tls/handshake.h"
 #include "tls/handshake_openssl.h"
+#include "tls/tls_library.h"
 
 namespace holdfast::tls {
 
@@ -113,7 +115,23 @@ constexpr HfTlsEngine kEngine = {
     freeHandshake,
 };
 
+void* openCiphers() {
+  if (findOpensslProblem() != nullptr) return nullptr;
+  auto* const ciphers = new (std::nothrow) AeadOpenssl;
+  if (ciphers != nullptr && ciphers->start()) return ciphers;
+  delete ciphers;
+  return nullptr;
+}
+
+void closeCiphers(void* ciphers) { delete static_cast<AeadOpenssl*>(ciphers); }
+
+const AeadTable* tableOf(void* ciphers) { return &static_cast<AeadOpenssl*>(ciphers)->table(); }
+
+constexpr TlsLibrary kLibrary = {&kEngine, openCiphers, closeCiphers, tableOf};
+
 }  // namespace
+
+const TlsLibrary* opensslLibrary() { return &kLibrary; }
 
 const HfTlsEngine* opensslEngine() { return &kEngine; }
 

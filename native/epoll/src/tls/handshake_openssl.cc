@@ -268,6 +268,11 @@ HfTlsStep HandshakeOpenssl::step(HfTlsIo* io) {
     if (helloBytes_ >= codec::kClientHelloBytesMax) return refuseLongHello(io);
   }
   if (outcome == HF_TLS_CLOSED) return fail("the peer closed in the handshake");
+  // The library has no alert for what is not TLS at all.
+  const bool isSilent = failure_.alertSent == kNoAlert && failure_.alertReceived == kNoAlert;
+  if (outcome == HF_TLS_FAILED && isSilent && !isHelloSeen_) {
+    putAlert(io, SSL_AD_UNEXPECTED_MESSAGE);
+  }
   if (outcome != HF_TLS_DONE || isDone_) return outcome;
   isDone_ = true;
   // A ticket of TLS 1.2 may be used again, and no other one comes.
@@ -280,13 +285,17 @@ HfTlsStep HandshakeOpenssl::step(HfTlsIo* io) {
 
 // The library would collect 128 KiB.
 HfTlsStep HandshakeOpenssl::refuseLongHello(HfTlsIo* io) {
-  constexpr u8 kAlert[] = {21, 3, 3, 0, 2, 2, SSL_AD_ILLEGAL_PARAMETER};
-  if (io->outputCapacity - io->produced >= sizeof(kAlert)) {
-    std::memcpy(io->output + io->produced, kAlert, sizeof(kAlert));
-    io->produced += sizeof(kAlert);
-    failure_.alertSent = SSL_AD_ILLEGAL_PARAMETER;
-  }
+  putAlert(io, SSL_AD_ILLEGAL_PARAMETER);
   return fail("the ClientHello is longer than 16 KiB");
+}
+
+// A fatal one in clear, before any keys.
+void HandshakeOpenssl::putAlert(HfTlsIo* io, u8 alert) {
+  const u8 record[] = {21, 3, 3, 0, 2, 2, alert};
+  if (io->outputCapacity - io->produced < sizeof(record)) return;
+  std::memcpy(io->output + io->produced, record, sizeof(record));
+  io->produced += sizeof(record);
+  failure_.alertSent = alert;
 }
 
 HfTlsStep HandshakeOpenssl::read(HfTlsIo* io, std::span<u8> plain, size_t* length) {

@@ -51,6 +51,7 @@ class HandshakeOpenssl {
   HfTlsStep end(int result);
   HfTlsStep fail(const char* reason);
   HfTlsStep refuseLongHello(HfTlsIo* io);
+  void putAlert(HfTlsIo* io, u8 alert);
   [[nodiscard]] bool isDetachable() const;
   [[nodiscard]] bool deriveKeys12(const CipherSuite& suite, HfTlsRecordKeys* keys) const;
   void updateSecret(Way* way);

@@ -1,0 +1,341 @@
+// Forwarding with TLS on one side or both: records are opened and sealed between recv and send.
+//
+// The same rules as in tunnel_io.cc, with two more scratch buffers. What waits in a pending chain
+// is sealed already, so that it goes out as it is; a record that is not whole waits in the
+// TlsConn. At the memory cap a record is consumed only when it is whole and its reader takes
+// bytes: then one conn may hold one record beyond the cap, because an opened one cannot be put
+// back. Invariant: every byte that was opened is sealed or sent once, in order.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/shard.h"
+#include "tls/record_wire.h"
+
+namespace holdfast::proxy {
+
+// Reads once from `from`. False when reading should stop for now.
+bool Shard::readSecured(u32 from, u32 to, u32* budget, u32 room) {
+  Conn& source = conns_[from];
+  const bool isSealed = (source.flags & kConnTls) != 0;
+  if (!chunks_.hasRoom(tls::RecordLayer::sealedBytesMax(room) + tls::kRecordWireBytesMax)) {
+    const Conn& sink = conns_[to];
+    if (!sink.pending.isEmpty() || (sink.flags & kConnWritable) == 0) {
+      source.flags |= kConnBlocked;
+      return false;
+    }
+    bump(count(ShardCounter::kUnbufferedReads));
+    if (isSealed) return readWholeRecord(from, to, budget);
+    room = static_cast<u32>(tls::kRecordContentMax);
+  }
+  size_t kept = 0;
+  if (isSealed) {
+    TlsConn& tls = tlsOf(from);
+    kept = tls.received.bytes;
+    // What came behind a handshake is there without a read.
+    if (kept >= tls.needed)
+      return takeRecords(from, to, chunks_.moveTo(tls.received, scratch_), budget);
+    room = std::min(room, static_cast<u32>(kScratchBytes - kept));
+  }
+  const IoResult result = sys::recv(source.fd, scratch_ + kept, room);
+  if (result.kind != IoResult::Kind::kDone) return noteUnread(from, result);
+  constexpr u16 kReadOn = kConnReadHup | kConnError | kConnCutReads | kConnBroken;
+  const bool isDrained = result.bytes < room && (source.flags & kReadOn) == 0;
+  if (isDrained) source.flags = static_cast<u16>(source.flags & ~kConnReadable);
+  *budget -= std::min(*budget, static_cast<u32>(result.bytes));
+  if (!isSealed) {
+    source.bytesIn += result.bytes;
+    return pass(from, to, result.bytes) && !isDrained;
+  }
+  TlsConn& tls = tlsOf(from);
+  if (kept + result.bytes < tls.needed) {
+    (void)chunks_.append(tls.received, scratch_ + kept, result.bytes);
+    return !isDrained;
+  }
+  if (kept != 0) (void)chunks_.moveTo(tls.received, scratch_);
+  return takeRecords(from, to, kept + result.bytes, budget) && !isDrained;
+}
+
+// At the memory cap, with a sink that takes bytes: consumes one record if it is whole.
+bool Shard::readWholeRecord(u32 from, u32 to, u32* budget) {
+  Conn& source = conns_[from];
+  TlsConn& tls = tlsOf(from);
+  const size_t kept = chunks_.copyTo(tls.received, scratch_);
+  const IoResult seen = sys::peek(source.fd, scratch_ + kept, tls::kRecordWireBytesMax);
+  if (seen.kind != IoResult::Kind::kDone && kept < tls.needed) return noteUnread(from, seen);
+  const size_t there = kept + (seen.kind == IoResult::Kind::kDone ? seen.bytes : 0);
+  size_t whole = tls::kRecordHeaderBytes;
+  if (there >= whole) whole += tls::wireLength(scratch_);
+  // One that is too long to be a record is refused when it is opened.
+  whole = std::min(whole, tls::kRecordWireBytesMax);
+  if (there < whole) {
+    // It never will be.
+    if ((source.flags & (kConnReadHup | kConnError)) != 0) return noteUnread(from, IoResult::eof());
+    source.flags = static_cast<u16>(source.flags & ~kConnReadable);
+    return false;
+  }
+  if (whole > kept) {
+    (void)sys::discard(source.fd, whole - kept);
+    chunks_.clear(tls.received);
+  } else {
+    chunks_.consume(tls.received, whole);
+  }
+  return takeRecords(from, to, whole, budget);
+}
+
+// Nothing was read. Always false.
+bool Shard::noteUnread(u32 from, const IoResult& result) {
+  Conn& source = conns_[from];
+  switch (result.kind) {
+    case IoResult::Kind::kAgain:
+      source.flags = static_cast<u16>(source.flags & ~kConnReadable);
+      if ((source.flags & kConnError) != 0) {
+        source.flags = static_cast<u16>(source.flags & ~kConnError);
+        const int error = sys::takeSocketError(source.fd);
+        if (error > 0) relayReset(from, error);
+      } else if ((source.flags & kConnBroken) != 0) {
+        relayReset(from, source.brokenErrno);
+      }
+      break;
+    case IoResult::Kind::kEof:
+      if ((source.flags & kConnTls) == 0) {
+        endOfStream(from);
+      } else {
+        // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
+        relayReset(from, ENODATA);
+      }
+      break;
+    case IoResult::Kind::kFailed:
+      relayReset(from, result.sysErrno);
+      break;
+    case IoResult::Kind::kDone:
+      break;
+  }
+  return false;
+}
+
+// Opens what lies in the scratch and passes it on. False when reading should stop for now.
+bool Shard::takeRecords(u32 from, u32 to, size_t total, u32* budget) {
+  Conn& source = conns_[from];
+  const tls::Opened opened = openRecords(from, total);
+  TlsConn& tls = tlsOf(from);
+  tls.needed = static_cast<u16>(std::max(opened.needed, tls::kRecordHeaderBytes));
+  const bool isOver = opened.event != tls::OpenEvent::kNeedMore;
+  if (!isOver && opened.consumed < total) {
+    // Ahead of what waits still, at the memory cap.
+    (void)chunks_.append(tls.received, scratch_ + opened.consumed, total - opened.consumed);
+  }
+  *budget -= std::min(*budget, static_cast<u32>(opened.produced));
+  if (opened.produced != 0) {
+    source.bytesIn += opened.produced;
+    if (!pass(from, to, opened.produced)) return false;
+  }
+  if (opened.isReplyDue) replyDue(from);
+  if ((source.flags & kConnOpen) == 0) return false;
+  switch (opened.event) {
+    case tls::OpenEvent::kNeedMore:
+    case tls::OpenEvent::kOutputFull:
+      return true;
+    case tls::OpenEvent::kCloseNotify:
+      endOfStream(from);
+      return false;
+    case tls::OpenEvent::kAlert:
+      tls.flags |= kTlsFailed;
+      relayReset(from, EPROTO);
+      return false;
+    case tls::OpenEvent::kViolation:
+      break;
+  }
+  if (tls.phase == TlsPhase::kDetached) {
+    const tls::Sealed alert =
+        records_->sealAlert(&tls.records, opened.alert, {sealScratch_, kSealScratchBytes});
+    int error = 0;
+    (void)transmit(from, sealScratch_, alert.produced, &error);
+  }
+  tls.flags |= kTlsFailed;
+  relayReset(from, EPROTO);
+  return false;
+}
+
+// Opens the whole records in the scratch, in place.
+tls::Opened Shard::openRecords(u32 conn, size_t total) {
+  TlsConn& tls = tlsOf(conn);
+  if (tls.phase != TlsPhase::kDetached) return openByEngine(conn, total);
+  const std::span<u8> bytes(scratch_, total);
+  return records_->open(&tls.records, bytes, bytes, nowMs());
+}
+
+tls::Opened Shard::openByEngine(u32 conn, size_t total) {
+  TlsConn& tls = tlsOf(conn);
+  tls::Handshake handshake = handshakeOf(tls);
+  tls::Opened opened;
+  HfTlsStep step = HF_TLS_DONE;
+  while (step == HF_TLS_DONE || step == HF_TLS_WANT_OUTPUT) {
+    HfTlsIo io{
+        scratch_ + opened.consumed, total - opened.consumed, 0, sealScratch_, kSealScratchBytes, 0};
+    size_t length = 0;
+    // No record is longer opened than sealed.
+    step = handshake.engine->read(tls.object, &io, plainScratch_ + opened.produced,
+                                  kScratchBytes - opened.produced, &length);
+    opened.consumed += io.consumed;
+    opened.produced += length;
+    int error = 0;
+    if (io.produced != 0) (void)transmit(conn, sealScratch_, io.produced, &error);
+  }
+  opened.needed = tls::kRecordHeaderBytes;
+  if (total - opened.consumed >= tls::kRecordHeaderBytes) {
+    opened.needed += tls::wireLength(scratch_ + opened.consumed);
+  }
+  // Behind its last record the rest stands where the plain bytes go.
+  if (step == HF_TLS_WANT_INPUT && opened.consumed < total) {
+    (void)chunks_.append(tls.received, scratch_ + opened.consumed, total - opened.consumed);
+    opened.consumed = total;
+  }
+  std::memcpy(scratch_, plainScratch_, opened.produced);
+  if (step == HF_TLS_CLOSED) opened.event = tls::OpenEvent::kCloseNotify;
+  if (step == HF_TLS_FAILED) {
+    HfTlsFailure failure;
+    handshake.failure(&failure);
+    const bool isTheirs = failure.alertReceived != 0xff;
+    opened.event = isTheirs ? tls::OpenEvent::kAlert : tls::OpenEvent::kViolation;
+    opened.alert = static_cast<tls::Alert>(isTheirs ? failure.alertReceived : failure.alertSent);
+  }
+  const bool isEnough = opened.produced != 0 || handshake.engine->ticketsReceived(tls.object) != 0;
+  if (step == HF_TLS_WANT_INPUT && (tls.flags & kTlsDetachDue) != 0 && isEnough) detach(tls);
+  return opened;
+}
+
+// Gives `length` plain bytes of the scratch to `to`. False when the sink broke.
+bool Shard::pass(u32 from, u32 to, size_t length) {
+  return (conns_[to].flags & kConnTls) != 0 ? passSealed(from, to, length)
+                                            : deliver(from, to, length);
+}
+
+bool Shard::passSealed(u32 from, u32 to, size_t length) {
+  noteMessage(conns_[from], length);
+  Conn& sink = conns_[to];
+  if ((sink.flags & kConnNodelayDue) && conns_[from].bytesIn > length) setNodelay(sink);
+  TlsConn& tls = tlsOf(to);
+  size_t at = 0;
+  while (at < length) {
+    const std::span<const u8> plain(scratch_ + at, length - at);
+    size_t produced = 0;
+    auto event = tls::SealEvent::kDone;
+    if (tls.phase == TlsPhase::kDetached) {
+      const tls::Sealed sealed =
+          records_->seal(&tls.records, plain, {sealScratch_, kSealScratchBytes}, nowMs());
+      at += sealed.consumed;
+      produced = sealed.produced;
+      event = sealed.event;
+    } else {
+      HfTlsIo io{nullptr, 0, 0, sealScratch_, kSealScratchBytes, 0};
+      size_t taken = 0;
+      const HfTlsStep step =
+          handshakeOf(tls).engine->write(tls.object, &io, plain.data(), plain.size(), &taken);
+      at += taken;
+      produced = io.produced;
+      if (step == HF_TLS_FAILED) event = tls::SealEvent::kFailed;
+    }
+    int error = 0;
+    if (produced != 0 && !transmit(to, sealScratch_, produced, &error)) {
+      writeFailed(to, error);
+      return false;
+    }
+    if (event == tls::SealEvent::kExhausted || event == tls::SealEvent::kFailed) {
+      tls.flags |= kTlsFailed;
+      close(sink.tunnel, CloseReason::kTlsExhausted, How::kReset);
+      return false;
+    }
+  }
+  return true;
+}
+
+// What TLS itself owes the peer; behind what waits it goes with the next bytes.
+void Shard::replyDue(u32 conn) {
+  Conn& record = conns_[conn];
+  if ((record.flags & kConnOpen) == 0 || !record.pending.isEmpty()) return;
+  TlsConn& tls = tlsOf(conn);
+  const tls::Sealed sealed = records_->sealDue(&tls.records, {sealScratch_, kSealScratchBytes});
+  bump(count(ShardCounter::kTlsKeyUpdates));
+  int error = 0;
+  if (sealed.produced != 0 && !transmit(conn, sealScratch_, sealed.produced, &error)) {
+    writeFailed(conn, error);
+  }
+}
+
+// Sends bytes as they are, behind what waits; what the socket does not take waits. False when the
+// socket broke.
+bool Shard::transmit(u32 conn, const u8* bytes, size_t length, int* error) {
+  Conn& record = conns_[conn];
+  while ((record.flags & kConnWritable) != 0 && !record.pending.isEmpty()) {
+    HF_UNINITIALIZED iovec parts[kChunksPerSend];
+    const int count = chunks_.gather(record.pending, parts);
+    const IoResult result = sys::sendVector(record.fd, parts, count);
+    *error = result.sysErrno;
+    if (result.kind == IoResult::Kind::kFailed) return false;
+    if (result.kind != IoResult::Kind::kDone) {
+      record.flags = static_cast<u16>(record.flags & ~kConnWritable);
+    } else {
+      chunks_.consume(record.pending, result.bytes);
+    }
+  }
+  size_t sent = 0;
+  if (length != 0 && (record.flags & kConnWritable) != 0) {
+    const IoResult result = sys::send(record.fd, bytes, length);
+    *error = result.sysErrno;
+    if (result.kind == IoResult::Kind::kFailed) return false;
+    sent = result.kind == IoResult::Kind::kDone ? result.bytes : 0;
+    if (sent < length) record.flags = static_cast<u16>(record.flags & ~kConnWritable);
+  }
+  const size_t kept = chunks_.append(record.pending, bytes + sent, length - sent);
+  HF_ASSERT(kept == length - sent);  // kBeyondCapBytes a conn
+  if (kept != 0) bump(count(ShardCounter::kBytesBuffered), kept);
+  return true;
+}
+
+// True when close_notify is with the kernel, or cannot be said any more.
+bool Shard::closeNotify(u32 conn) {
+  Conn& record = conns_[conn];
+  TlsConn& tls = tlsOf(conn);
+  size_t produced = 0;
+  if (tls.phase == TlsPhase::kDetached) {
+    constexpr u8 kOver = tls::kRecordCloseSent | tls::kRecordFailed;
+    if ((tls.records.flags & kOver) == 0) {
+      produced =
+          records_
+              ->sealAlert(&tls.records, tls::Alert::kCloseNotify, {sealScratch_, kSealScratchBytes})
+              .produced;
+    }
+  } else if (tls.phase == TlsPhase::kEngine && (tls.flags & kTlsCloseSent) == 0) {
+    tls.flags |= kTlsCloseSent;
+    HfTlsIo io{nullptr, 0, 0, sealScratch_, kSealScratchBytes, 0};
+    (void)handshakeOf(tls).engine->close(tls.object, &io);
+    produced = io.produced;
+  }
+  int error = 0;
+  if (produced != 0 && !transmit(conn, sealScratch_, produced, &error)) return true;
+  return record.pending.isEmpty();
+}
+
+// Ends our direction; nothing is pending.
+void Shard::sendFin(u32 conn) {
+  Conn& record = conns_[conn];
+  if ((record.flags & kConnTls) != 0 && !closeNotify(conn)) {
+    record.flags |= kConnFinDue;
+    return;
+  }
+  (void)sys::shutdownWrite(record.fd);
+  record.flags |= kConnFinSent;
+}
+
+void Shard::noteMessage(const Conn& source, size_t length) {
+  Tunnel& tunnel = tunnels_[source.tunnel];
+  tunnel.lastActiveTick = nowTick_;
+  bump(count(ShardCounter::kMessages));
+  bump(count(tunnel.listener, source.side == Side::kDownstream
+                                  ? ListenerCounter::kBytesFromClients
+                                  : ListenerCounter::kBytesFromEndpoints),
+       length);
+}
+
+}  // namespace holdfast::proxy
