@@ -59,7 +59,10 @@ Status Acceptor::start() {
 }
 
 void Acceptor::stop() {
-  for (u32 i = 0; i < listening_.size(); i++) unlisten(static_cast<i32>(i));
+  for (Listening& listening : listening_) {
+    if (listening.fd >= 0) sys::close(listening.fd);
+    listening = Listening{};
+  }
   if (isParked_) sys::close(parked_.fd);
   isParked_ = false;
   if (timerFd_ >= 0) sys::close(timerFd_);
@@ -107,7 +110,7 @@ ListenResult Acceptor::listen(const ListenSpec& spec) {
   if (const int added = sys::epollAdd(epollFd_, fd, sys::Watch::kLevelRead, index); added < 0) {
     return fail("epoll_ctl", added, fd);
   }
-  listening_[index] = Listening{fd, spec.listener, 0};
+  listening_[index] = Listening{fd, spec.listener, false, 0};
   result.handle = static_cast<i32>(index);
   return result;
 }
@@ -115,8 +118,31 @@ ListenResult Acceptor::listen(const ListenSpec& spec) {
 void Acceptor::unlisten(i32 handle) {
   const size_t index = static_cast<size_t>(handle);
   if (handle < 0 || index >= listening_.size() || listening_[index].fd < 0) return;
+  if (listening_[index].isServing) takeQueue(static_cast<u32>(index));
   sys::close(listening_[index].fd);
   listening_[index] = Listening{};
+}
+
+// The kernel resets whoever is in the queue of a listening socket that is closed. No pause holds
+// for them; limits do, and when the mailboxes stay full the rest is lost.
+void Acceptor::takeQueue(u32 index) {
+  nowNs_ = sys::nowNs();
+  u32 waits = 0;
+  for (u32 accepted = 0; accepted < kAcceptClosingMax;) {
+    listening_[index].resumeAtNs = 0;
+    if (!isParked_) {
+      if (acceptOne(index) == Step::kStop) break;
+      accepted++;
+      continue;
+    }
+    if (waits++ == kClosingWaitsMax) break;
+    wakeShards();
+    sys::sleepUntil(nowNs_ + kBatchIntervalNs);
+    nowNs_ = sys::nowNs();
+    if (offer(parked_)) isParked_ = false;
+  }
+  wakeShards();
+  armTimer();
 }
 
 void Acceptor::update(i32 handle, const ListenSpec& spec) {
@@ -124,6 +150,7 @@ void Acceptor::update(i32 handle, const ListenSpec& spec) {
   if (handle < 0 || index >= listening_.size() || listening_[index].fd < 0) return;
   Listening& listening = listening_[index];
   listening.listener = spec.listener;
+  listening.isServing = true;
   setSocketOptions(listening.fd, spec.socket);
   // A second listen() changes the backlog and nothing else.
   (void)sys::listen(listening.fd, spec.backlog);
@@ -157,30 +184,36 @@ bool Acceptor::turn(int timeoutMs) {
 
 void Acceptor::acceptBatch(u32 index) {
   for (u32 i = 0; i < kAcceptBatchMax; i++) {
-    // The listener may have been closed or paused by what came before it in this turn.
-    if (listening_[index].fd < 0 || listening_[index].resumeAtNs != 0 || isParked_) return;
-    const u32 listener = listening_[index].listener;
-    if (!takeToken(limits_[listener])) {
-      bump(board_.listener(listener).ratePauses);
-      return pause(index, kRetryMs);
-    }
-    HF_UNINITIALIZED sockaddr_storage peer;
-    socklen_t peerLength = 0;
-    const int fd = sys::accept(listening_[index].fd, &peer, &peerLength);
-    if (fd < 0) {
-      if (acceptFailed(index, -fd) == Step::kStop) return;
-      continue;
-    }
-    backoffMs_ = kBackoffMs;
-    MailboxMessage message;
-    message.fd = fd;
-    message.listener = static_cast<u16>(listening_[index].listener);
-    message.client = peer.ss_family == AF_UNIX || peerLength <= sizeof(sa_family_t)
-                         ? Address::unixSocket()
-                         : fromSockaddr(reinterpret_cast<sockaddr*>(&peer), peerLength);
-    place(message);
-    nextBatchNs_ = nowNs_ + kBatchIntervalNs;
+    if (acceptOne(index) == Step::kStop) return;
   }
+}
+
+Acceptor::Step Acceptor::acceptOne(u32 index) {
+  // The listener may have been closed or paused by what came before it in this turn.
+  if (listening_[index].fd < 0 || listening_[index].resumeAtNs != 0 || isParked_) {
+    return Step::kStop;
+  }
+  listening_[index].isServing = true;
+  const u32 listener = listening_[index].listener;
+  if (!takeToken(limits_[listener])) {
+    bump(board_.listener(listener).ratePauses);
+    pause(index, kRetryMs);
+    return Step::kStop;
+  }
+  HF_UNINITIALIZED sockaddr_storage peer;
+  socklen_t peerLength = 0;
+  const int fd = sys::accept(listening_[index].fd, &peer, &peerLength);
+  if (fd < 0) return acceptFailed(index, -fd);
+  backoffMs_ = kBackoffMs;
+  MailboxMessage message;
+  message.fd = fd;
+  message.listener = static_cast<u16>(listener);
+  message.client = peer.ss_family == AF_UNIX || peerLength <= sizeof(sa_family_t)
+                       ? Address::unixSocket()
+                       : fromSockaddr(reinterpret_cast<sockaddr*>(&peer), peerLength);
+  place(message);
+  nextBatchNs_ = nowNs_ + kBatchIntervalNs;
+  return Step::kNext;
 }
 
 Acceptor::Step Acceptor::acceptFailed(u32 index, int error) {

@@ -18,6 +18,10 @@ namespace holdfast::proxy {
 
 // Sockets accepted from one listening socket per turn.
 inline constexpr u32 kAcceptBatchMax = 64;
+// Sockets accepted from a listening socket that is closed: its queue, and who comes meanwhile.
+inline constexpr u32 kAcceptClosingMax = 65536;
+// How often closing waits, a batch interval each, for room in a mailbox.
+inline constexpr u32 kClosingWaitsMax = 50;
 // Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards
 // are interrupted less often; a connection that comes alone is accepted at once.
 inline constexpr u64 kBatchIntervalNs = 1'000'000;
@@ -66,10 +70,12 @@ class Acceptor {
   // As Shard::watchHost and Shard::turn.
   Status watchHost(int fd);
   bool turn(int timeoutMs = 0);
-  // Closes the listening sockets and a parked descriptor.
+  // Closes the listening sockets, with what waits in their queues, and a parked descriptor.
   void stop();
 
   ListenResult listen(const ListenSpec& spec);
+  // Closes a listening socket. What waits in its queue is handed over first, except where the
+  // socket has not served yet: it was neither accepted from nor named in update().
   void unlisten(i32 handle);
   // Gives an open listening socket another listener, backlog and options; its queue stays.
   void update(i32 handle, const ListenSpec& spec);
@@ -87,6 +93,7 @@ class Acceptor {
   struct Listening {
     i32 fd = -1;
     u32 listener = 0;
+    bool isServing = false;
     u64 resumeAtNs = 0;  // 0: watched
   };
   struct LimitState {
@@ -97,6 +104,8 @@ class Acceptor {
   enum class Step : u8 { kNext, kStop };
 
   void acceptBatch(u32 index);
+  void takeQueue(u32 index);
+  Step acceptOne(u32 index);
   Step acceptFailed(u32 index, int error);
   void place(MailboxMessage message);
   bool offer(const MailboxMessage& message);
