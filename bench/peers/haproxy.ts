@@ -4,7 +4,7 @@
  * Path: one process with as many threads as workers asked for, under its own master, as it runs in
  * service. Beyond the defaults: room for the connections, no logging, and long timeouts. Splicing
  * keeps its default (off), as does the 16 KiB buffer, which HAProxy takes only while bytes are
- * under way.
+ * under way. With TLS: versions 1.2 and 1.3 and tickets, as by default.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Candidate, Presence, Running, StartOptions } from '../rig/index.ts';
@@ -16,6 +16,7 @@ const RELOAD_MS = 150;
 const SPARE_DESCRIPTORS = 200;
 
 function configure(options: StartOptions): string {
+  const tls = options.tls === undefined ? '' : ` ssl crt ${options.tls.both}`;
   return `# Written by bench/peers/haproxy.ts for one measurement.
 global
   nbthread ${options.workers}
@@ -26,7 +27,7 @@ defaults
   timeout client 1h
   timeout server 1h
 listen front
-  bind 127.0.0.1:${options.frontPort} backlog 4096
+  bind 127.0.0.1:${options.frontPort} backlog 4096${tls}
   server origin 127.0.0.1:${options.originPort}
 `;
 }
@@ -58,6 +59,7 @@ export const haproxy: Candidate = {
   name: 'haproxy',
   title: 'HAProxy tcp',
   role: 'peer',
+  terminatesTls: true,
   find,
   start,
 };

@@ -22,6 +22,13 @@ import { startPeer } from './start.ts';
 const CLI = join('src', 'main', 'cli', 'holdfast.mjs');
 const RELOAD_MS = 150;
 
+/** TLS of the listener, where asked for. */
+function configureTls({ tls }: StartOptions): string {
+  if (tls === undefined) return '';
+  return `
+    tls: { mode: terminate, certificates: [{ cert: ${tls.certificate}, key: ${tls.key} }] }`;
+}
+
 function configure(options: StartOptions): string {
   return `# Written by bench/peers/holdfast.ts for one measurement.
 version: 1
@@ -31,7 +38,7 @@ log: { level: error, access: off }
 listeners:
   - name: front
     bind: [127.0.0.1:${options.frontPort}]
-    protocol: tcp
+    protocol: tcp${configureTls(options)}
     cluster: origin
 clusters:
   - name: origin
@@ -91,7 +98,7 @@ export function createHoldfast(name: string, tree: string): Candidate {
     };
   }
 
-  return { name, title: 'Holdfast', role: 'product', find, start };
+  return { name, title: 'Holdfast', role: 'product', terminatesTls: true, find, start };
 }
 
 /** Holdfast of this tree. */

@@ -23,6 +23,12 @@ export const MOSN_VERSION = 'v1.6.0';
 /** The program that the set-up builds. */
 export const MOSN_PROGRAM = join(BUILD, 'mosn', 'mosn');
 
+/** TLS of the listener, where asked for. */
+function configureTls({ tls }: StartOptions): object {
+  if (tls === undefined) return {};
+  return { tls_context: { status: true, cert_chain: tls.certificate, private_key: tls.key } };
+}
+
 function configure(options: StartOptions): string {
   return JSON.stringify({
     servers: [
@@ -38,6 +44,7 @@ function configure(options: StartOptions): string {
             connection_idle_timeout: '3600s',
             filter_chains: [
               {
+                ...configureTls(options),
                 filters: [
                   { type: 'tcp_proxy', config: { stat_prefix: 'front', cluster: 'origin' } },
                 ],
@@ -84,4 +91,11 @@ function start(options: StartOptions): Promise<Running> {
 }
 
 /** MOSN. */
-export const mosn: Candidate = { name: 'mosn', title: 'MOSN tcp_proxy', role: 'peer', find, start };
+export const mosn: Candidate = {
+  name: 'mosn',
+  title: 'MOSN tcp_proxy',
+  role: 'peer',
+  terminatesTls: true,
+  find,
+  start,
+};

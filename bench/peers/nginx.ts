@@ -2,6 +2,7 @@
  * nginx with its stream module, as Debian packages it.
  *
  * Path: one worker process for each worker asked for; the master does not touch connections.
+ * With TLS: versions 1.2 and 1.3, tickets as they are by default, no cache of its own.
  * Beyond the defaults: a backlog as large as everybody else's, room for the connections, and long
  * timeouts. Buffers keep their default of 16 KiB, which nginx holds for each direction of a
  * connection. `reuseport` stays off, so that several workers share one accept queue as in most
@@ -18,7 +19,16 @@ const RELOAD_MS = 150;
 /** Listening socket and master channel: sockets of a worker that carry no client. */
 const SOCKETS_OF_ITS_OWN = 2;
 
+function configureTls({ tls }: StartOptions): string {
+  if (tls === undefined) return '';
+  return `
+    ssl_certificate ${tls.certificate};
+    ssl_certificate_key ${tls.key};
+    ssl_protocols TLSv1.2 TLSv1.3; # 1.3 is off by default before 1.23`;
+}
+
 function configure(options: StartOptions): string {
+  const ssl = options.tls === undefined ? '' : ' ssl';
   return `# Written by bench/peers/nginx.ts for one measurement.
 ${existsSync(MODULE) ? `load_module ${MODULE};` : '# the stream module is built in'}
 daemon off;
@@ -37,7 +47,7 @@ stream {
   proxy_connect_timeout 5s;
   upstream origin { server 127.0.0.1:${options.originPort}; }
   server {
-    listen 127.0.0.1:${options.frontPort} backlog=4096;
+    listen 127.0.0.1:${options.frontPort}${ssl} backlog=4096;${configureTls(options)}
     tcp_nodelay on;
     proxy_pass origin;
   }
@@ -76,4 +86,11 @@ async function start(options: StartOptions): Promise<Running> {
 }
 
 /** nginx stream. */
-export const nginx: Candidate = { name: 'nginx', title: 'nginx stream', role: 'peer', find, start };
+export const nginx: Candidate = {
+  name: 'nginx',
+  title: 'nginx stream',
+  role: 'peer',
+  terminatesTls: true,
+  find,
+  start,
+};

@@ -7,14 +7,13 @@
  */
 import { fileURLToPath } from 'node:url';
 import type { Candidate, Running, StartOptions } from '../rig/index.ts';
-import { startPeer } from './start.ts';
+import { listPortsAndTls, startPeer } from './start.ts';
 
 const PROGRAM = fileURLToPath(new URL('./node-pipe-program.ts', import.meta.url));
 
 function start(options: StartOptions): Promise<Running> {
-  const { frontPort, originPort, workers } = options;
   return startPeer(options, {
-    argv: [process.execPath, PROGRAM, `${frontPort}`, `${originPort}`, `${workers}`],
+    argv: [process.execPath, PROGRAM, `${options.workers}`, ...listPortsAndTls(options)],
   });
 }
 
@@ -23,6 +22,7 @@ export const nodePipe: Candidate = {
   name: 'node-pipe',
   title: 'net.Socket.pipe',
   role: 'peer',
+  terminatesTls: true,
   find: async () => ({ version: process.version.slice(1) }),
   start,
 };

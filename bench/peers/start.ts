@@ -80,6 +80,12 @@ export async function startPeer(
   };
 }
 
+/** `FRONT_PORT ORIGIN_PORT [CERTIFICATE KEY]`: what our own small peers are told. */
+export function listPortsAndTls({ frontPort, originPort, tls }: StartOptions): string[] {
+  const pair = tls === undefined ? [] : [tls.certificate, tls.key];
+  return [`${frontPort}`, `${originPort}`, ...pair];
+}
+
 /** The path of a program, or undefined. */
 export function findProgram(name: string): string | undefined {
   const folders = `${process.env['PATH'] ?? ''}${delimiter}/usr/sbin${delimiter}/usr/local/sbin`;

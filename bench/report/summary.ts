@@ -117,6 +117,17 @@ function judge(claim: Claim, runs: readonly RawRun[]): Verdict {
   return { claim, state: isHeld ? 'holds' : 'fails', value };
 }
 
+/** Each note once, with the candidates it is about where it is not about all. */
+function listNotes(runs: readonly RawRun[], rows: readonly Row[]): string[] {
+  return [...new Set(runs.flatMap((run) => run.notes))].map((note) => {
+    const about = rows.filter(({ candidate }) =>
+      runs.some((run) => run.candidate === candidate && run.notes.includes(note)),
+    );
+    if (about.length === rows.length) return note;
+    return `${about.map(({ title }) => title).join(', ')}: ${note}`;
+  });
+}
+
 /** Summarizes one scenario of a report. */
 export async function summarizeScenario(
   report: RawReport,
@@ -152,6 +163,6 @@ export async function summarizeScenario(
     rows,
     ratios,
     verdicts: scenario.claims.map((claim) => judge(claim, raw.runs)),
-    notes: [...new Set(raw.runs.flatMap((run) => run.notes))],
+    notes: listNotes(raw.runs, rows),
   };
 }

@@ -7,6 +7,7 @@
  * said in its file.
  */
 import type { Processes } from './processes.ts';
+import type { TlsFiles } from './tls.ts';
 
 /** Whether a candidate is on this machine. */
 export type Presence =
@@ -25,6 +26,8 @@ export interface StartOptions {
   readonly workers: number;
   /** Descriptors a process may have; a candidate sizes its tables by it. */
   readonly connectionsMax: number;
+  /** With it the front port speaks TLS 1.2 and 1.3 and the origin plain TCP, as always. */
+  readonly tls?: TlsFiles;
   /** What a measurement adds to the environment of the candidate's processes. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -52,6 +55,10 @@ export interface Candidate {
   readonly role: 'product' | 'peer' | 'floor';
   /** A candidate for HTTP alone takes part in HTTP scenarios only; absent: it carries any bytes. */
   readonly speaks?: 'http';
+  /** True when it can terminate TLS; others are left out of what asks for it. */
+  readonly terminatesTls?: boolean;
+  /** Descriptors one proxied connection takes in its process; absent: 2, a socket on each side. */
+  readonly descriptorsPerConnection?: (options: { readonly isTls: boolean }) => number;
   find(): Promise<Presence>;
   start(options: StartOptions): Promise<Running>;
 }

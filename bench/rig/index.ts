@@ -1,5 +1,5 @@
 /** What scenarios, peers and the gate stand on: machine, ports, processes, memory, load. */
-export { BUILD, buildLoadgen, ROOT } from './build.ts';
+export { BUILD, buildLoadgen, buildTlsLoadgen, ROOT } from './build.ts';
 export type { Candidate, Presence, Running, StartOptions } from './candidate.ts';
 export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
 export {
@@ -18,6 +18,7 @@ export {
   LoadRun,
   listArguments,
   type PrintedHistogram,
+  type PrintedTls,
   type PrintedUsage,
 } from './load.ts';
 export {
@@ -25,7 +26,6 @@ export {
   type Machine,
   type Placement,
   placeOn,
-  proxiedConnectionsMax,
   readMachine,
   readSetting,
 } from './machine.ts';
@@ -40,3 +40,11 @@ export { echoOrigin, httpOrigin, type Origin } from './origin.ts';
 export { Ports } from './ports.ts';
 export { type Guarded, type Launch, listDescendants, Processes } from './processes.ts';
 export { Rig, type RigOptions, type RigParts } from './rig.ts';
+export {
+  makeCertificate,
+  negotiatedName,
+  TLS_VERSIONS,
+  type TlsFiles,
+  type TlsVersion,
+  tlsFlags,
+} from './tls.ts';

@@ -63,6 +63,27 @@ export interface LoadResult {
   readonly afterStorm?: PrintedHistogram;
   readonly reconnects?: PrintedHistogram;
   readonly completion?: PrintedHistogram;
+  readonly tls?: PrintedTls;
+  readonly handshake?: PrintedHistogram;
+  readonly stormHandshakes?: PrintedHistogram;
+  readonly stormAnswered?: number;
+  readonly stormFailed?: number;
+  readonly stormUsage?: PrintedUsage;
+}
+
+/** What the channels of a TLS load negotiated and counted. */
+export interface PrintedTls {
+  /** Version, suite and group of the first full handshake. */
+  readonly negotiated: string;
+  /** Handshakes that negotiated something else. */
+  readonly others: number;
+  readonly full: number;
+  readonly resumed: number;
+  readonly failed: number;
+  /** Connections that ended without close_notify. */
+  readonly truncated: number;
+  /** OpenSSL's words for the first failure. */
+  readonly failure: string;
 }
 
 interface Line {

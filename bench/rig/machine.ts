@@ -95,13 +95,16 @@ export function readMachine(): Machine {
   return { ...facts, warnings: findWarnings(facts) };
 }
 
-/** Descriptors a gateway needs for itself, beside two for each connection. */
+/** Descriptors a gateway needs for itself, beside those of its connections. */
 const GATEWAY_SPARE_DESCRIPTORS = 500;
 const LOADGEN_SPARE_DESCRIPTORS = 100;
 
-/** How many proxied connections one gateway process can hold under the descriptor limit. */
-export function proxiedConnectionsMax(machine: Machine): number {
-  return Math.floor((machine.descriptorsMax - GATEWAY_SPARE_DESCRIPTORS) / 2);
+/**
+ * How many proxied connections one gateway process can hold under the descriptor limit, when each
+ * takes so many descriptors.
+ */
+export function proxiedConnectionsMax(machine: Machine, each: number): number {
+  return Math.floor((machine.descriptorsMax - GATEWAY_SPARE_DESCRIPTORS) / each);
 }
 
 /** How many connections one load generator process can hold. */

@@ -11,14 +11,17 @@ import { join } from 'node:path';
 import { BUILD } from './build.ts';
 import type { Candidate, Running } from './candidate.ts';
 import { type LoadFlags, LoadRun, listArguments } from './load.ts';
-import { type Machine, type Placement, placeOn } from './machine.ts';
+import { type Machine, type Placement, placeOn, proxiedConnectionsMax } from './machine.ts';
 import { echoOrigin, type Origin, type RunningOrigin } from './origin.ts';
 import type { Ports } from './ports.ts';
 import { Processes } from './processes.ts';
+import { makeCertificate } from './tls.ts';
 
 /** What all rigs of a run share. */
 export interface RigParts {
   readonly loadgen: string;
+  /** The one with TLS clients, where it could be built. */
+  readonly loadgenTls?: string;
   readonly machine: Machine;
   readonly ports: Ports;
   /** Ends waiting when the run is interrupted. */
@@ -30,6 +33,8 @@ export interface RigOptions {
   readonly workers?: number;
   readonly origin?: Origin;
   readonly originOn?: 'load' | 'gateway';
+  /** The candidate terminates TLS. */
+  readonly isTls?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -44,18 +49,25 @@ export class Rig {
   readonly folder: string;
   readonly candidate: Candidate;
   readonly workers: number;
+  /** Proxied connections the candidate can hold under the descriptor limit. */
+  readonly connectionsMax: number;
+  readonly #loadgenTls: string | undefined;
   readonly #signal: AbortSignal;
   readonly #abort = (): void => void this.processes.close();
   #running: Running | undefined;
   #origin: RunningOrigin | undefined;
   #originPort = 0;
 
-  private constructor(parts: RigParts, candidate: Candidate, workers: number) {
+  private constructor(parts: RigParts, candidate: Candidate, options: RigOptions) {
+    const { workers = 1, isTls = false } = options;
     this.machine = parts.machine;
     this.placement = placeOn(parts.machine, workers);
     this.processes = new Processes(parts.loadgen);
     this.candidate = candidate;
     this.workers = workers;
+    const descriptors = candidate.descriptorsPerConnection?.({ isTls }) ?? 2;
+    this.connectionsMax = proxiedConnectionsMax(parts.machine, descriptors);
+    this.#loadgenTls = parts.loadgenTls;
     this.#signal = parts.signal;
     this.#signal.addEventListener('abort', this.#abort, { once: true });
     mkdirSync(BUILD, { recursive: true });
@@ -68,7 +80,7 @@ export class Rig {
     candidate: Candidate,
     options: RigOptions = {},
   ): Promise<Rig> {
-    const rig = new Rig(parts, candidate, options.workers ?? 1);
+    const rig = new Rig(parts, candidate, options);
     try {
       parts.signal.throwIfAborted();
       const [front, origin] = (await parts.ports.take(2)) as [number, number];
@@ -84,6 +96,7 @@ export class Rig {
         originPort: origin,
         workers: rig.workers,
         connectionsMax: parts.machine.descriptorsMax,
+        ...(options.isTls === true ? { tls: makeCertificate(rig.folder) } : {}),
         env: options.env ?? {},
       });
       return rig;
@@ -119,7 +132,13 @@ export class Rig {
       watch: `${gateway}origin=${this.#origin?.pid ?? 0}`,
       ...flags,
     };
-    return new LoadRun(this.processes.startLoadgen(listArguments(mode, all), this.placement.load));
+    const args = listArguments(mode, all);
+    const cores = this.placement.load;
+    if (typeof flags['tls'] !== 'string') {
+      return new LoadRun(this.processes.startLoadgen(args, cores));
+    }
+    if (this.#loadgenTls === undefined) throw new Error('the run has no load with TLS');
+    return new LoadRun(this.processes.startPinned([this.#loadgenTls, ...args], cores));
   }
 
   /** The address of the origin itself, past the candidate. */

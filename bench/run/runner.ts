@@ -22,6 +22,7 @@ import {
 } from '../report/index.ts';
 import {
   buildLoadgen,
+  buildTlsLoadgen,
   type Candidate,
   explain,
   Ports,
@@ -117,6 +118,7 @@ export class Runner {
   readonly #signal: AbortSignal;
   readonly folder: string;
   #report: RawReport | undefined;
+  #withoutTls: string | undefined;
 
   constructor(request: RunRequest, signal: AbortSignal) {
     this.#request = request;
@@ -140,8 +142,9 @@ export class Runner {
       );
     }
     const found = await findCandidates(candidates);
-    const parts = {
+    const parts: RigParts = {
       loadgen: await buildLoadgen(),
+      ...(await this.#buildTls()),
       machine,
       ports: new Ports(port),
       signal: this.#signal,
@@ -165,6 +168,24 @@ export class Runner {
     await this.#runAll(scenarios, found.installed, parts);
   }
 
+  /** The load with TLS clients; where it cannot be built, its scenarios are left out. */
+  async #buildTls(): Promise<{ readonly loadgenTls?: string }> {
+    const { scenarios } = this.#request;
+    if (!scenarios.some(({ isTls }) => isTls === true)) return {};
+    try {
+      return { loadgenTls: await buildTlsLoadgen() };
+    } catch (cause) {
+      if (scenarios.every(({ isTls }) => isTls === true)) throw cause;
+      this.#withoutTls = explain(cause);
+      return {};
+    }
+  }
+
+  /** Why a scenario leaves a candidate out, or undefined. */
+  #whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
+    return whyLeftOut(scenario, candidate) ?? (scenario.isTls ? this.#withoutTls : undefined);
+  }
+
   async #runAll(
     scenarios: readonly Scenario[],
     installed: readonly Candidate[],
@@ -173,7 +194,7 @@ export class Runner {
     const { repeats } = this.#request;
     const report = this.#report as RawReport;
     const isIn = (scenario: Scenario, candidate: Candidate): boolean =>
-      whyLeftOut(scenario, candidate) === undefined;
+      this.#whyLeftOut(scenario, candidate) === undefined;
     const total = scenarios.reduce(
       (sum, scenario) => sum + installed.filter((each) => isIn(scenario, each)).length * repeats,
       0,
@@ -186,7 +207,7 @@ export class Runner {
     for (const scenario of scenarios) {
       const { name, question } = scenario;
       const leftOut = installed.flatMap((candidate) => {
-        const reason = whyLeftOut(scenario, candidate);
+        const reason = this.#whyLeftOut(scenario, candidate);
         return reason === undefined ? [] : [{ candidate: candidate.name, reason }];
       });
       const raw: RawScenario = { name, question, runs: [], leftOut };

@@ -5,12 +5,13 @@
  * candidate. Latency runs from the intended time of the publication to each delivery, and to the
  * last.
  */
-import { proxiedConnectionsMax, Rig } from '../rig/index.ts';
+import { Rig } from '../rig/index.ts';
 import {
   type Bench,
   declareLatency,
   gatewayNsPer,
   latencyKeys,
+  limitConnections,
   runLoad,
   type Scenario,
   type Tally,
@@ -20,10 +21,11 @@ import {
 const SUBSCRIBERS = 5_000;
 const RATE = 4;
 
-async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
+async function measure(bench: Bench, tally: Tally): Promise<void> {
+  const { parts, candidate, scale } = bench;
   await using rig = await Rig.start(parts, candidate);
-  const most = proxiedConnectionsMax(parts.machine) - 1;
-  const subscribers = Math.min(Math.ceil(SUBSCRIBERS / scale.divisor), most);
+  // One of the connections publishes.
+  const subscribers = limitConnections(bench, rig, tally, SUBSCRIBERS + 1) - 1;
   tally.parameter('subscribers', subscribers);
   tally.parameter('publicationsPerSecond', RATE);
   const result = await runLoad(rig, 'fanout', {

@@ -21,6 +21,11 @@ import { tcpChurn } from './tcp-churn.ts';
 import { tcpEcho } from './tcp-echo.ts';
 import { tcpIdleMass } from './tcp-idle-mass.ts';
 import { tcpLatency } from './tcp-latency.ts';
+import { tlsBulk } from './tls-bulk.ts';
+import { tlsEcho } from './tls-echo.ts';
+import { tlsHandshake } from './tls-handshake.ts';
+import { tlsIdleMass } from './tls-idle-mass.ts';
+import { tlsStorm } from './tls-storm.ts';
 
 /** In the order in which a full run goes through them. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -31,6 +36,11 @@ export const SCENARIOS: readonly Scenario[] = [
   skew,
   tcpCalls,
   tcpLatency,
+  tlsEcho,
+  tlsIdleMass,
+  tlsHandshake,
+  tlsBulk,
+  tlsStorm,
   reconnectStorm,
   slowReaders,
   fanOut,

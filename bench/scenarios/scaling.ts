@@ -6,7 +6,7 @@
  * Does not compare across machines: where workers and load share cores, the note says so and the
  * throughput is void.
  */
-import { proxiedConnectionsMax, Rig } from '../rig/index.ts';
+import { Rig } from '../rig/index.ts';
 import {
   type Bench,
   gatewayNsPer,
@@ -14,6 +14,7 @@ import {
   runLoad,
   type Scenario,
   type Tally,
+  windowOf,
 } from './scenario.ts';
 
 const WORKERS = [1, 2, 4];
@@ -22,7 +23,7 @@ const ACTIVE = 200;
 
 async function measure(bench: Bench, tally: Tally): Promise<void> {
   const { parts, candidate, scale } = bench;
-  const times = { 'duration-ms': scale.seconds * 1000, 'warmup-ms': scale.seconds * 250 };
+  const times = windowOf(scale);
   for (const workers of WORKERS) {
     if (workers > parts.machine.cores) {
       tally.note(`Not with ${workers} workers: the machine has ${parts.machine.cores} cores.`);
@@ -35,8 +36,8 @@ async function measure(bench: Bench, tally: Tally): Promise<void> {
     tally.figure(`${key}Cpu`, gatewayNsPer(result, result.answeredInWindow));
     if (rig.placement.isShared) tally.void([key], 'workers and load share a core');
   }
-  const most = proxiedConnectionsMax(parts.machine);
   await using rig = await Rig.start(parts, candidate);
+  const most = rig.connectionsMax;
   for (const wanted of CONNECTIONS) {
     const connections = Math.ceil(wanted / scale.divisor);
     if (connections > most) {

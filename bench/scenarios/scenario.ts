@@ -6,7 +6,14 @@
  * Invariant: a scenario measures and judges nothing; a figure that the generator limited is marked
  * void by the Tally and never enters a summary.
  */
-import type { Candidate, LoadResult, PrintedHistogram, Rig, RigParts } from '../rig/index.ts';
+import type {
+  Candidate,
+  LoadFlags,
+  LoadResult,
+  PrintedHistogram,
+  Rig,
+  RigParts,
+} from '../rig/index.ts';
 
 /** What a number counts, which decides how it is written. */
 export type Unit = 'ns' | 'us' | 'bytes' | 'perSecond' | 'bytesPerSecond' | 'count' | 'ratio' | 's';
@@ -72,13 +79,15 @@ export interface Bench {
 export interface Scenario {
   readonly name: string;
   readonly question: string;
-  /** Groups that run it: `tcp` is what a TCP gateway must show. */
+  /** Groups that run it: `tcp` is what a TCP gateway must show, `tls` what a TLS gateway must. */
   readonly groups: readonly string[];
   readonly figures: readonly Figure[];
   readonly plots: readonly Plot[];
   readonly claims: readonly Claim[];
   /** True for scenarios that candidates for HTTP alone can take part in. */
   readonly isHttp?: boolean;
+  /** True for scenarios whose clients speak TLS and whose candidates terminate it. */
+  readonly isTls?: boolean;
   /** Why this candidate is left out, or undefined. */
   readonly leavesOut?: (candidate: Candidate) => string | undefined;
   measure(bench: Bench, tally: Tally): Promise<void>;
@@ -87,6 +96,10 @@ export interface Scenario {
 /** Why a scenario leaves a candidate out, or undefined. */
 export function whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
   if (candidate.speaks === 'http' && scenario.isHttp !== true) return 'it speaks HTTP only';
+  if (scenario.isTls === true && candidate.role === 'floor') return 'its origin speaks plain TCP';
+  if (scenario.isTls === true && candidate.terminatesTls !== true) {
+    return 'it does not terminate TLS here';
+  }
   return scenario.leavesOut?.(candidate);
 }
 
@@ -221,12 +234,21 @@ export function latencyKeys(name: string): string[] {
   return PERCENTILES.map(([key]) => `${name}.${key}`);
 }
 
+/** The usual window of a load: as long as asked for, after a quarter of that as warm-up. */
+export function windowOf({ seconds }: Scale): LoadFlags {
+  return { 'duration-ms': seconds * 1000, 'warmup-ms': seconds * 250 };
+}
+
+/** How many proxied connections to open of those wanted; says so when they are fewer. */
+export function limitConnections(bench: Bench, rig: Rig, tally: Tally, wanted: number): number {
+  const scaled = Math.ceil(wanted / bench.scale.divisor);
+  if (scaled <= rig.connectionsMax) return scaled;
+  tally.note(`${rig.connectionsMax} instead of ${scaled} connections: the descriptor limit.`);
+  return rig.connectionsMax;
+}
+
 /** Pass the `ready` event of a load and wait for its result. */
-export async function runLoad(
-  rig: Rig,
-  mode: string,
-  flags: Readonly<Record<string, string | number | false>>,
-): Promise<LoadResult> {
+export async function runLoad(rig: Rig, mode: string, flags: LoadFlags): Promise<LoadResult> {
   const run = rig.load(mode, flags);
   await run.pass('ready');
   return run.result();

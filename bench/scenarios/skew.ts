@@ -4,17 +4,17 @@
  * Path: 9,000 connections to a candidate with 4 workers; then each worker's share is asked for. The
  * figure is the fullest worker over the mean: what long-lived connections keep for life.
  */
-import { proxiedConnectionsMax, Rig, RunFailure } from '../rig/index.ts';
-import type { Bench, Scenario, Tally } from './scenario.ts';
+import { Rig, RunFailure } from '../rig/index.ts';
+import { type Bench, limitConnections, type Scenario, type Tally } from './scenario.ts';
 
 const CONNECTIONS = 9_000;
 const WORKERS = 4;
 const TELLING = new Set(['holdfast', 'nginx']);
 
-async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
+async function measure(bench: Bench, tally: Tally): Promise<void> {
+  const { parts, candidate } = bench;
   await using rig = await Rig.start(parts, candidate, { workers: WORKERS });
-  const most = proxiedConnectionsMax(parts.machine);
-  const connections = Math.min(Math.ceil(CONNECTIONS / scale.divisor), most);
+  const connections = limitConnections(bench, rig, tally, CONNECTIONS);
   tally.parameter('connections', connections);
   tally.parameter('workers', WORKERS);
   if (rig.placement.isShared) tally.note('Workers share their cores with the load: counts only.');

@@ -1,39 +1,11 @@
 /**
  * One connection and one GiB, downwards, upwards, and back and forth.
  *
- * Path: every byte passes the candidate once (down, up) or twice (both). Memory is sampled while
- * bytes flow: what the candidate holds for one connection must have a bound.
+ * Path: see bulk.ts; plain TCP on both sides. Throughput is that of the whole machine, since origin
+ * and generator share a core; CPU per MiB is the candidate's own. Does not measure latency.
  */
-import { Rig, RunFailure, readMemory } from '../rig/index.ts';
-import { type Bench, gatewayNs, type Scenario, type Tally } from './scenario.ts';
-
-const BYTES = 2 ** 30;
-const SAMPLE_MS = 20;
-const DIRECTIONS = ['down', 'up', 'both'] as const;
-
-async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promise<void> {
-  await using rig = await Rig.start(parts, candidate);
-  const size = Math.ceil(BYTES / scale.divisor);
-  tally.parameter('bytes', size);
-  const before = readMemory(rig.pids()).userBytes;
-  let most = before;
-  for (const direction of DIRECTIONS) {
-    const bytes = direction === 'both' ? Math.ceil(size / 2) : size;
-    const run = rig.load('bulk', { size: bytes, direction });
-    await run.pass('ready');
-    const pids = rig.pids();
-    const sampler = setInterval(() => {
-      most = Math.max(most, readMemory(pids).userBytes);
-    }, SAMPLE_MS);
-    const result = await run.result().finally(() => clearInterval(sampler));
-    if (result.complete !== true) throw new RunFailure(`the ${direction} transfer broke off`);
-    const moved = direction === 'both' ? bytes * 2 : bytes;
-    tally.figure(direction, (moved / result.usage.wallNs) * 1e9);
-    const cpu = gatewayNs(result);
-    if (cpu !== undefined) tally.figure(`${direction}Cpu`, cpu / (moved / 2 ** 20));
-  }
-  if (candidate.role !== 'floor') tally.figure('growth', most - before);
-}
+import { BULK_CLAIMS, BULK_FIGURES, measureBulk } from './bulk.ts';
+import type { Scenario } from './scenario.ts';
 
 /** See the header. */
 export const tcpBulk: Scenario = {
@@ -41,20 +13,8 @@ export const tcpBulk: Scenario = {
   question:
     'How fast does 1 GiB go through one connection, and what does the gateway hold meanwhile?',
   groups: ['tcp'],
-  figures: [
-    { key: 'down', title: 'down', unit: 'bytesPerSecond', better: 'higher' },
-    { key: 'up', title: 'up', unit: 'bytesPerSecond', better: 'higher' },
-    { key: 'both', title: 'both at once', unit: 'bytesPerSecond', better: 'higher' },
-    { key: 'downCpu', title: 'CPU per MiB down', unit: 'ns', better: 'lower' },
-    { key: 'upCpu', title: 'CPU per MiB up', unit: 'ns', better: 'lower' },
-    { key: 'bothCpu', title: 'CPU per MiB both', unit: 'ns', better: 'lower' },
-    { key: 'growth', title: 'user memory added', unit: 'bytes', better: 'lower' },
-  ],
+  figures: BULK_FIGURES,
   plots: [{ kind: 'bars', figure: 'down', title: 'Throughput of one connection, down' }],
-  claims: [
-    { sentence: 'down at least as fast as nginx', figure: 'down', over: 'nginx', atLeast: 1 },
-    { sentence: 'up at least as fast as nginx', figure: 'up', over: 'nginx', atLeast: 1 },
-    { sentence: 'memory stays within 4 MiB', figure: 'growth', atMost: 4 * 2 ** 20 },
-  ],
-  measure,
+  claims: BULK_CLAIMS,
+  measure: (bench, tally) => measureBulk(bench, tally),
 };

@@ -14,6 +14,7 @@ import {
   type Scenario,
   type Tally,
   tallyLatency,
+  windowOf,
 } from './scenario.ts';
 
 const PLACES = 50;
@@ -22,12 +23,8 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
   await using rig = await Rig.start(parts, candidate);
   tally.parameter('places', PLACES);
   for (const close of ['fin', 'rst'] as const) {
-    const result = await runLoad(rig, 'churn', {
-      connections: PLACES,
-      close,
-      'duration-ms': scale.seconds * 1000,
-      'warmup-ms': scale.seconds * 250,
-    });
+    const flags = { connections: PLACES, close, ...windowOf(scale) };
+    const result = await runLoad(rig, 'churn', flags);
     tally.figure(`${close}Cpu`, gatewayNsPer(result, result.completed));
     tally.figure(`${close}Rate`, perSecond(result, result.completed));
     tally.voidUnlessSaturated(result, [`${close}Rate`]);

@@ -15,6 +15,7 @@ import {
   type Scenario,
   type Tally,
   tallyLatency,
+  windowOf,
 } from './scenario.ts';
 
 const RATES = [2_000, 10_000, 20_000, 40_000];
@@ -31,8 +32,7 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
       connections: Math.ceil(CONNECTIONS / scale.divisor),
       active: ACTIVE,
       rate,
-      'duration-ms': scale.seconds * 1000,
-      'warmup-ms': scale.seconds * 250,
+      ...windowOf(scale),
     });
     const name = nameOf(rate);
     tallyLatency(tally, name, result.response);

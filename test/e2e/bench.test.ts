@@ -80,6 +80,22 @@ describe('npm run bench', () => {
     assert.deepEqual(listMarked('whole'), []);
   });
 
+  it('measures TLS where its clients can be built, and says so where they cannot', async () => {
+    const out = join(folder, 'tls');
+    const args = ['tls-handshake', '--quick', '--seconds', '0.3', '--candidates', 'node-pipe'];
+    const { code, stderr } = await finish(start([...args, '--out', out], 'tls'));
+    assert.deepEqual(listMarked('tls'), []);
+    if (code === 2) {
+      assert.match(stderr, /TLS clients want OpenSSL and its headers/);
+      return;
+    }
+    assert.equal(code, 0, stderr);
+    const [run] = readReport(out).scenarios[0]?.runs ?? [];
+    assert.equal(run?.failure, undefined);
+    assert.ok((run?.figures['resumed13Cpu'] ?? 0) > 0);
+    assert.equal(run?.figures['failures'], 0);
+  });
+
   it('leaves a partial report and no process when it is interrupted', async () => {
     const out = join(folder, 'partial');
     const args = ['tcp-echo', '--seconds', '0.2', '--candidates', 'node-pipe,direct', '--out', out];

@@ -9,6 +9,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { CANDIDATES } from '../../bench/peers/index.ts';
 import {
   compareReports,
   createHistogram,
@@ -25,7 +26,7 @@ import {
 } from '../../bench/report/index.ts';
 import { readMachine, UsageFailure } from '../../bench/rig/index.ts';
 import { parseRequest } from '../../bench/run/index.ts';
-import { selectScenarios } from '../../bench/scenarios/index.ts';
+import { selectScenarios, whyLeftOut } from '../../bench/scenarios/index.ts';
 
 let folder = '';
 
@@ -171,6 +172,20 @@ describe('a report folder', () => {
     assert.match(text, /Void for nginx stream: the origin was the limit/);
   });
 
+  it('names the candidates that a remark is about, where it is not about all', async () => {
+    const path = join(folder, 'notes');
+    const report = makeReport();
+    const runs = report.scenarios[0]?.runs.map((run) => ({
+      ...run,
+      notes: ['Counts only.', ...(run.candidate === 'nginx' ? ['3,250 of 9,000.'] : [])],
+    }));
+    const scenarios = [{ name: 'tcp-echo', question: 'What?', runs: runs ?? [], leftOut: [] }];
+    await writeReport(path, { ...report, scenarios });
+    const text = readFileSync(join(path, 'report.md'), 'utf8');
+    assert.match(text, /^- Counts only\.$/m);
+    assert.match(text, /^- nginx stream: 3,250 of 9,000\.$/m);
+  });
+
   it('says when it is partial', async () => {
     const path = join(folder, 'partial');
     await writeReport(path, makeReport({ isPartial: true }));
@@ -196,6 +211,17 @@ describe('the command line of the benchmark', () => {
     );
     const group = selectScenarios(['tcp']).map(({ name }) => name);
     assert.ok(group.includes('tcp-echo') && group.includes('tcp-idle-mass'));
+  });
+
+  it('asks those who can terminate TLS for it, and nobody else', () => {
+    const group = selectScenarios(['tls']);
+    assert.ok(group.length >= 5);
+    for (const scenario of group) {
+      const taking = CANDIDATES.filter((each) => whyLeftOut(scenario, each) === undefined);
+      const names = taking.map(({ name }) => name);
+      assert.ok(names.includes('holdfast') && names.includes('nginx') && names.includes('haproxy'));
+      assert.ok(!names.includes('direct') && !names.includes('http-proxy-3'));
+    }
   });
 
   it('refuses wrong words with one sentence', () => {

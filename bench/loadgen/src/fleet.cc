@@ -131,16 +131,36 @@ void Fleet::ready(u32 index, u32 generation, u32 events) {
     getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, &error, &length);
     if (error != 0) return ended(index, error);
     connected(index);
-  } else if ((events & EPOLLOUT) != 0 && !connection.isWritable) {
+  } else if ((events & EPOLLOUT) != 0 && (!connection.isWritable || connection.channel)) {
     flush(index);
   }
   if (connection.generation != before) return;
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) read(index);
+  constexpr u32 kEnds = EPOLLRDHUP | EPOLLERR | EPOLLHUP;
+  if (connection.channel) connection.channel->readable((events & kEnds) != 0);
+  if (connection.phase == Phase::kHandshake && !shakeHands(index)) return;
+  if ((events & (EPOLLIN | kEnds)) != 0) read(index);
 }
 
 void Fleet::connected(u32 index) {
   Connection& connection = connections_[index];
   connection.isWritable = true;
+  if (options_.channels == nullptr) return greet(index);
+  connection.phase = Phase::kHandshake;
+  connection.channel = options_.channels->open(connection.fd);
+}
+
+bool Fleet::shakeHands(u32 index) {
+  Connection& connection = connections_[index];
+  const u32 generation = connection.generation;
+  const Channel::Step step = connection.channel->shakeHands();
+  if (step == Channel::Step::kFailed) ended(index, errno);
+  if (step != Channel::Step::kDone) return false;
+  greet(index);
+  return connections_[index].generation == generation;
+}
+
+void Fleet::greet(u32 index) {
+  Connection& connection = connections_[index];
   connection.phase = Phase::kGreeting;
   if (payload_.greeting().empty()) return sendFirst(index);
   if (!write(connection, payload_.greeting())) ended(index, errno);
@@ -167,7 +187,9 @@ Fleet::SendResult Fleet::send(u32 index, const Stamp& stamp) {
 
 // False with errno when nothing was taken; a part that was not taken waits for the next edge.
 bool Fleet::write(Connection& connection, std::span<const char> bytes) {
-  const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t sent = connection.channel
+                           ? connection.channel->send(bytes)
+                           : ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (sent < 0) {
     connection.isWritable = false;
     return false;
@@ -182,6 +204,11 @@ bool Fleet::write(Connection& connection, std::span<const char> bytes) {
 
 void Fleet::flush(u32 index) {
   Connection& connection = connections_[index];
+  if (connection.channel && !connection.channel->flush()) {
+    if (errno != EAGAIN) ended(index, errno);
+    return;
+  }
+  if (connection.isWritable) return;
   connection.isWritable = true;
   if (connection.unsent) {
     const std::unique_ptr<std::string> rest = std::move(connection.unsent);
@@ -197,7 +224,9 @@ void Fleet::read(u32 index) {
   const u32 generation = connections_[index].generation;
   for (;;) {
     Connection& connection = connections_[index];
-    const ssize_t got = recv(connection.fd, scratchIn_.data(), scratchIn_.size(), 0);
+    const ssize_t got = connection.channel
+                            ? connection.channel->receive(scratchIn_)
+                            : recv(connection.fd, scratchIn_.data(), scratchIn_.size(), 0);
     if (got == 0) return ended(index, 0);
     if (got < 0) {
       if (errno != EAGAIN) ended(index, errno);
@@ -212,7 +241,7 @@ void Fleet::read(u32 index) {
     const std::size_t used = decode(index, bytes, nowNs());
     if (used == kGone || connections_[index].generation != generation) return;
     keepUnread(connections_[index], bytes.subspan(used), isFromUnread);
-    if (static_cast<std::size_t>(got) < scratchIn_.size()) return;
+    if (!connections_[index].channel && static_cast<std::size_t>(got) < scratchIn_.size()) return;
   }
 }
 
@@ -264,6 +293,7 @@ void Fleet::close(u32 index, CloseKind kind) {
     return release(index);
   }
   connection.phase = Phase::kClosing;
+  if (connection.channel) connection.channel->sayGoodbye();
   shutdown(connection.fd, SHUT_WR);
 }
 
@@ -285,6 +315,7 @@ void Fleet::ended(u32 index, int error) {
 
 void Fleet::release(u32 index) {
   Connection& connection = connections_[index];
+  connection.channel.reset();
   ::close(connection.fd);
   connection.fd = -1;
   connection.phase = Phase::kClosed;

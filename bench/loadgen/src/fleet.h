@@ -1,9 +1,10 @@
 // A fleet: many client connections of one kind, opened at a bounded pace and kept.
 //
-// Each connection connects, greets, makes one round trip (so that the path behind a proxy is known
-// to stand) and is then open. Modes send through `send` and hear of messages through the Observer.
-// Invariant: at most `openingMax` connections are being opened at a time; an idle open connection
-// holds no buffer; a close that nobody asked for is counted as lost.
+// Each connection connects, shakes hands where it has a channel, greets, makes one round trip (so
+// that the path behind a proxy is known to stand) and is then open. Modes send through `send` and
+// hear of messages through the Observer. Invariant: at most `openingMax` connections are being
+// opened at a time; an idle open connection holds no buffer; a close that nobody asked for is
+// counted as lost.
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "channel.h"
 #include "flags.h"
 #include "loop.h"
 #include "payload.h"
@@ -30,6 +32,7 @@ struct FleetOptions {
   u32 receiveBufferBytes = 0;
   u64 openTimeoutNs = 30 * kSecondNs;
   Kind firstKind = Kind::kEcho;
+  Channels* channels = nullptr;  // none: bytes travel as they are
 
   static FleetOptions fromFlags(Flags& flags);
 };
@@ -61,6 +64,8 @@ class Fleet : public Loop::Handler {
 
   // Sets how many connections there shall be; `pump` opens them.
   void aimFor(u32 connections) { goal_ = connections; }
+  // With a rate: what is opened from now on is due from now on.
+  void restartPace() { nextOpenNs_ = 0; }
   // Opens what is due now. Returns when it wants to be called again (kNever: after any event).
   u64 pump(u64 now);
   // Pumps and turns the loop until the goal is open; false when opening failed too often or took
@@ -84,7 +89,7 @@ class Fleet : public Loop::Handler {
   void ready(u32 index, u32 generation, u32 events) override;
 
  private:
-  enum class Phase : u8 { kClosed, kConnecting, kGreeting, kFirst, kOpen, kClosing };
+  enum class Phase : u8 { kClosed, kConnecting, kHandshake, kGreeting, kFirst, kOpen, kClosing };
 
   struct Connection {
     int fd = -1;
@@ -92,12 +97,16 @@ class Fleet : public Loop::Handler {
     bool isWritable = false;
     u32 generation = 0;
     u64 startedNs = 0;
+    std::unique_ptr<Channel> channel;
     std::unique_ptr<std::string> unread;  // an incomplete message
     std::unique_ptr<std::string> unsent;  // what the socket did not take
   };
 
   bool beginOpen(u32 index, u64 now);
   void connected(u32 index);
+  // False when the connection is not usable yet, or has ended.
+  bool shakeHands(u32 index);
+  void greet(u32 index);
   void sendFirst(u32 index);
   void read(u32 index);
   // Decodes what is at the front; returns the bytes used, or npos when the connection is gone.

@@ -57,7 +57,7 @@ void Loop::turn(u64 deadlineNs) {
   epoll_event events[kEventsMax];
   const bool isDue = deadlineNs <= nowNs();
   if (!isDue && deadlineNs < armedNs_) arm(deadlineNs);
-  const int count = epoll_wait(epoll_, events, kEventsMax, isDue ? 0 : -1);
+  const int count = epoll_wait(epoll_, events, perTurn_, isDue ? 0 : -1);
   if (count < 0 && errno != EINTR) fail("waiting for events failed: %s", std::strerror(errno));
   for (int at = 0; at < count; ++at) {
     const u64 tag = events[at].data.u64;

@@ -43,7 +43,9 @@ class Loop {
     u32 generation;  // 24 bits are kept
   };
   void watch(int fd, Tag tag, u32 events = kEdges);
-  // Waits until an event or `deadlineNs` and handles up to kEventsMax events.
+  // Fewer events between two looks at the schedule, for those whose events are dear.
+  void limitEvents(int perTurn) { perTurn_ = perTurn; }
+  // Waits until an event or `deadlineNs` and handles as many events as a turn may.
   void turn(u64 deadlineNs);
 
  private:
@@ -52,6 +54,7 @@ class Loop {
   int epoll_;
   int timer_;
   u64 armedNs_ = kNever;
+  int perTurn_ = kEventsMax;
   std::vector<Handler*> handlers_;
 };
 

@@ -15,11 +15,15 @@ int main(int argc, char** argv) {
     int (*run)(Flags&);
   };
   static constexpr Mode kModes[] = {
-      {"origin", runOrigin}, {"idle", runIdle},        {"open", runOpen},   {"closed", runClosed},
-      {"bulk", runBulk},     {"churn", runChurn},      {"storm", runStorm}, {"slow", runSlow},
-      {"fanout", runFanout}, {"selftest", runSelftest}};
-  if (argc < 2)
-    fail("usage: loadgen origin|idle|open|closed|bulk|churn|storm|slow|fanout|guard|selftest");
+      {"origin", runOrigin},         {"idle", runIdle},        {"open", runOpen},
+      {"closed", runClosed},         {"bulk", runBulk},        {"churn", runChurn},
+      {"storm", runStorm},           {"slow", runSlow},        {"fanout", runFanout},
+      {"handshakes", runHandshakes}, {"selftest", runSelftest}};
+  if (argc < 2) {
+    fail(
+        "usage: loadgen origin|idle|open|closed|bulk|churn|storm|slow|fanout|handshakes|guard|"
+        "selftest");
+  }
   if (std::strcmp(argv[1], "guard") == 0) return runGuard(argc, argv);
   for (const Mode& mode : kModes) {
     if (std::strcmp(argv[1], mode.name) != 0) continue;

@@ -40,7 +40,7 @@ void churnUntil(Stage& stage, Fleet& fleet, u64 untilNs, const Churn& load) {
 
 int runChurn(Flags& flags) {
   Stage stage(flags);
-  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const FleetOptions options = stage.fleetOptions(flags);
   const u64 warmupNs = flags.number("warmup-ms", 500) * kMillisecondNs;
   const u64 durationNs = flags.number("duration-ms", 2000) * kMillisecondNs;
   const u64 count = flags.number("count", 0);
@@ -57,16 +57,14 @@ int runChurn(Flags& flags) {
   fleet.aimFor(options.connections);
   churnUntil(stage, fleet, nowNs() + warmupNs, load);
   load.isCounting = true;
-  const Usage::Reading before = stage.usage.read();
+  const Usage::Reading before = stage.beginWindow();
   churnUntil(stage, fleet, before.atNs + (count > 0 ? kSecondNs * 60 : durationNs), load);
   const Usage::Reading after = stage.usage.read();
 
   JsonObject result = resultOf("churn");
-  const bool isLimited = Usage::ownShare(before, after) > 0.85;
   result.nested("connections", fleet.json()).number("completed", load.completed);
-  result.flag("limited", isLimited);
-  result.text("limitedReason", isLimited ? "the generator used more than 85 % of its core" : "");
-  result.nested("usage", stage.usage.json(before, after)).nested("response", load.opening.json());
+  stage.report(result, before, after);
+  result.nested("response", load.opening.json());
   printLine(result);
   return 0;
 }

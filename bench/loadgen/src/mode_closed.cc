@@ -72,7 +72,7 @@ class ClosedLoop : public Fleet::Observer {
 
 int runClosed(Flags& flags) {
   Stage stage(flags);
-  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const FleetOptions options = stage.fleetOptions(flags);
   const u32 active = static_cast<u32>(flags.number("active", options.connections));
   const u32 outstanding = static_cast<u32>(flags.number("outstanding", 1));
   const u64 warmupNs = flags.number("warmup-ms", 500) * kMillisecondNs;
@@ -90,12 +90,12 @@ int runClosed(Flags& flags) {
   const u32 senders = std::min(active, options.connections);
   // What is counted is either a window or everything; in the second case there is no warm-up.
   load.isCounting = messages > 0;
-  Usage::Reading before = stage.usage.read();
+  Usage::Reading before = stage.beginWindow();
   load.begin(senders, messages > 0 ? 1 : outstanding, messages);
   if (messages == 0) {
     for (const u64 until = nowNs() + warmupNs; nowNs() < until;) stage.loop.turn(until);
     load.isCounting = true;
-    before = stage.usage.read();
+    before = stage.beginWindow();
   }
   for (const u64 until = before.atNs + durationNs; nowNs() < until && load.finished < senders;) {
     stage.loop.turn(until);
@@ -105,11 +105,9 @@ int runClosed(Flags& flags) {
   load.isEnding = true;
 
   JsonObject result = resultOf("closed");
-  const bool isLimited = Usage::ownShare(before, after) > 0.85;
   result.nested("connections", fleet.json()).number("answeredInWindow", load.answered);
-  result.flag("limited", isLimited);
-  result.text("limitedReason", isLimited ? "the generator used more than 85 % of its core" : "");
-  result.nested("usage", stage.usage.json(before, after)).nested("service", load.service.json());
+  stage.report(result, before, after);
+  result.nested("service", load.service.json());
   printLine(result);
   return 0;
 }

@@ -54,7 +54,7 @@ class Subscribers : public Fleet::Observer {
 
 int runFanout(Flags& flags) {
   Stage stage(flags);
-  FleetOptions options = FleetOptions::fromFlags(flags);
+  FleetOptions options = stage.fleetOptions(flags);
   options.firstKind = Kind::kSubscribe;
   FleetOptions publisherOptions = options;
   publisherOptions.connections = 1;
@@ -96,21 +96,18 @@ int runFanout(Flags& flags) {
       if (edge == 2 && subscribers.underWay.empty()) break;
       stage.loop.turn(std::min(edges[edge], nextNs < windowEndNs ? nextNs : kNever));
     }
-    if (edge == 0) before = stage.usage.read();
+    if (edge == 0) before = stage.beginWindow();
     if (edge == 1) after = stage.usage.read();
   }
   const u64 unanswered = subscribers.countUnanswered(nowNs());
 
   JsonObject result = resultOf("fanout");
-  const bool isLimited = Usage::ownShare(before, after) > 0.85;
   result.nested("connections", fleet.json())
       .number("publications", subscribers.completions.count());
   result.number("missed", missed)
       .number("unanswered", unanswered)
       .number("unknown", subscribers.unknown);
-  result.flag("limited", isLimited);
-  result.text("limitedReason", isLimited ? "the generator used more than 85 % of its core" : "");
-  result.nested("usage", stage.usage.json(before, after));
+  stage.report(result, before, after);
   result.nested("response", subscribers.deliveries.json());
   result.nested("completion", subscribers.completions.json());
   printLine(result);

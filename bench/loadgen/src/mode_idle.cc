@@ -34,7 +34,7 @@ std::vector<u32> parseSteps(const std::string& list) {
 int runIdle(Flags& flags) {
   Stage stage(flags);
   const std::vector<u32> steps = parseSteps(flags.text("steps", "1000"));
-  FleetOptions options = FleetOptions::fromFlags(flags);
+  FleetOptions options = stage.fleetOptions(flags);
   options.connections = steps.back();
   const u64 holdNs = flags.number("hold-ms", 0) * kMillisecondNs;
   flags.rejectUnknown();
@@ -49,9 +49,8 @@ int runIdle(Flags& flags) {
     for (const u64 until = nowNs() + holdNs; nowNs() < until;) stage.loop.turn(until);
   }
   JsonObject result = resultOf("idle");
-  result.nested("connections", fleet.json())
-      .nested("usage", stage.usage.json(before, stage.usage.read()));
-  result.flag("limited", false);
+  result.nested("connections", fleet.json());
+  stage.report(result, before, stage.usage.read());
   printLine(result);
   return 0;
 }

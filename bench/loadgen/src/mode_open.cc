@@ -10,7 +10,7 @@ namespace holdfast::loadgen {
 
 int runOpen(Flags& flags) {
   Stage stage(flags);
-  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const FleetOptions options = stage.fleetOptions(flags);
   OpenLoop load(stage.loop, OpenLoopOptions::fromFlags(flags, options.connections));
   flags.rejectUnknown();
   stage.checkDescriptors(options.connections);
@@ -22,6 +22,7 @@ int runOpen(Flags& flags) {
   JsonObject result = resultOf("open");
   result.nested("connections", fleet.json());
   load.report(result, stage.usage);
+  stage.reportChannels(result);
   printLine(result);
   return 0;
 }

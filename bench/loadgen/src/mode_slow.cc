@@ -85,12 +85,13 @@ class SlowReaders : public OpenLoop::Companion {
 
 int runSlow(Flags& flags) {
   Stage stage(flags);
-  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const FleetOptions options = stage.fleetOptions(flags);
   OpenLoop load(stage.loop, OpenLoopOptions::fromFlags(flags, options.connections));
   const u32 slow = static_cast<u32>(flags.number("slow", 100));
   const u64 slowRate = flags.number("slow-rate", 1024);
   const u64 stallNs = flags.number("stall-ms", 2000) * kMillisecondNs;
   flags.rejectUnknown();
+  if (stage.channels) fail("the mode slow has no TLS");
   stage.checkDescriptors(u64{options.connections} + slow);
 
   Fleet fleet(stage.loop, *stage.payload, options, &load);

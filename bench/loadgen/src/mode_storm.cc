@@ -4,7 +4,7 @@
 // Latencies are kept by phase: before the storm, while it lasts (from the cut to the last
 // reconnect), and after. --connections are the established ones; the storm's own reconnect times
 // have a histogram too. Does not speed up or slow down the schedule of the established connections:
-// a few opens a turn.
+// a few opens a turn, and no more than --storm-per-second.
 #include <algorithm>
 
 #include "histogram.h"
@@ -18,6 +18,7 @@ namespace {
 
 // So that the cut does not delay the schedule of the established connections.
 constexpr u32 kClosesPerTurn = 8;
+constexpr int kEventsPerTurn = 16;
 
 class Storm : public OpenLoop::Companion, public Fleet::Observer {
  public:
@@ -33,6 +34,7 @@ class Storm : public OpenLoop::Companion, public Fleet::Observer {
     if (startNs == 0) {
       if (now < load->windowStartNs() + afterNs) return load->windowStartNs() + afterNs;
       startNs = now;
+      fleet->restartPace();
     }
     if (cut < fleet->goal()) {
       for (u32 closes = 0; closes < kClosesPerTurn && cut < fleet->goal(); ++closes) {
@@ -57,10 +59,11 @@ class Storm : public OpenLoop::Companion, public Fleet::Observer {
 
 int runStorm(Flags& flags) {
   Stage stage(flags);
-  const FleetOptions options = FleetOptions::fromFlags(flags);
+  const FleetOptions options = stage.fleetOptions(flags);
   OpenLoop load(stage.loop, OpenLoopOptions::fromFlags(flags, options.connections));
   FleetOptions stormOptions = options;
   stormOptions.connections = static_cast<u32>(flags.number("storm", 1000));
+  stormOptions.opensPerSecond = flags.number("storm-per-second", 0);
   stormOptions.opensPerTurnMax = static_cast<u32>(flags.number("storm-opens-per-turn", 4));
   Storm storm;
   storm.afterNs = flags.number("storm-after-ms", 1000) * kMillisecondNs;
@@ -76,11 +79,13 @@ int runStorm(Flags& flags) {
   stormers.aimFor(stormOptions.connections);
   stage.openOrFail(stormers, "storming");
   stage.announce("ready", established);
+  stage.loop.limitEvents(kEventsPerTurn);
   load.run(established, stage.usage, &storm);
 
   JsonObject result = resultOf("storm");
   result.nested("connections", established.json()).nested("storm", stormers.json());
   load.report(result, stage.usage);
+  stage.reportChannels(result);
   result.nested("duringStorm", load.phase(1).json()).nested("afterStorm", load.phase(2).json());
   result.nested("reconnects", storm.reconnects.json());
   result.number("stormNs", storm.endNs > storm.startNs ? storm.endNs - storm.startNs : 0);

@@ -22,6 +22,8 @@ int runBulk(Flags& flags);
 int runChurn(Flags& flags);
 // Open-loop load on some connections while many others are cut and come back at once.
 int runStorm(Flags& flags);
+// Open-loop load on some TLS connections while others shake hands as fast as they can.
+int runHandshakes(Flags& flags);
 // Open-loop load on some connections while others read slowly.
 int runSlow(Flags& flags);
 // One publisher, many subscribers.

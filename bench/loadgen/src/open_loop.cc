@@ -17,9 +17,8 @@ namespace {
 // A send this much behind its time, on a socket that would have taken it, is the generator's own
 // delay.
 constexpr u64 kLateNs = kMillisecondNs;
-// Above these shares the generator was the limit and the run is void.
+// Above this share the generator was the limit and the run is void.
 constexpr double kLateShareMax = 0.005;
-constexpr double kOwnShareMax = 0.85;
 // Above this rate the schedule lies on a grid, so that one wake-up sends several messages: on a
 // virtual machine a wake-up costs as much as the message it is for.
 constexpr u64 kGridAbovePerSecond = 20'000;
@@ -188,7 +187,7 @@ void OpenLoop::report(JsonObject& result, const Usage& usage) const {
   const double own = Usage::ownShare(before_, after_);
   const double lateShare = sent_ == 0 ? 0 : static_cast<double>(late_) / static_cast<double>(sent_);
   const char* reason = "";
-  if (own > kOwnShareMax) reason = "the generator used more than 85 % of its core";
+  if (own > kOwnShareMax) reason = kOwnLimit;
   if (lateShare > kLateShareMax) reason = "more than 0.5 % of the sends left over 1 ms late";
   result.number("sent", sent_)
       .number("answered", answered_)

@@ -19,7 +19,30 @@ Stage::Stage(Flags& flags)
     : control(loop, flags.isSet("interactive")),
       usage(flags),
       payload(createPayload(flags.text("payload", "tcp"), flags.number("bytes", 64))),
+      channels(createChannels(flags)),
       descriptorsMax(raiseDescriptorLimit()) {}
+
+FleetOptions Stage::fleetOptions(Flags& flags) const {
+  FleetOptions options = FleetOptions::fromFlags(flags);
+  options.channels = channels.get();
+  return options;
+}
+
+Usage::Reading Stage::beginWindow() {
+  if (channels) channels->beginWindow();
+  return usage.read();
+}
+
+void Stage::report(JsonObject& result, const Usage::Reading& from, const Usage::Reading& to) const {
+  const bool isLimited = Usage::ownShare(from, to) > kOwnShareMax;
+  result.flag("limited", isLimited).text("limitedReason", isLimited ? kOwnLimit : "");
+  result.nested("usage", usage.json(from, to));
+  reportChannels(result);
+}
+
+void Stage::reportChannels(JsonObject& result) const {
+  if (channels) channels->report(result);
+}
 
 void Stage::checkDescriptors(u64 connections) const {
   if (connections + kSpareDescriptors <= descriptorsMax) return;
@@ -30,8 +53,9 @@ void Stage::checkDescriptors(u64 connections) const {
 
 void Stage::openOrFail(Fleet& fleet, const char* what) {
   if (fleet.openAll()) return;
-  std::fprintf(stderr, "loadgen: could not open the %s connections: %s\n", what,
-               fleet.json().c_str());
+  const std::string failure = channels ? channels->failure() : "";
+  std::fprintf(stderr, "loadgen: could not open the %s connections: %s %s\n", what,
+               fleet.json().c_str(), failure.c_str());
   std::exit(kExitFailed);
 }
 

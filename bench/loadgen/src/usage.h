@@ -16,6 +16,10 @@
 
 namespace holdfast::loadgen {
 
+// Above this share of its core the generator was the limit, and the run is void.
+inline constexpr double kOwnShareMax = 0.85;
+inline constexpr const char* kOwnLimit = "the generator used more than 85 % of its core";
+
 class Usage {
  public:
   // From `--watch gateway=12+13,origin=14`.

@@ -1,28 +1,44 @@
 // A TCP proxy as one writes it in Go: two goroutines for each connection, one copy loop in each.
 //
-// The peer `go-proxy`: FRONT_PORT ORIGIN_PORT. GOMAXPROCS is set by whoever starts it. io.Copy uses splice
-// where the kernel allows it, which is what a user of the standard library gets.
+// The peer `go-proxy`: FRONT_PORT ORIGIN_PORT [CERTIFICATE KEY]. GOMAXPROCS is set by whoever starts
+// it. io.Copy uses splice where the kernel allows it, which is what a user of the standard library
+// gets; with a certificate the front speaks TLS by crypto/tls, and bytes are copied.
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
 )
 
-func relay(from, to *net.TCPConn, done chan<- struct{}) {
+// What a TCP connection and a TLS connection have in common.
+type stream interface {
+	net.Conn
+	CloseWrite() error
+}
+
+func reset(connection stream) {
+	tcp, isPlain := connection.(*net.TCPConn)
+	if !isPlain {
+		tcp = connection.(*tls.Conn).NetConn().(*net.TCPConn)
+	}
+	tcp.SetLinger(0)
+	tcp.Close()
+}
+
+func relay(from, to stream, done chan<- struct{}) {
 	_, err := io.Copy(to, from)
 	if err != nil {
-		to.SetLinger(0)
-		to.Close()
+		reset(to)
 	} else {
 		to.CloseWrite()
 	}
 	done <- struct{}{}
 }
 
-func serve(client *net.TCPConn, origin string) {
+func serve(client stream, origin string) {
 	defer client.Close()
 	connection, err := net.Dial("tcp", origin)
 	if err != nil {
@@ -37,8 +53,20 @@ func serve(client *net.TCPConn, origin string) {
 	<-done
 }
 
+func listen(args []string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+args[0])
+	if err != nil || len(args) < 4 {
+		return listener, err
+	}
+	pair, err := tls.LoadX509KeyPair(args[2], args[3])
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}}), nil
+}
+
 func main() {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[1])
+	listener, err := listen(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -48,6 +76,6 @@ func main() {
 		if err != nil {
 			continue
 		}
-		go serve(client.(*net.TCPConn), "127.0.0.1:"+os.Args[2])
+		go serve(client.(stream), "127.0.0.1:"+os.Args[2])
 	}
 }
