@@ -5,6 +5,7 @@
  * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether
  * a later part fails or the gateway ends.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Acceptor, type Board, loadNative, type Native } from '../../native/epoll/index.ts';
 import { ListenError, ListenSockets, NetnsTable } from './accept/index.ts';
 import { AdminApi, createRoutes, readAdminToken } from './admin/index.ts';
@@ -27,7 +28,7 @@ import {
   TICK_MS,
   Watchdog,
 } from './shards/index.ts';
-import { takeSignals } from './signals.ts';
+import { ProcessSignals, surviveFaults } from './signals.ts';
 import { Applier, FileWatch, Reloader, type ReloadReport } from './snapshot/index.ts';
 import { readVersion } from './version.ts';
 
@@ -61,6 +62,7 @@ export async function startGateway(
     return await composing.start();
   } catch (error) {
     await composing.undo();
+    composing.letGoOfSignals();
     throw toStartError(error);
   }
 }
@@ -88,7 +90,9 @@ class Composing {
   readonly #seams: GatewaySeams;
   readonly #cleanup = new AsyncDisposableStack();
   readonly #closed = Promise.withResolvers<number>();
-  #letGoOfSignals: () => void = () => {};
+  /** Null where signals are left alone. */
+  readonly #signals: ProcessSignals | null;
+  #letGoOfFaults: () => void = () => {};
   #onTokenChange: (config: Config) => void = () => {};
   #ending: Promise<void> | null = null;
 
@@ -98,13 +102,16 @@ class Composing {
     this.#log = openedLog.log;
     this.#seams = seams;
     this.#cleanup.defer(() => openedLog.close(FLUSH_MS));
+    this.#signals = options.signals === 'process' ? new ProcessSignals(openedLog.log) : null;
   }
 
   async start(): Promise<Gateway> {
     const { config } = this.#options;
     const core = this.#makeCore();
     await core.supervisor.start();
+    this.#signals?.throwIfEnded();
     const { warnings } = await core.applier.apply(() => ({ config, overlays: new Map() }));
+    this.#signals?.throwIfEnded();
     for (const warning of warnings) {
       this.#log.warn(warning);
     }
@@ -123,7 +130,8 @@ class Composing {
     const reload = (cause: string): Promise<ReloadReport> => this.#reload(reloader, cause);
     await this.#startAdmin(core, { watchdog, reloader, drain, reload });
     await this.#startWatching(reload);
-    this.#takeSignals(core, drain, reload);
+    this.#signals?.throwIfEnded();
+    this.#serveSignals(core, drain, reload);
     const listeners = core.sockets.view();
     this.#log.info(
       {
@@ -141,6 +149,11 @@ class Composing {
       adminSocket: config.admin.socket,
       close: () => this.#drainAndEnd(core, drain),
     };
+  }
+
+  letGoOfSignals(): void {
+    this.#letGoOfFaults();
+    this.#signals?.letGo();
   }
 
   /** Unmakes everything, in reverse. */
@@ -338,24 +351,35 @@ class Composing {
     });
     this.#cleanup.defer(() => watch.close());
     await watch.start();
+    // The file may have changed since it was loaded, while nobody watched.
+    const loaded = await this.#options.reloadConfig?.().catch(() => null);
+    if (loaded !== undefined && !isDeepStrictEqual(loaded?.config, this.#options.config)) {
+      void reload('file');
+    }
   }
 
-  #takeSignals(core: Core, drain: Drain, reload: (cause: string) => Promise<ReloadReport>): void {
-    if (this.#options.signals === 'none') {
+  #serveSignals(core: Core, drain: Drain, reload: (cause: string) => Promise<ReloadReport>): void {
+    if (this.#signals === null) {
       return;
     }
-    this.#letGoOfSignals = takeSignals({
+    this.#letGoOfFaults = surviveFaults(this.#log);
+    this.#signals.serve({
       drain: (signal) => {
         this.#log.info({ signal }, 'draining, then ending; a second signal ends at once');
         void this.#drainAndEnd(core, drain);
       },
       end: (exitCode) => void this.#end(exitCode),
-      reload: () => void reload('SIGHUP'),
+      reload: () => {
+        if (this.#options.reloadConfig === null) {
+          this.#log.warn({ source: this.#options.source }, 'SIGHUP: there is no file to load again');
+        } else {
+          void reload('SIGHUP');
+        }
+      },
       reopenLogs: () => {
         core.accessLog?.reopen();
         this.#openedLog.reopen();
       },
-      log: this.#log,
     });
   }
 
@@ -376,7 +400,7 @@ class Composing {
         this.#log.error({ err: error }, 'something could not be closed');
       })
       .then(() => {
-        this.#letGoOfSignals();
+        this.letGoOfSignals();
         this.#closed.resolve(exitCode);
       });
     return this.#ending;

@@ -53,6 +53,8 @@ export interface GatewaySetup {
   readonly directory?: string;
   /** Changes the lines that the harness puts first. */
   readonly header?: (lines: string) => string;
+  /** A file that runs in place of gateway-process.ts, with the same arguments. */
+  readonly program?: string;
 }
 
 /** A gateway that runs in a process of its own. */
@@ -78,7 +80,7 @@ export class GatewayProcess {
     this.write(setup.yaml);
     const child = spawn(
       process.execPath,
-      [GATEWAY_PROCESS, this.file, setup.watch === true ? 'watch' : 'no-watch'],
+      [setup.program ?? GATEWAY_PROCESS, this.file, setup.watch === true ? 'watch' : 'no-watch'],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...setup.env } },
     );
     this.#child = child;
