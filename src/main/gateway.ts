@@ -371,7 +371,8 @@ class Composing {
       end: (exitCode) => void this.#end(exitCode),
       reload: () => {
         if (this.#options.reloadConfig === null) {
-          this.#log.warn({ source: this.#options.source }, 'SIGHUP: there is no file to load again');
+          const { source } = this.#options;
+          this.#log.warn({ source }, 'SIGHUP: there is no file to load again');
         } else {
           void reload('SIGHUP');
         }
