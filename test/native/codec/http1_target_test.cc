@@ -3,18 +3,17 @@
 
 #include <string>
 
-#include "check.h"
 #include "codec/http1_bytes.h"
+
+#include "check.h"
 
 namespace holdfast::http1 {
 namespace {
 
 std::string authorityOf(std::string_view text) {
   Authority authority;
-  if (!parseAuthority(bytesOf(text), &authority))
-    return "!";
-  return std::string(authority.hostText()) + " " +
-         std::to_string(authority.port);
+  if (!parseAuthority(bytesOf(text), &authority)) return "!";
+  return std::string(authority.hostText()) + " " + std::to_string(authority.port);
 }
 
 TEST(http1AuthoritiesHaveOneForm) {
@@ -25,11 +24,10 @@ TEST(http1AuthoritiesHaveOneForm) {
   const std::string label(63, 'x');
   CHECK_EQ(authorityOf(label + "." + label), label + "." + label + " 0");
   for (const std::string_view wrong :
-       {"",       ".",       "a..b",     "a:",     ":1",        "a:0",
-        "a:01",   "a:65536", "a:123456", "a:+1",   "a:1 ",      " a",
-        "a b",    "a,b",     "u@a",      "a/b",    "a%41",      "a#",
-        "[]",     "[::1",    "::1",      "[::1]x", "[1.2.3.4]", "[::1%1]",
-        "[::1]:", "[v1.x]",  "a]",       "a:1:2"}) {
+       {"",        ".",         "a..b",    "a:",     ":1",     "a:0",  "a:01",
+        "a:65536", "a:123456",  "a:+1",    "a:1 ",   " a",     "a b",  "a,b",
+        "u@a",     "a/b",       "a%41",    "a#",     "[]",     "[::1", "::1",
+        "[::1]x",  "[1.2.3.4]", "[::1%1]", "[::1]:", "[v1.x]", "a]",   "a:1:2"}) {
     CHECK_EQ(authorityOf(wrong), "!");
   }
   CHECK_EQ(authorityOf(label + "x"), "!");
@@ -40,8 +38,7 @@ TEST(http1AuthoritiesCompareWithTheDefaultPort) {
   const auto isSame = [](std::string_view a, std::string_view b, u16 port) {
     Authority one;
     Authority other;
-    return CHECK(parseAuthority(bytesOf(a), &one)) &&
-           CHECK(parseAuthority(bytesOf(b), &other)) &&
+    return CHECK(parseAuthority(bytesOf(a), &one)) && CHECK(parseAuthority(bytesOf(b), &other)) &&
            isSameAuthority(one, other, port);
   };
   CHECK(isSame("A.b.", "a.B:80", 80) && isSame("a:81", "a:81", 80));
@@ -50,20 +47,17 @@ TEST(http1AuthoritiesCompareWithTheDefaultPort) {
 
 // The normal form, "=" when nothing changes, "!violation" otherwise; ";" behind
 // it for parameters.
-std::string normalOf(std::string_view path, const PathRules &rules = {}) {
+std::string normalOf(std::string_view path, const PathRules& rules = {}) {
   std::string output(path.size(), '\0');
-  const std::span<u8> room(reinterpret_cast<u8 *>(output.data()),
-                           output.size());
+  const std::span<u8> room(reinterpret_cast<u8*>(output.data()), output.size());
   const NormalPath normal = normalizePath(bytesOf(path), rules, room);
-  if (normal.violation != Violation::kNone)
-    return std::string("!") + nameOf(normal.violation);
+  if (normal.violation != Violation::kNone) return std::string("!") + nameOf(normal.violation);
   // The same in place.
   std::string place(path);
-  const std::span<u8> same(reinterpret_cast<u8 *>(place.data()), place.size());
+  const std::span<u8> same(reinterpret_cast<u8*>(place.data()), place.size());
   const NormalPath again = normalizePath(same, rules, same);
   CHECK(again.isChanged == normal.isChanged && again.length == normal.length);
-  if (!normal.isChanged)
-    return "=";
+  if (!normal.isChanged) return "=";
   CHECK_EQ(place.substr(0, again.length), output.substr(0, normal.length));
   return output.substr(0, normal.length) + (normal.hasParameters ? " ;" : "");
 }
@@ -128,9 +122,8 @@ TEST(http1PathsHaveOneForm) {
       {"/%%41", "!path-escape"},
       {"/%u002e", "!path-escape"},
   };
-  for (const auto &[path, normal] : cases) {
-    if (!CHECK_EQ(normalOf(path), normal))
-      std::fprintf(stderr, "  %s\n", path.data());
+  for (const auto& [path, normal] : cases) {
+    if (!CHECK_EQ(normalOf(path), normal)) std::fprintf(stderr, "  %s\n", path.data());
   }
 }
 
@@ -147,8 +140,7 @@ TEST(http1PathRulesMayBeSofter) {
 TEST(http1ParametersAreStrippedForComparing) {
   const auto stripped = [](std::string_view path) {
     std::string output(path.size(), '\0');
-    const std::span<u8> room(reinterpret_cast<u8 *>(output.data()),
-                             output.size());
+    const std::span<u8> room(reinterpret_cast<u8*>(output.data()), output.size());
     return output.substr(0, stripParameters(bytesOf(path), room));
   };
   CHECK_EQ(stripped("/a;v=1/b;w"), "/a/b");
@@ -156,5 +148,5 @@ TEST(http1ParametersAreStrippedForComparing) {
   CHECK_EQ(stripped("/a/b"), "/a/b");
 }
 
-} // namespace
-} // namespace holdfast::http1
+}  // namespace
+}  // namespace holdfast::http1

@@ -103,13 +103,13 @@ class PathWriter {
         endSegment(true);
         ++at_;
       } else {
-        normal_.hasParameters |= byte == ';';
         put(byte);
         ++at_;
       }
     }
     if (normal_.violation == Violation::kNone) endSegment(false);
     normal_.isChanged = true;
+    normal_.hasParameters = textOf(output_.first(size_)).find(';') != std::string_view::npos;
     normal_.length = static_cast<u16>(size_);
     return normal_;
   }
