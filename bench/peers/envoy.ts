@@ -14,6 +14,7 @@ import {
   type Presence,
   type Running,
   type StartOptions,
+  TLS_VERSIONS,
 } from '../rig/index.ts';
 import { askVersion, findProgram, startPeer } from './start.ts';
 
@@ -110,7 +111,7 @@ export const envoy: Candidate = {
   name: 'envoy',
   title: 'Envoy tcp_proxy',
   role: 'peer',
-  terminatesTls: true,
+  tlsVersions: TLS_VERSIONS,
   find,
   start,
 };

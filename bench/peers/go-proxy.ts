@@ -14,6 +14,7 @@ import {
   type Presence,
   type Running,
   type StartOptions,
+  TLS_VERSIONS,
 } from '../rig/index.ts';
 import { askVersion, findProgram, listPortsAndTls, startPeer } from './start.ts';
 
@@ -43,7 +44,7 @@ export const goProxy: Candidate = {
   name: 'go-proxy',
   title: 'Go, goroutines',
   role: 'peer',
-  terminatesTls: true,
+  tlsVersions: TLS_VERSIONS,
   descriptorsPerConnection: ({ isTls }) => (isTls ? SOCKETS : SOCKETS + PIPES),
   find,
   start,

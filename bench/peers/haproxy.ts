@@ -7,7 +7,13 @@
  * under way. With TLS: versions 1.2 and 1.3 and tickets, as by default.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Candidate, Presence, Running, StartOptions } from '../rig/index.ts';
+import {
+  type Candidate,
+  type Presence,
+  type Running,
+  type StartOptions,
+  TLS_VERSIONS,
+} from '../rig/index.ts';
 import { askVersion, findProgram, startPeer } from './start.ts';
 
 const INSTALL = 'apt-get install haproxy';
@@ -59,7 +65,7 @@ export const haproxy: Candidate = {
   name: 'haproxy',
   title: 'HAProxy tcp',
   role: 'peer',
-  terminatesTls: true,
+  tlsVersions: TLS_VERSIONS,
   find,
   start,
 };

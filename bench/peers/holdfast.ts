@@ -16,6 +16,7 @@ import {
   RunFailure,
   type Running,
   type StartOptions,
+  TLS_VERSIONS,
 } from '../rig/index.ts';
 import { startPeer } from './start.ts';
 
@@ -98,7 +99,7 @@ export function createHoldfast(name: string, tree: string): Candidate {
     };
   }
 
-  return { name, title: 'Holdfast', role: 'product', terminatesTls: true, find, start };
+  return { name, title: 'Holdfast', role: 'product', tlsVersions: TLS_VERSIONS, find, start };
 }
 
 /** Holdfast of this tree. */

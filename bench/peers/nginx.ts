@@ -10,7 +10,13 @@
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Candidate, Presence, Running, StartOptions } from '../rig/index.ts';
+import {
+  type Candidate,
+  type Presence,
+  type Running,
+  type StartOptions,
+  TLS_VERSIONS,
+} from '../rig/index.ts';
 import { askVersion, countSockets, findProgram, startPeer } from './start.ts';
 
 const MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
@@ -90,7 +96,7 @@ export const nginx: Candidate = {
   name: 'nginx',
   title: 'nginx stream',
   role: 'peer',
-  terminatesTls: true,
+  tlsVersions: TLS_VERSIONS,
   find,
   start,
 };

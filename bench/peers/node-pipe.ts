@@ -6,7 +6,7 @@
  * Beyond the defaults: TCP_NODELAY, as everybody else has it.
  */
 import { fileURLToPath } from 'node:url';
-import type { Candidate, Running, StartOptions } from '../rig/index.ts';
+import { type Candidate, type Running, type StartOptions, TLS_VERSIONS } from '../rig/index.ts';
 import { listPortsAndTls, startPeer } from './start.ts';
 
 const PROGRAM = fileURLToPath(new URL('./node-pipe-program.ts', import.meta.url));
@@ -22,7 +22,7 @@ export const nodePipe: Candidate = {
   name: 'node-pipe',
   title: 'net.Socket.pipe',
   role: 'peer',
-  terminatesTls: true,
+  tlsVersions: TLS_VERSIONS,
   find: async () => ({ version: process.version.slice(1) }),
   start,
 };

@@ -7,7 +7,7 @@
  * said in its file.
  */
 import type { Processes } from './processes.ts';
-import type { TlsFiles } from './tls.ts';
+import type { TlsFiles, TlsVersion } from './tls.ts';
 
 /** Whether a candidate is on this machine. */
 export type Presence =
@@ -55,8 +55,8 @@ export interface Candidate {
   readonly role: 'product' | 'peer' | 'floor';
   /** A candidate for HTTP alone takes part in HTTP scenarios only; absent: it carries any bytes. */
   readonly speaks?: 'http';
-  /** True when it can terminate TLS; others are left out of what asks for it. */
-  readonly terminatesTls?: boolean;
+  /** Versions of TLS it can terminate; others are left out of what asks for it. */
+  readonly tlsVersions?: readonly TlsVersion[];
   /** Descriptors one proxied connection takes in its process; absent: 2, a socket on each side. */
   readonly descriptorsPerConnection?: (options: { readonly isTls: boolean }) => number;
   find(): Promise<Presence>;

@@ -171,11 +171,11 @@ export class Runner {
   /** The load with TLS clients; where it cannot be built, its scenarios are left out. */
   async #buildTls(): Promise<{ readonly loadgenTls?: string }> {
     const { scenarios } = this.#request;
-    if (!scenarios.some(({ isTls }) => isTls === true)) return {};
+    if (!scenarios.some(({ tlsVersions }) => tlsVersions)) return {};
     try {
       return { loadgenTls: await buildTlsLoadgen() };
     } catch (cause) {
-      if (scenarios.every(({ isTls }) => isTls === true)) throw cause;
+      if (scenarios.every(({ tlsVersions }) => tlsVersions)) throw cause;
       this.#withoutTls = explain(cause);
       return {};
     }
@@ -183,7 +183,7 @@ export class Runner {
 
   /** Why a scenario leaves a candidate out, or undefined. */
   #whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
-    return whyLeftOut(scenario, candidate) ?? (scenario.isTls ? this.#withoutTls : undefined);
+    return whyLeftOut(scenario, candidate) ?? (scenario.tlsVersions && this.#withoutTls);
   }
 
   async #runAll(

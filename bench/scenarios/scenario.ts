@@ -13,6 +13,7 @@ import type {
   PrintedHistogram,
   Rig,
   RigParts,
+  TlsVersion,
 } from '../rig/index.ts';
 
 /** What a number counts, which decides how it is written. */
@@ -86,19 +87,26 @@ export interface Scenario {
   readonly claims: readonly Claim[];
   /** True for scenarios that candidates for HTTP alone can take part in. */
   readonly isHttp?: boolean;
-  /** True for scenarios whose clients speak TLS and whose candidates terminate it. */
-  readonly isTls?: boolean;
+  /** TLS that candidates have to terminate; they take part with the versions they have. */
+  readonly tlsVersions?: readonly TlsVersion[];
   /** Why this candidate is left out, or undefined. */
   readonly leavesOut?: (candidate: Candidate) => string | undefined;
   measure(bench: Bench, tally: Tally): Promise<void>;
 }
 
+/** True when the candidate can terminate this version of TLS. */
+export function hasVersion(candidate: Candidate, version: TlsVersion): boolean {
+  return candidate.tlsVersions?.includes(version) === true;
+}
+
 /** Why a scenario leaves a candidate out, or undefined. */
 export function whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
   if (candidate.speaks === 'http' && scenario.isHttp !== true) return 'it speaks HTTP only';
-  if (scenario.isTls === true && candidate.role === 'floor') return 'its origin speaks plain TCP';
-  if (scenario.isTls === true && candidate.terminatesTls !== true) {
-    return 'it does not terminate TLS here';
+  if (scenario.tlsVersions !== undefined && candidate.role === 'floor') {
+    return 'its origin speaks plain TCP';
+  }
+  if (scenario.tlsVersions?.every((version) => !hasVersion(candidate, version))) {
+    return `it does not terminate TLS ${scenario.tlsVersions.join(' or ')}`;
   }
   return scenario.leavesOut?.(candidate);
 }

@@ -14,7 +14,7 @@ export const tlsBulk: Scenario = {
   name: 'tls-bulk',
   question: 'How fast does 1 GiB go through one TLS connection, and what does a MiB cost?',
   groups: ['tls'],
-  isTls: true,
+  tlsVersions: ['1.3'],
   figures: BULK_FIGURES,
   plots: [
     { kind: 'bars', figure: 'down', title: 'Throughput of one TLS connection, down' },

@@ -61,7 +61,7 @@ export const tlsEcho: Scenario = {
   name: 'tls-echo',
   question: 'What does a 64-byte round trip over TLS cost with 100 active among 1,000 connections?',
   groups: ['tls'],
-  isTls: true,
+  tlsVersions: ['1.3'],
   figures: declareEcho(
     RATE,
     OTHERS.map(({ key, title }) => ({ key, title, unit: 'ns', better: 'lower' })),

@@ -13,6 +13,7 @@ import {
   type Bench,
   declareLatency,
   gatewayNsPer,
+  hasVersion,
   latencyKeys,
   runLoad,
   type Scenario,
@@ -53,6 +54,7 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
   tally.parameter('connectionsPerSecond', PER_SECOND);
   let failures = 0;
   for (const { kind, version } of CASES) {
+    if (!hasVersion(candidate, version)) continue;
     await using rig = await Rig.start(parts, candidate, { isTls: true });
     const name = nameOf(kind, version);
     const result = await runLoad(rig, 'churn', {
@@ -77,7 +79,7 @@ export const tlsHandshake: Scenario = {
   name: 'tls-handshake',
   question: 'What does a TLS connection cost with a full handshake (ECDSA P-256), and resumed?',
   groups: ['tls'],
-  isTls: true,
+  tlsVersions: TLS_VERSIONS,
   figures: [
     ...CASES.map(({ kind, version }) => ({
       key: `${nameOf(kind, version)}Cpu`,

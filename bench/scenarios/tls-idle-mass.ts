@@ -6,12 +6,13 @@
  * connection costs.
  */
 import { TLS_VERSIONS, tlsFlags } from '../rig/index.ts';
-import { declareIdle, type IdleKind, measureIdleMass } from './idle-mass.ts';
-import type { Scenario } from './scenario.ts';
+import { declareIdle, measureIdleMass } from './idle-mass.ts';
+import { hasVersion, type Scenario } from './scenario.ts';
 
 const BYTES_MAX = 512;
 
-const KINDS: readonly IdleKind[] = TLS_VERSIONS.map((version) => ({
+const KINDS = TLS_VERSIONS.map((version) => ({
+  version,
   suffix: version.replace('.', ''),
   title: `TLS ${version} connection`,
   tls: tlsFlags(version),
@@ -22,9 +23,9 @@ export const tlsIdleMass: Scenario = {
   name: 'tls-idle-mass',
   question: 'How much memory does an idle TLS connection hold, between 1,000 and 9,000 of them?',
   groups: ['tls'],
-  isTls: true,
+  tlsVersions: TLS_VERSIONS,
   figures: [
-    ...KINDS.flatMap(declareIdle),
+    ...KINDS.flatMap((kind) => declareIdle(kind)),
     { key: 'losses', title: 'losses', unit: 'count', better: 'lower' },
   ],
   plots: KINDS.flatMap(({ suffix, title }) => [
@@ -47,7 +48,10 @@ export const tlsIdleMass: Scenario = {
   ],
   measure: async (bench, tally) => {
     let lost = 0;
-    for (const kind of KINDS) lost += await measureIdleMass(bench, tally, kind);
+    for (const kind of KINDS) {
+      if (hasVersion(bench.candidate, kind.version))
+        lost += await measureIdleMass(bench, tally, kind);
+    }
     tally.figure('losses', lost);
   },
 };

@@ -74,7 +74,7 @@ export const tlsStorm: Scenario = {
   name: 'tls-storm',
   question: 'What do established TLS connections feel while handshakes saturate the gateway?',
   groups: ['tls'],
-  isTls: true,
+  tlsVersions: ['1.3'],
   figures: [
     ...declareLatency('helloCalm', 'established, calm'),
     ...declareLatency('helloStorm', 'established, in the storm'),

@@ -221,6 +221,7 @@ describe('the command line of the benchmark', () => {
       const names = taking.map(({ name }) => name);
       assert.ok(names.includes('holdfast') && names.includes('nginx') && names.includes('haproxy'));
       assert.ok(!names.includes('direct') && !names.includes('http-proxy-3'));
+      assert.equal(names.includes('mosn'), scenario.tlsVersions?.includes('1.2') === true);
     }
   });
 
