@@ -10,27 +10,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import {
-  buildBase,
+  type Base,
   type CountedFigure,
-  compareTrees,
-  describeJudgement,
-  describePlant,
-  describeTime,
-  EFFORT,
   FIGURES,
   findBase,
   findUnexplained,
-  type Judgement,
-  judge,
-  judgeTime,
+  judgeFigures,
+  judgeTimeAgainstBase,
   listFigures,
   lowerBudgets,
   parseBudgets,
-  plantAll,
-  prepareSubject,
   readAt,
   readBudgets,
   removeBase,
+  runSelfTest,
 } from './gate/index.ts';
 import {
   buildLoadgen,
@@ -51,15 +44,20 @@ const SIGNAL_MS = 50;
 
 const USAGE = `usage: npm run gate [-- OPTION ...]
        npm run gate -- self-test        plants regressions; runs one tree against itself
+       npm run gate -- clean            removes the worktree of the base
 
 options
   --short             only the figures of the core: seconds instead of minutes
   --figure NAME       only this figure (again and again with several --figure)
-  --time              only the comparison of time with the merge base
+  --time              only the comparison of time with the base
   --base COMMIT       compare with this commit instead of the merge base with main
   --lower             write lower budgets where figures are lower
-  --runs N            how many runs of one tree the self-test makes (default ${SAME_RUNS})
   --list              the figures
+
+options of the self-test, which goes on from where the last call on the same tree ended
+  --runs N            how many runs of one tree against itself (default ${SAME_RUNS})
+  --most N            no more than N of them in this call
+  --fresh             from the beginning
 `;
 
 const OPTIONS = {
@@ -69,6 +67,8 @@ const OPTIONS = {
   base: { type: 'string' },
   lower: { type: 'boolean' },
   runs: { type: 'string' },
+  most: { type: 'string' },
+  fresh: { type: 'boolean' },
   list: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -96,95 +96,52 @@ function chooseFigures({ values }: Options): readonly CountedFigure[] {
   return values.short ? FIGURES.filter(({ kind }) => kind === 'core') : FIGURES;
 }
 
-async function judgeFigures(
-  figures: readonly CountedFigure[],
-  parts: RigParts,
-  write: (line: string) => void,
-): Promise<Judgement[]> {
-  const budgets = readBudgets(ROOT);
-  const judgements: Judgement[] = [];
-  if (figures.length === 0) return judgements;
-  const subject = await prepareSubject(ROOT, parts, budgets.toolchain);
-  for (const figure of figures) {
-    const value = await figure.measure(subject).catch((cause: unknown) => {
-      if (parts.signal.aborted) throw new Interrupted();
-      throw new UsageFailure(`${figure.name} could not be measured: ${explain(cause)}`, { cause });
-    });
-    const judgement = judge(figure.name, value, budgets);
-    judgements.push(judgement);
-    write(describeJudgement(judgement));
-  }
-  return judgements;
-}
-
-async function judgeBudgets(base: string | undefined): Promise<string[]> {
-  const before = base === undefined ? undefined : await readAt(base, 'bench/budgets.json');
+async function judgeBudgets(base: Base): Promise<string[]> {
+  if ('missing' in base) return [];
+  const before = await readAt(ROOT, base.commit, 'bench/budgets.json');
   return before === undefined ? [] : findUnexplained(parseBudgets(before), readBudgets(ROOT));
-}
-
-/** True when nothing rose. */
-async function judgeTimeAgainst(
-  trees: readonly [string, string],
-  parts: RigParts,
-  write: (line: string) => void,
-): Promise<boolean> {
-  const judgements = await judgeTime((which) =>
-    compareTrees(parts, which === 'same' ? [trees[1], trees[1]] : trees, EFFORT),
-  );
-  for (const judgement of judgements) write(describeTime(judgement));
-  return judgements.every(({ isAlarm }) => !isAlarm);
 }
 
 async function runGate(options: Options, parts: RigParts): Promise<boolean> {
   const { values } = options;
   const figures = chooseFigures(options);
-  const base = await findBase(values.base);
+  const base = await findBase(ROOT, values.base);
   const judgements = await judgeFigures(figures, parts, say);
   const unexplained = await judgeBudgets(base);
   for (const sentence of unexplained) say(`FAILED ${sentence}`);
   if (values.lower) {
     for (const name of lowerBudgets(ROOT, judgements)) say(`lowered ${name}`);
   }
-  const isCounted = judgements.every(({ verdict }) => verdict !== 'exceeds');
+  const isCounted =
+    unexplained.length === 0 && judgements.every(({ verdict }) => verdict !== 'exceeds');
   const isOnlyFigures = values.short || (values.figure ?? []).length > 0;
-  if (isOnlyFigures) return isCounted && unexplained.length === 0;
-  if (base === undefined) {
-    say('–      time: there is no commit to compare with');
-    return isCounted && unexplained.length === 0;
-  }
-  const isQuick = await judgeTimeAgainst([await buildBase(base), ROOT], parts, say);
-  return isCounted && unexplained.length === 0 && isQuick;
+  if (isOnlyFigures) return isCounted;
+  const isQuick = await judgeTimeAgainstBase({ parts, base, write: say });
+  return isCounted && isQuick;
 }
 
-/** One run of the gate on this tree against itself; returns the lines that failed. */
-async function runOnSameTree({ values }: Options, parts: RigParts): Promise<string[]> {
-  const lines: string[] = [];
-  const write = (line: string): void => void lines.push(line);
-  const figures = values.short ? FIGURES.filter(({ kind }) => kind === 'core') : FIGURES;
-  await judgeFigures(figures, parts, write);
-  if (!values.short) await judgeTimeAgainst([ROOT, ROOT], parts, write);
-  return lines.filter((line) => line.startsWith('FAILED'));
+function parseRuns(name: string, value: string | undefined, otherwise: number): number {
+  const runs = Number(value ?? otherwise);
+  if (!Number.isInteger(runs) || runs < 0) {
+    throw new UsageFailure(`--${name} wants a whole number, not "${value}"`);
+  }
+  return runs;
 }
 
-/** Plants are caught and one tree against itself raises no alarm. */
-async function runSelfTest(options: Options, parts: RigParts): Promise<boolean> {
-  const runs = Number(options.values.runs ?? SAME_RUNS);
-  if (!Number.isInteger(runs) || runs < 0) throw new UsageFailure('--runs wants a whole number');
-  const budgets = readBudgets(ROOT);
-  await prepareSubject(ROOT, parts, budgets.toolchain);
-  const plants = await plantAll(budgets);
-  for (const result of plants) say(describePlant(result));
-  let alarms = 0;
-  for (let run = 1; run <= runs; run += 1) {
-    const lines = await runOnSameTree(options, parts);
-    if (lines.length > 0) alarms += 1;
-    for (const line of lines) say(line);
-    const outcome = lines.length > 0 ? 'ALARM' : 'no alarm';
-    say(`one tree against itself, run ${run} of ${runs}: ${outcome}`);
-  }
-  const caught = plants.filter(({ isCaught }) => isCaught).length;
-  say(`${caught} of ${plants.length} plants caught, ${alarms} false alarms in ${runs} runs`);
-  return alarms === 0 && plants.every(({ isCaught }) => isCaught);
+/** The short form keeps nothing, so that a test of it is one. */
+function testSelf(options: Options, parts: RigParts): Promise<boolean> {
+  const { values } = options;
+  const runs = parseRuns('runs', values.runs, SAME_RUNS);
+  const kept = values.fresh ? 'fresh' : 'kept';
+  return runSelfTest({
+    figures: chooseFigures(options),
+    parts,
+    isTimed: values.short !== true,
+    runs,
+    runsNow: parseRuns('most', values.most, runs),
+    memory: values.short ? 'alone' : kept,
+    write: say,
+  });
 }
 
 async function perform(argv: readonly string[], signal: AbortSignal): Promise<boolean> {
@@ -202,12 +159,12 @@ async function perform(argv: readonly string[], signal: AbortSignal): Promise<bo
     throw new UsageFailure(`the gate does not know "${more[0] ?? verb}"; see --help`);
   }
   if (verb === 'clean') {
-    await removeBase();
+    await removeBase(ROOT);
     return true;
   }
   const machine = readMachine();
   const parts = { loadgen: await buildLoadgen(), machine, ports: new Ports(), signal };
-  return verb === 'self-test' ? runSelfTest(options, parts) : runGate(options, parts);
+  return verb === 'self-test' ? testSelf(options, parts) : runGate(options, parts);
 }
 
 const interrupt = new AbortController();

@@ -1,5 +1,6 @@
 /** The performance gate: counted figures with budgets, time against the merge base, and its proof. */
-export { buildBase, findBase, readAt, removeBase } from './base.ts';
+export { judgeTimeAgainstBase } from './against-base.ts';
+export { type Base, findBase, readAt, removeBase } from './base.ts';
 export {
   type Budgets,
   findUnexplained,
@@ -9,7 +10,8 @@ export {
   parseBudgets,
   readBudgets,
 } from './budgets.ts';
-export { type CountedFigure, FIGURES, prepareSubject, type Subject } from './figures.ts';
-export { type PlantResult, plantAll } from './plants.ts';
-export { describeJudgement, describePlant, describeTime, listFigures } from './report.ts';
-export { compareTrees, EFFORT, type Effects, judgeEffects, judgeTime } from './time.ts';
+export { judgeFigures } from './count.ts';
+export { type CountedFigure, FIGURES } from './figures.ts';
+export { describeJudgement, describeTime, listFigures } from './report.ts';
+export { runSelfTest } from './self-test.ts';
+export { judgeTime, judgeTurns, type Turn } from './time.ts';

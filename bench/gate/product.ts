@@ -3,9 +3,10 @@
  *
  * Path: starts `holdfast run` of a tree with an instrument (strace, an allocation counter, a call
  * counter), sends a known number of messages through it, and divides.
- * Invariant: a figure is read while the product is idle before and after; what Node does by itself
- * meanwhile is below the noise that budgets.json allows. Without an instrument there is a sentence
- * instead of a figure.
+ * Invariant: a figure is the difference of two runs of unlike size, less what the idle product does
+ * in the time by which the larger one is longer; so a slow machine gives the same figure. What is
+ * left of Node's own work is below the noise that budgets.json allows. Without an instrument there
+ * is a sentence instead of a figure.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +20,6 @@ import {
   hasStrace,
   type Measured,
   measureMessageAllocations,
-  measureMessageSyscalls,
   Rig,
   type RigParts,
   ROOT,
@@ -29,10 +29,29 @@ import {
 } from '../rig/index.ts';
 
 const MESSAGES = 40_000;
+const TRACED_MESSAGES = 4_000;
 const TRACED_CONNECTIONS = 500;
+/** How long the product is watched while nothing is asked of it. */
+const IDLE_MS = 1_500;
 const IDLE_STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
 /** Longer than the period of the call counter. */
 const READ_AGAIN_MS = 500;
+
+/** Something that was counted while something was done. */
+interface Count {
+  readonly events: number;
+  readonly ms: number;
+}
+
+/** Events for each of the `things` by which `many` did more than `few`, without those of `idle`. */
+export function perThing(
+  counts: { readonly idle: Count; readonly few: Count; readonly many: Count },
+  things: number,
+): number {
+  const { idle, few, many } = counts;
+  const byItself = (idle.events / idle.ms) * (many.ms - few.ms);
+  return Math.max(0, many.events - few.events - byItself) / things;
+}
 
 /** User memory of an idle connection in the product, V8's own noise included. */
 export async function measureBytes(parts: RigParts, tree: string): Promise<Measured> {
@@ -71,37 +90,66 @@ export async function measureCrossings(parts: RigParts, tree: string): Promise<M
     );
     return counts.reduce((sum, { calls }) => sum + calls, 0);
   };
+  let last = { calls: 0, ms: 0 };
+  const count = async (work: () => Promise<unknown>): Promise<Count> => {
+    await work();
+    const before = last;
+    last = { calls: await read(), ms: performance.now() };
+    return { events: last.calls - before.calls, ms: last.ms - before.ms };
+  };
   try {
     await using rig = await Rig.start(parts, createHoldfast('head', tree), { env });
-    await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
-    const start = await read();
-    if (start === 0) throw new RunFailure('the call counter counts nothing');
-    await sendMessages(rig, MESSAGES, BUSY_CONNECTIONS);
-    const few = (await read()) - start;
-    const between = await read();
-    await sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS);
-    return Math.max(0, (await read()) - between - few) / (MESSAGES * 2);
+    const { events } = await count(() => sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS));
+    if (events === 0) throw new RunFailure('the call counter counts nothing');
+    const idle = await count(() => delay(IDLE_MS));
+    const few = await count(() => sendMessages(rig, MESSAGES, BUSY_CONNECTIONS));
+    const many = await count(() => sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS));
+    return perThing({ idle, few, many }, MESSAGES * 2);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** System calls of the product for each message, one connection ready at a time. */
-export async function measureSyscalls(parts: RigParts, tree: string): Promise<Measured> {
+async function countCalls(rig: Rig, work: () => Promise<unknown>): Promise<Count> {
+  let ms = 0;
+  const events = await countSyscalls(rig, async () => {
+    const startedMs = performance.now();
+    await work();
+    ms = performance.now() - startedMs;
+  });
+  return { events, ms };
+}
+
+/** System calls of the product while it does `work` that often, and three times as often. */
+async function measureCalls(
+  parts: RigParts,
+  tree: string,
+  work: { readonly times: number; readonly run: (rig: Rig, times: number) => Promise<void> },
+): Promise<Measured> {
+  if (!(await hasStrace())) return 'strace is not installed';
   await using rig = await Rig.start(parts, createHoldfast('head', tree));
-  return measureMessageSyscalls(rig, 1);
+  const idle = await countCalls(rig, () => delay(IDLE_MS));
+  const few = await countCalls(rig, () => work.run(rig, work.times));
+  const many = await countCalls(rig, () => work.run(rig, work.times * 3));
+  return perThing({ idle, few, many }, work.times * 2);
+}
+
+/** System calls of the product for each message, one connection ready at a time. */
+export function measureSyscalls(parts: RigParts, tree: string): Promise<Measured> {
+  return measureCalls(parts, tree, {
+    times: TRACED_MESSAGES,
+    run: (rig, messages) => sendMessages(rig, messages, 1),
+  });
 }
 
 /** System calls of the product for a connection that comes, makes one round trip, and goes. */
-export async function measureConnectionSyscalls(parts: RigParts, tree: string): Promise<Measured> {
-  if (!(await hasStrace())) return 'strace is not installed';
-  await using rig = await Rig.start(parts, createHoldfast('head', tree));
-  const churn = (count: number) => async (): Promise<void> => {
-    const run = rig.load('churn', { connections: 1, count, 'warmup-ms': 0, watch: false });
-    await run.pass('ready');
-    await run.result();
-  };
-  const few = await countSyscalls(rig, churn(TRACED_CONNECTIONS));
-  const many = await countSyscalls(rig, churn(TRACED_CONNECTIONS * 3));
-  return (many - few) / (TRACED_CONNECTIONS * 2);
+export function measureConnectionSyscalls(parts: RigParts, tree: string): Promise<Measured> {
+  return measureCalls(parts, tree, {
+    times: TRACED_CONNECTIONS,
+    run: async (rig, count) => {
+      const run = rig.load('churn', { connections: 1, count, 'warmup-ms': 0, watch: false });
+      await run.pass('ready');
+      await run.result();
+    },
+  });
 }

@@ -25,15 +25,16 @@ export function describeJudgement({ name, verdict, value, budget, remark }: Judg
 
 /** The line of one figure of the soft gate. */
 export function describeTime(judgement: TimeJudgement): string {
-  const { name, title, effect, thresholdShare, isAlarm } = judgement;
+  const { name, title, effect, thresholdShare, verdict, remark } = judgement;
   const percent = (log: number): string => `${((Math.exp(log) - 1) * 100).toFixed(1)} %`;
+  const mark = { holds: 'ok    ', alarm: 'FAILED', inconclusive: '–     ' }[verdict];
   const interval = `${percent(effect.low)} to ${percent(effect.high)}`;
   const line =
-    `${isAlarm ? 'FAILED' : 'ok    '} ${`time-${name}`.padEnd(NAME_COLUMNS)} ` +
-    `${percent(effect.median)} (${interval}), alarm above ${(thresholdShare * 100).toFixed(1)} %`;
-  return isAlarm
-    ? `${line}\n       ${title} rose twice; see it again: npm run gate -- --time`
-    : line;
+    `${mark} ${`time-${name}`.padEnd(NAME_COLUMNS)} ${percent(effect.median)} (${interval}), ` +
+    `${effect.count} turns, alarm above ${(thresholdShare * 100).toFixed(1)} %`;
+  if (verdict === 'inconclusive') return `${line}  (inconclusive: ${remark ?? 'no reason'})`;
+  if (verdict === 'holds') return line;
+  return `${line}\n       ${title} rose twice; see it again: npm run gate -- --time`;
 }
 
 /** The line of one planted regression. */

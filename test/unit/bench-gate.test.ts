@@ -1,24 +1,28 @@
 /**
  * The gate's judgement: what passes, what does not, and that noise alone raises no alarm.
  *
- * Path: budgets and effects made by hand go through the functions that judge. That real regressions
+ * Path: budgets and turns made by hand go through the functions that judge. That real regressions
  * are counted is shown by test/e2e/bench-gate.test.ts.
- * Invariant: random effects come from a fixed seed.
+ * Invariant: random turns come from a fixed seed.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   type Budgets,
   describeJudgement,
-  type Effects,
+  describeTime,
   FIGURES,
   findUnexplained,
   judge,
-  judgeEffects,
   judgeTime,
+  judgeTurns,
   parseBudgets,
   readBudgets,
+  type Turn,
 } from '../../bench/gate/index.ts';
+import { plantInto } from '../../bench/gate/plants.ts';
+import { perThing } from '../../bench/gate/product.ts';
+import { isDecided, type Sample, type TimeJudgement, TURNS_MIN } from '../../bench/gate/time.ts';
 import { createRandom } from '../../bench/report/index.ts';
 import { parseStrace, ROOT } from '../../bench/rig/index.ts';
 
@@ -108,56 +112,139 @@ describe('the output of strace -c', () => {
   });
 });
 
-/** Effects as a noisy machine shows them: a shift, jitter, and now and then a disturbed window. */
-function makeEffects(random: () => number, shift: number): Effects {
-  const make = (): number[] =>
-    Array.from({ length: 18 }, () => {
+describe('a figure of the running product', () => {
+  const idle = { events: 30, ms: 1000 };
+
+  it('is what the larger run did more, less what the product does by itself', () => {
+    const few = { events: 12_030, ms: 1000 };
+    const many = { events: 36_090, ms: 3000 };
+    assert.equal(perThing({ idle, few, many }, 8000), 3);
+  });
+
+  it('is the same on a machine of a tenth of the speed', () => {
+    const few = { events: 12_300, ms: 10_000 };
+    const many = { events: 36_900, ms: 30_000 };
+    assert.equal(perThing({ idle, few, many }, 8000), 3);
+  });
+
+  it('is never below zero', () => {
+    const few = { events: 30, ms: 1000 };
+    assert.equal(perThing({ idle, few, many: { events: 30, ms: 3000 } }, 8000), 0);
+  });
+});
+
+describe('a plant', () => {
+  const edit = { place: 'the body of f', pattern: /^int f\([^)]*\) \{\n/, planted: '  g();\n' };
+
+  it('is put behind its place', () => {
+    const text = 'int f(int a,\n      int b) {\n  return a;\n}\n';
+    assert.match(plantInto(text, 'f.cc', edit), /int b\) \{\n {2}g\(\);\n {2}return a/);
+  });
+
+  it('whose place is gone, or not the only one, is an error and no plant', () => {
+    for (const text of ['int other() {\n', 'int f(int a) {\n}\nint f(char c) {\n}\n']) {
+      assert.throws(
+        () => plantInto(text, 'f.cc', edit),
+        /the place of a plant, the body of f, is in/,
+      );
+    }
+  });
+});
+
+/** Turns as a noisy machine shows them: a shift, jitter, and now and then a disturbed window. */
+function makeTurns(random: () => number, shift: number, count = 12): Turn[] {
+  const make = (by: number): Sample => {
+    const value = (): number => {
       const jitter = (random() + random() + random() - 1.5) * 0.06;
       const disturbed = random() < 0.05 ? (random() - 0.5) * 0.6 : 0;
-      return shift + jitter + disturbed;
-    });
-  return { cpu: make(), slowness: make() };
+      return 10_000 * Math.exp(by + jitter + disturbed);
+    };
+    return { cpu: value(), slowness: value() };
+  };
+  return Array.from({ length: count }, () => ({
+    base: make(0),
+    head: make(shift),
+    again: make(shift),
+  }));
 }
+
+const verdictsOf = (judgements: readonly TimeJudgement[]): string[] =>
+  judgements.map(({ verdict }) => verdict);
 
 describe('time', () => {
   it('raises no alarm in 40 comparisons of one tree with itself', async () => {
     const random = createRandom(7);
     for (let run = 0; run < 40; run += 1) {
-      const judgements = await judgeTime(async () => makeEffects(random, 0));
-      assert.ok(
-        judgements.every(({ isAlarm }) => !isAlarm),
-        `run ${run}`,
-      );
+      const { judgements } = await judgeTime(async () => makeTurns(random, 0));
+      assert.ok(!verdictsOf(judgements).includes('alarm'), `run ${run}`);
     }
   });
 
   it('raises an alarm when something is 15 % slower', async () => {
     const random = createRandom(8);
-    const compare = async (trees: 'same' | 'change'): Promise<Effects> =>
-      makeEffects(random, trees === 'same' ? 0 : Math.log(1.15));
-    const judgements = await judgeTime(compare);
-    assert.ok(judgements.every(({ isAlarm }) => isAlarm));
+    const { judgements, isSecond } = await judgeTime(async () =>
+      makeTurns(random, Math.log(1.15), 24),
+    );
+    assert.ok(isSecond);
+    assert.deepEqual(verdictsOf(judgements), ['alarm', 'alarm']);
+    assert.match(describeTime(judgements[0] as TimeJudgement), /^FAILED time-cpu .* 24 turns/);
   });
 
   it('gives a second chance', async () => {
     const random = createRandom(9);
-    const shifts = [0, 0.2, 0];
+    const shifts = [0.2, 0];
     let asked = 0;
-    const judgements = await judgeTime(async () => makeEffects(random, shifts[asked++] ?? 0));
-    assert.equal(asked, 3);
-    assert.ok(judgements.every(({ isAlarm }) => !isAlarm));
+    const { judgements } = await judgeTime(async () => makeTurns(random, shifts[asked++] ?? 0, 24));
+    assert.equal(asked, 2);
+    assert.deepEqual(verdictsOf(judgements), ['holds', 'holds']);
+  });
+
+  it('that rises in the second comparison alone is inconclusive', async () => {
+    const [random, calm] = [createRandom(12), createRandom(13)];
+    let asked = 0;
+    const { judgements } = await judgeTime(async () => {
+      const turns = makeTurns(random, 0.2, 24);
+      const quiet = makeTurns(calm, 0, 24);
+      asked += 1;
+      if (asked === 2) return turns;
+      const mix = (risen: Sample, other: Sample): Sample => ({ ...other, cpu: risen.cpu });
+      return turns.map((turn, at) => ({
+        base: mix(turn.base, quiet[at]?.base as Sample),
+        head: mix(turn.head, quiet[at]?.head as Sample),
+        again: mix(turn.again, quiet[at]?.again as Sample),
+      }));
+    });
+    assert.deepEqual(verdictsOf(judgements), ['alarm', 'inconclusive']);
   });
 
   it('does not mind what became faster', () => {
-    const random = createRandom(10);
-    const judgements = judgeEffects(makeEffects(random, -0.3), makeEffects(random, 0));
-    assert.ok(judgements.every(({ isAlarm }) => !isAlarm));
+    const judgements = judgeTurns(makeTurns(createRandom(10), -0.3));
+    assert.deepEqual(verdictsOf(judgements), ['holds', 'holds']);
   });
 
-  it('takes its threshold from the noise of the machine', () => {
-    const random = createRandom(11);
-    const loud = { cpu: [0.4, 0.3, 0.5, 0.2], slowness: [0.4, 0.3, 0.5, 0.2] };
-    const judgements = judgeEffects(makeEffects(random, 0.2), loud);
-    assert.ok(judgements.every(({ isAlarm }) => !isAlarm));
+  it('is inconclusive where a tree differs from itself as much as from the base', () => {
+    const turns = makeTurns(createRandom(11), 0, 24).map((turn) => ({
+      ...turn,
+      again: { cpu: turn.again.cpu * 1.2, slowness: turn.again.slowness * 1.2 },
+    }));
+    const judgements = judgeTurns(turns);
+    assert.deepEqual(verdictsOf(judgements), ['inconclusive', 'inconclusive']);
+    assert.match(
+      describeTime(judgements[0] as TimeJudgement),
+      /^– .*inconclusive: the head differs/,
+    );
+  });
+
+  it('is inconclusive where the machine had no time', () => {
+    assert.deepEqual(verdictsOf(judgeTurns([])), ['inconclusive', 'inconclusive']);
+    const few = judgeTurns(makeTurns(createRandom(3), 0.5, TURNS_MIN - 1));
+    assert.deepEqual(verdictsOf(few), ['inconclusive', 'inconclusive']);
+  });
+
+  it('is decided early only where no alarm can come of it', () => {
+    const random = createRandom(14);
+    assert.equal(isDecided(makeTurns(random, 0, 24)), true);
+    assert.equal(isDecided(makeTurns(random, 0.05, 24)), false);
+    assert.equal(isDecided(makeTurns(random, 0, TURNS_MIN - 1)), false);
   });
 });
