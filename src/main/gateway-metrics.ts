@@ -9,7 +9,8 @@ import type { DnsTable, HealthChecks } from './clusters/index.ts';
 import type { Ids } from './model/index.ts';
 import type { MetricSources } from './observe/index.ts';
 import type { Drain, ShardSupervisor, Watchdog } from './shards/index.ts';
-import type { Applier, Reloader } from './snapshot/index.ts';
+import type { Applier, Reloader, TlsReloader } from './snapshot/index.ts';
+import type { TicketKeys } from './tls/index.ts';
 
 /** The parts that are counted. */
 export interface CountedParts {
@@ -20,6 +21,8 @@ export interface CountedParts {
   readonly supervisor: ShardSupervisor;
   readonly watchdog: Watchdog;
   readonly reloader: Reloader;
+  readonly tlsReloader: TlsReloader;
+  readonly ticketKeys: TicketKeys;
   readonly applier: Applier;
   readonly drain: Drain;
   readonly dns: DnsTable;
@@ -66,5 +69,12 @@ export function createMetricSources(parts: CountedParts): MetricSources {
     connectionsMax: () => parts.applier.current.config.limits.connections,
     probes: () => parts.health.counts(),
     names: () => parts.dns.view(),
+    certificates: () => parts.applier.current.material.certificates,
+    tlsReloads: () => {
+      const { lastSuccessSeconds, ...byResult } = parts.tlsReloader.counts();
+      return { byResult, lastSuccessSeconds };
+    },
+    ticketKeyAgeMs: () =>
+      parts.applier.current.material.listeners.size === 0 ? null : parts.ticketKeys.ageMs(),
   };
 }

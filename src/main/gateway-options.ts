@@ -9,24 +9,29 @@ import type { Native } from '../../native/epoll/index.ts';
 import type { Lookups } from './clusters/index.ts';
 import type { Config, Diagnostic } from './config/index.ts';
 import type { SpawnShard } from './shards/index.ts';
+import type { TlsMaterial } from './tls/index.ts';
 
 /** What loading a configuration gives: a configuration, or only findings. */
 export interface ConfigOutcome {
   /** Null when there is an error among the diagnostics. */
   readonly config: Config | null;
+  /** What the files of TLS hold, for a configuration with TLS. */
+  readonly material?: TlsMaterial;
   readonly diagnostics: readonly Diagnostic[];
 }
 
 /** What {@link startGateway} needs. */
 export interface GatewayOptions {
   readonly config: Config;
+  /** What the files of TLS hold; needed for a configuration with TLS. */
+  readonly material?: TlsMaterial;
   /** Shown in logs and status: a file path, or words such as `command line`. */
   readonly source: string;
   /** Loads the source again; null when there is nothing to load again. */
   readonly reloadConfig: (() => Promise<ConfigOutcome>) | null;
   /** Reads the text that `PUT /v1/config` brings; null refuses it. */
   readonly parseConfig: ((text: string) => Promise<ConfigOutcome> | ConfigOutcome) | null;
-  /** A file whose changes reload the gateway; null: no watching. */
+  /** A file whose changes reload the gateway, as do those of TLS; null: no watching. */
   readonly watchFile: string | null;
   /** `process`: SIGTERM, SIGINT and SIGHUP mean what docs/operating.md says; `none`: left alone. */
   readonly signals: 'process' | 'none';

@@ -5,12 +5,13 @@
  * Invariant: start-up is all or nothing. Whatever was made is unmade in the reverse order, whether
  * a later part fails or the gateway ends.
  */
+import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type Acceptor, type Board, loadNative, type Native } from '../../native/epoll/index.ts';
 import { ListenError, ListenSockets, NetnsTable } from './accept/index.ts';
 import { AdminApi, createRoutes, readAdminToken } from './admin/index.ts';
 import { createLookups, DnsTable, HealthChecks } from './clusters/index.ts';
-import type { Config } from './config/index.ts';
+import { type Config, isErrorFinding } from './config/index.ts';
 import { createMetricSources } from './gateway-metrics.ts';
 import {
   type Gateway,
@@ -29,7 +30,8 @@ import {
   Watchdog,
 } from './shards/index.ts';
 import { ProcessSignals, surviveFaults } from './signals.ts';
-import { Applier, FileWatch, Reloader, type ReloadReport } from './snapshot/index.ts';
+import { Applier, FileWatch, Reloader, type ReloadReport, TlsReloader } from './snapshot/index.ts';
+import { ExpiryWatch, NO_TLS_MATERIAL, TicketKeys, TicketRotation, TlsFiles } from './tls/index.ts';
 import { readVersion } from './version.ts';
 
 export {
@@ -79,6 +81,7 @@ interface Core {
   readonly dns: DnsTable;
   readonly health: HealthChecks;
   readonly applier: Applier;
+  readonly ticketKeys: TicketKeys;
   readonly accessLog: ReturnType<Native['createAccessLog']> | null;
 }
 
@@ -94,6 +97,8 @@ class Composing {
   readonly #signals: ProcessSignals | null;
   #letGoOfFaults: () => void = () => {};
   #onTokenChange: (config: Config) => void = () => {};
+  /** After each change of what runs. */
+  #onTlsChange: () => void = () => {};
   #ending: Promise<void> | null = null;
 
   constructor(options: GatewayOptions, openedLog: OpenLog, seams: GatewaySeams) {
@@ -106,17 +111,19 @@ class Composing {
   }
 
   async start(): Promise<Gateway> {
-    const { config } = this.#options;
+    const { config, material = NO_TLS_MATERIAL } = this.#options;
     const core = this.#makeCore();
     await core.supervisor.start();
     this.#signals?.throwIfEnded();
-    const { warnings } = await core.applier.apply(() => ({ config, overlays: new Map() }));
+    const first = { config, material, overlays: new Map() };
+    const { warnings } = await core.applier.apply(() => first);
     this.#signals?.throwIfEnded();
     for (const warning of warnings) {
       this.#log.warn(warning);
     }
     const watchdog = this.#startWatchdog(core);
-    const reloader = this.#makeReloader(core);
+    const tlsReloader = this.#startTls(core);
+    const reloader = this.#makeReloader(core, tlsReloader);
     const drain = new Drain({
       board: core.board,
       supervisor: core.supervisor,
@@ -128,7 +135,7 @@ class Composing {
     });
     this.#cleanup.defer(() => drain.close());
     const reload = (cause: string): Promise<ReloadReport> => this.#reload(reloader, cause);
-    await this.#startAdmin(core, { watchdog, reloader, drain, reload });
+    await this.#startAdmin(core, { watchdog, reloader, tlsReloader, drain, reload });
     await this.#startWatching(reload);
     this.#signals?.throwIfEnded();
     this.#serveSignals(core, drain, reload);
@@ -189,7 +196,9 @@ class Composing {
     this.#cleanup.defer(() => sockets.closeAll());
     let applier: Applier | null = null;
     const dns = this.#makeDns(() => applier?.refresh());
-    const core = { native, board, acceptor, ids, netns, sockets, supervisor, dns, health };
+    const ticketKeys = new TicketKeys({ random: randomBytes, nowMs: () => performance.now() });
+    const parts = { native, board, acceptor, ids, netns, sockets, supervisor, dns, health };
+    const core = { ...parts, ticketKeys };
     const boardConnectionsMax = config.limits.connections;
     applier = new Applier({ ...core, log, boardConnectionsMax });
     const made = applier;
@@ -258,7 +267,39 @@ class Composing {
     return watchdog;
   }
 
-  #makeReloader(core: Core): Reloader {
+  /** Follows the files of TLS, the ends of certificates, and the time for new ticket keys. */
+  #startTls(core: Core): TlsReloader {
+    const { applier, native, ticketKeys } = core;
+    const log = this.#log;
+    const expiry = new ExpiryWatch({ log, nowMs: Date.now });
+    this.#cleanup.defer(() => expiry.close());
+    const rotation = new TicketRotation({ keys: ticketKeys, publish: () => applier.republish() });
+    this.#cleanup.defer(() => rotation.close());
+    const reloader = new TlsReloader({
+      applier,
+      files: new TlsFiles({ native: () => native }),
+      isError: isErrorFinding,
+      log,
+      onApplied: () => this.#onTlsChange(),
+    });
+    const onChange = (): void => void reloader.reload('file');
+    const watch = new FileWatch({ paths: [], log, onChange });
+    this.#cleanup.defer(() => watch.close());
+    const isWatching = this.#options.watchFile !== null;
+    this.#onTlsChange = () => {
+      const { config, material } = applier.current;
+      const hasTls = material.listeners.size > 0;
+      expiry.configure(material.certificates);
+      rotation.configure(hasTls ? config.tls.ticketRotationMs : null);
+      if (isWatching) {
+        watch.follow(material.files);
+      }
+    };
+    this.#onTlsChange();
+    return reloader;
+  }
+
+  #makeReloader(core: Core, tlsReloader: TlsReloader): Reloader {
     const { config } = this.#options;
     return new Reloader({
       applier: core.applier,
@@ -268,7 +309,9 @@ class Composing {
       onApplied: (applied) => {
         this.#log.level = applied.log.level;
         this.#onTokenChange(applied);
+        this.#onTlsChange();
       },
+      onTls: (result) => tlsReloader.count(result),
     });
   }
 
@@ -287,6 +330,7 @@ class Composing {
     parts: {
       readonly watchdog: Watchdog;
       readonly reloader: Reloader;
+      readonly tlsReloader: TlsReloader;
       readonly drain: Drain;
       readonly reload: (cause: string) => Promise<ReloadReport>;
     },
@@ -345,7 +389,7 @@ class Composing {
       return;
     }
     const watch = new FileWatch({
-      path: watchFile,
+      paths: [watchFile],
       log: this.#log,
       onChange: () => void reload('file'),
     });

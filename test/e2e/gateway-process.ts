@@ -9,7 +9,7 @@ import { loadConfigFile, loadConfigText } from '../../src/main/config/index.ts';
 import { GatewayStartError, startGateway } from '../../src/main/gateway.ts';
 
 const [path = '', watching = 'no-watch'] = process.argv.slice(2);
-const { config, diagnostics } = loadConfigFile(path);
+const { config, material, diagnostics } = loadConfigFile(path);
 if (config === null) {
   process.stderr.write(`${diagnostics.map(({ message }) => message).join('\n')}\n`);
   process.exit(2);
@@ -17,6 +17,7 @@ if (config === null) {
 try {
   const gateway = await startGateway({
     config,
+    material,
     source: path,
     reloadConfig: () => Promise.resolve(loadConfigFile(path)),
     parseConfig: (text) => loadConfigText(text, path),

@@ -13,6 +13,7 @@ import type {
   Native,
   NativeAbi,
   Prober,
+  ProbeSpec,
   ShardPulse,
   SnapshotInput,
 } from '../../native/epoll/index.ts';
@@ -193,8 +194,10 @@ export class FakeFds {
 /** A prober whose outcomes tests decide. */
 export class FakeProber implements Prober {
   readonly underWay: ((error: string | null) => void)[] = [];
-  probe(_spec: Parameters<Prober['probe']>[0], done: Parameters<Prober['probe']>[1]): void {
-    this.underWay.push((error) => done(error, 50));
+  readonly specs: ProbeSpec[] = [];
+  probe(spec: ProbeSpec, done: Parameters<Prober['probe']>[1]): void {
+    this.specs.push(spec);
+    this.underWay.push((error) => done(error, 50, -1));
   }
   close(): void {}
 

@@ -57,7 +57,7 @@ async function patch(parts: AdminParts, name: string, body: unknown): Promise<Ad
       }
       changes = outcome.changes;
       return {
-        config: current.config,
+        ...current,
         overlays: new Map(current.overlays).set(name, outcome.overlay),
       };
     });

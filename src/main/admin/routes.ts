@@ -6,6 +6,7 @@
  */
 import type { AdminParts } from './parts.ts';
 import type { Route } from './router.ts';
+import { certificateRoutes } from './routes-certificates.ts';
 import { clusterRoutes } from './routes-clusters.ts';
 import { configRoutes } from './routes-config.ts';
 import { connectionRoutes } from './routes-connections.ts';
@@ -19,6 +20,7 @@ export function createRoutes(parts: AdminParts): Route[] {
     ...configRoutes(parts),
     ...connectionRoutes(parts),
     ...clusterRoutes(parts),
+    ...certificateRoutes(parts),
     ...faultRoutes(parts),
   ];
 }

@@ -3,7 +3,8 @@
  *
  * Path: main.ts makes the real one; tests bring a terminal that collects text and a gateway that
  * only remembers what it was given.
- * Invariant: the gateway, and with it the native core, is loaded only by verbs that start one.
+ * Invariant: the gateway is loaded only by verbs that start one; the native core by these, and to
+ * check a configuration with TLS.
  */
 import type { Gateway, GatewayOptions } from '../gateway-options.ts';
 import type { Terminal } from './terminal.ts';

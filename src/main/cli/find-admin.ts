@@ -7,7 +7,14 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Config, loadConfigFile, parseBind, readSecretFile } from '../config/index.ts';
+import {
+  type Config,
+  createWorld,
+  loadConfigFile,
+  parseBind,
+  readSecretFile,
+  withoutTls,
+} from '../config/index.ts';
 import type { AdminTarget } from './admin-client.ts';
 import { CliError, EXIT } from './exit.ts';
 
@@ -59,7 +66,7 @@ export function findAdmin(options: AdminOptions, env: Env): AdminTarget {
   if (named !== undefined && named !== '') return parseTarget(named, env, 'HOLDFAST_ADMIN');
   const path = options.config ?? DEFAULT_FILES.find((file) => existsSync(file));
   if (path === undefined) return { kind: 'unix', path: SOCKET };
-  const { config } = loadConfigFile(path);
+  const { config } = loadConfigFile(path, withoutTls(createWorld(path)));
   const target = config === null ? null : targetOf(config, path, env);
   if (target !== null) return target;
   if (options.config === undefined) return { kind: 'unix', path: SOCKET };

@@ -10,6 +10,7 @@ import type { CliWorld } from './cli-world.ts';
 import { createCompletion, SHELLS, type Shell } from './completion.ts';
 import { addAdminVerbs } from './verb-admin.ts';
 import { addBenchVerb } from './verb-bench.ts';
+import { addCertsVerb } from './verb-certs.ts';
 import { addConnsVerbs } from './verb-conns.ts';
 import { addDemoVerb } from './verb-demo.ts';
 import { addDoctorVerb } from './verb-doctor.ts';
@@ -62,6 +63,7 @@ export function createProgram(world: CliWorld): Command {
   addValidateVerbs(program, world);
   program.commandsGroup('Look at a running gateway:');
   addConnsVerbs(program, world);
+  addCertsVerb(program, world);
   program.commandsGroup('Steer a running gateway:');
   addAdminVerbs(program, world);
   program.commandsGroup('This machine:');

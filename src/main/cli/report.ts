@@ -22,10 +22,14 @@ export function noteFindings(result: LoadResult, name: string, terminal: Termina
   terminal.note(renderHuman({ diagnostics, text, name }, { color: terminal.hasNoteColor }));
 }
 
-/** The configuration, or the end of the verb. @throws CliError with exit code 2 */
-export function requireConfig(result: LoadResult, name: string, terminal: Terminal): Config {
+/** A load without an error. */
+export type GoodLoad = LoadResult & { readonly config: Config };
+
+/** The load, if it is good, or the end of the verb. @throws CliError with exit code 2 */
+export function requireConfig(result: LoadResult, name: string, terminal: Terminal): GoodLoad {
   noteFindings(result, name, terminal);
-  if (result.config !== null) return result.config;
+  const { config } = result;
+  if (config !== null) return { ...result, config };
   throw new CliError(`${name}: ${countFindings(result.diagnostics)}; nothing was started`, {
     exitCode: EXIT.usage,
     hint: explainHint(result.diagnostics),

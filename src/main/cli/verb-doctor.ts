@@ -6,7 +6,13 @@
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadNative } from '../../../native/epoll/index.ts';
-import { type Config, loadConfigFile, parseCount } from '../config/index.ts';
+import {
+  type Config,
+  createWorld,
+  loadConfigFile,
+  parseCount,
+  withoutTls,
+} from '../config/index.ts';
 import type { CliWorld } from './cli-world.ts';
 import { judge, type Verdict, type Wanted } from './doctor.ts';
 import { readFacts, readProc, readRuntime } from './doctor-facts.ts';
@@ -85,8 +91,12 @@ function print(verdicts: readonly Verdict[], wanted: Wanted, terminal: Terminal)
     );
 }
 
+function readConfig(path: string): Config | null {
+  return loadConfigFile(path, withoutTls(createWorld(path))).config;
+}
+
 function doctor(options: DoctorOptions, world: CliWorld): void {
-  const config = options.config === undefined ? null : loadConfigFile(options.config).config;
+  const config = options.config === undefined ? null : readConfig(options.config);
   const wanted = {
     connections: options.connections,
     endpoints: options.endpoints ?? countEndpoints(config),

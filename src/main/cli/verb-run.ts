@@ -30,10 +30,11 @@ export function findConfigFile(named: string | undefined): string {
 
 async function run(file: string | undefined, options: RunOptions, world: CliWorld): Promise<void> {
   const path = findConfigFile(file ?? options.config);
-  const config = requireConfig(loadConfigFile(path), path, world.terminal);
+  const { config, material } = requireConfig(loadConfigFile(path), path, world.terminal);
   const startGateway = await world.loadGateway();
   const gateway = await startGateway({
     config,
+    material,
     source: path,
     reloadConfig: () => Promise.resolve(loadConfigFile(path)),
     parseConfig: (text) => loadConfigText(text, path),
@@ -49,12 +50,13 @@ export function addRunVerb(program: Command, world: CliWorld): void {
     .command('run')
     .summary('run a gateway from a file')
     .description(
-      'Runs a gateway in the foreground. SIGHUP and changes of the file reload it, SIGTERM drains it and ends it; ' +
+      'Runs a gateway in the foreground. SIGHUP and changes of the file reload it, changed certificates are taken over; ' +
+        'SIGTERM drains it and ends it; ' +
         'a second SIGTERM ends it at once.',
     )
     .argument('[file]', `configuration; without it, ${DEFAULT_FILES.join(', ')} of this directory`)
     .option('-c, --config <file>', 'the same as the argument')
-    .option('--no-watch', 'do not reload when the file changes')
+    .option('--no-watch', 'do not reload when the file changes, or a file of TLS')
     .addHelpText(
       'after',
       '\nExamples:\n  holdfast run gateway.yaml\n  holdfast run -c /etc/holdfast/gateway.yaml --no-watch\n',

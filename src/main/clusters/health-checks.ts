@@ -11,6 +11,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Board, Prober, SocketAddress } from '../../../native/epoll/index.ts';
 import type { HealthCheckConfig } from '../config/index.ts';
 import type { Log } from '../observe/index.ts';
+import { type Handshake, shakeHands, type TlsTarget } from './tls-probe.ts';
 
 /** Probes under way at once. */
 export const PROBES_MAX = 128;
@@ -26,6 +27,8 @@ export interface HealthTarget {
   readonly address: SocketAddress;
   readonly netnsFd: number;
   readonly check: HealthCheckConfig;
+  /** What is spoken after connecting; null: nothing. */
+  readonly tls: TlsTarget | null;
 }
 
 /** What the checks know about an endpoint. */
@@ -174,19 +177,31 @@ export class HealthChecks {
   }
 
   #probe(watch: Watch): void {
-    const { address, netnsFd, check } = watch.target;
+    const { address, netnsFd, check, tls } = watch.target;
     this.#underWay++;
-    const spec = { address, netnsFd, timeoutMs: check.timeoutMs };
-    this.#options.prober.probe(spec, (error, micros) => {
-      this.#underWay--;
-      if (!watch.isRetired) {
-        this.#note(watch, error, micros);
-        const spread =
-          (this.#options.random() * 2 - 1) * (watch.target.check.jitterPermille / 1000);
-        this.#schedule(watch, watch.target.check.intervalMs * (1 + spread));
+    const spec = { address, netnsFd, timeoutMs: check.timeoutMs, isKept: tls !== null };
+    this.#options.prober.probe(spec, (error, micros, fd) => {
+      if (error !== null || tls === null) {
+        this.#end(watch, error, micros);
+        return;
       }
-      this.#probeDue();
+      const timeoutMs = Math.max(1, check.timeoutMs - micros / 1000);
+      void this.#shakeHands(watch, { fd, address, tls, timeoutMs }, micros);
     });
+  }
+
+  async #shakeHands(watch: Watch, handshake: Handshake, micros: number): Promise<void> {
+    this.#end(watch, await shakeHands(handshake), micros);
+  }
+
+  #end(watch: Watch, error: string | null, micros: number): void {
+    this.#underWay--;
+    if (!watch.isRetired) {
+      this.#note(watch, error, micros);
+      const spread = (this.#options.random() * 2 - 1) * (watch.target.check.jitterPermille / 1000);
+      this.#schedule(watch, watch.target.check.intervalMs * (1 + spread));
+    }
+    this.#probeDue();
   }
 
   #note(watch: Watch, error: string | null, micros: number): void {

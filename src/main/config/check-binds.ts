@@ -124,22 +124,28 @@ export function checkLoops(
 ): void {
   const byName = new Map(parts.clusters.map((cluster) => [cluster.name, cluster]));
   for (const bind of parts.binds) {
-    const clusterName = bind.item.map['cluster'];
-    const cluster = typeof clusterName === 'string' ? byName.get(clusterName) : undefined;
-    if (cluster === undefined || bind.port === 0) continue;
-    const netns = typeof cluster.map['netns'] === 'string' ? cluster.map['netns'] : '';
-    for (const [i, raw] of asList(cluster.map['endpoints']).entries()) {
-      const parsed = parseEndpoint(
-        typeof raw === 'object' && raw !== null ? asMap(raw)['address'] : raw,
-      );
-      if (!parsed.ok || !isSame(bind, parsed.value, netns)) continue;
-      const owner = bind.item.name === null ? 'the listener' : `listener ${quote(bind.item.name)}`;
-      report(
-        'loop',
-        [...cluster.path, 'endpoints', i],
-        `${formatAddress(parsed.value)} is ${owner} itself: connections would go in a circle`,
-      );
+    if (bind.port === 0) continue;
+    const routes = asList(bind.item.map['routes']).map((route) => asMap(route)['cluster']);
+    for (const name of new Set([bind.item.map['cluster'], ...routes])) {
+      const cluster = typeof name === 'string' ? byName.get(name) : undefined;
+      if (cluster !== undefined) checkLoop(bind, cluster, report);
     }
+  }
+}
+
+function checkLoop(bind: Bind, cluster: Item, report: Report): void {
+  const netns = typeof cluster.map['netns'] === 'string' ? cluster.map['netns'] : '';
+  for (const [i, raw] of asList(cluster.map['endpoints']).entries()) {
+    const parsed = parseEndpoint(
+      typeof raw === 'object' && raw !== null ? asMap(raw)['address'] : raw,
+    );
+    if (!parsed.ok || !isSame(bind, parsed.value, netns)) continue;
+    const owner = bind.item.name === null ? 'the listener' : `listener ${quote(bind.item.name)}`;
+    report(
+      'loop',
+      [...cluster.path, 'endpoints', i],
+      `${formatAddress(parsed.value)} is ${owner} itself: connections would go in a circle`,
+    );
   }
 }
 

@@ -8,6 +8,8 @@
  */
 import { checkAdmin, checkCluster, checkListener, checkProcessLimits } from './check-amounts.ts';
 import { checkBinds, checkLoops } from './check-binds.ts';
+import { checkClusterTls, checkListenerTls } from './check-tls.ts';
+import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
 import {
   asList,
@@ -44,8 +46,14 @@ export function checkMeaning(input: CheckInput): void {
   checkNames(clusters, 'cluster', { source, report });
   const binds = checkBinds(listeners, { source, report });
   checkClusterNames(listeners, clusters, report);
-  for (const listener of listeners) checkListener(listener, report);
-  for (const cluster of clusters) checkCluster(cluster, report);
+  for (const listener of listeners) {
+    checkListener(listener, report);
+    checkListenerTls(listener, { source, report });
+  }
+  for (const cluster of clusters) {
+    checkCluster(cluster, report);
+    checkClusterTls(cluster, { source, report });
+  }
   checkLoops({ listeners, clusters, binds }, report);
   checkAdmin(asMap(root['admin']), input, report);
   checkProcessLimits(asMap(root['limits']), input.world, report);
@@ -101,12 +109,21 @@ function checkNames(list: Item[], word: string, { source, report }: Reporter): v
   }
 }
 
+/** The clusters that a listener names, and where. */
+function listWanted({ map, path }: Item): { readonly name: unknown; readonly path: ValuePath }[] {
+  const routes = asList(map['routes']).map((route, i) => ({
+    name: asMap(route)['cluster'],
+    path: [...path, 'routes', i, 'cluster'],
+  }));
+  return [{ name: map['cluster'], path: [...path, 'cluster'] }, ...routes];
+}
+
 function checkClusterNames(listeners: Item[], clusters: Item[], report: Report): void {
   const names = clusters.flatMap((cluster) => cluster.name ?? []);
-  const used = new Set<unknown>(listeners.map((listener) => listener.map['cluster']));
+  const wanted = listeners.flatMap(listWanted);
+  const used = new Set<unknown>(wanted.map(({ name }) => name));
   const known = new Set(names);
-  for (const { map, path } of listeners) {
-    const name = map['cluster'];
+  for (const { name, path } of wanted) {
     if (typeof name !== 'string' || known.has(name)) continue;
     const guess = suggest(name, names);
     if (guess !== null) used.add(guess);
@@ -116,7 +133,7 @@ function checkClusterNames(listeners: Item[], clusters: Item[], report: Report):
         : `there is ${names.slice(0, 8).map(quote).join(', ')}`;
     report(
       'unknownCluster',
-      [...path, 'cluster'],
+      path,
       `there is no cluster ${quote(name)}`,
       guess === null ? list : `did you mean "${guess}"?`,
     );

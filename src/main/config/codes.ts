@@ -4,8 +4,9 @@
  * Path: the loader makes findings by name; render.ts prints the code; generate.ts writes
  * docs/errors.md.
  * Invariant: a code is never reused for another meaning, and never renumbered. HF100x reading,
- * HF101x shape, HF102x-HF103x single values, HF104x-HF105x values that do not go together, HF106x
- * warnings, HF108x what only this machine can tell (`validate --deep`).
+ * HF101x shape, HF102x-HF103x single values, HF104x-HF105x values that do not go together,
+ * HF106x-HF107x warnings, HF108x what only this machine can tell (`validate --deep`), HF109x the
+ * files of TLS.
  */
 import type { Severity } from './diagnostic.ts';
 
@@ -207,6 +208,24 @@ export const FINDINGS = {
     title: 'A value is not a usable file path.',
     mend: 'Paths are not empty and have no NUL.',
   },
+  badServerName: {
+    code: 'HF1035',
+    severity: 'error',
+    title: 'A value is not a name that clients can ask for.',
+    mend: 'Write a host name, or `*.` and a host name for any one label in front. No addresses; other alphabets in their `xn--` form.',
+  },
+  badProtocol: {
+    code: 'HF1036',
+    severity: 'error',
+    title: 'A value is not a protocol of ALPN.',
+    mend: 'Protocols are short words such as `h2`, `http/1.1` or `mqtt`.',
+  },
+  badSuite: {
+    code: 'HF1037',
+    severity: 'error',
+    title: 'A value is not the name of a cipher suite or group.',
+    mend: 'Write each by its own name, as OpenSSL has it: `openssl ciphers` lists suites. Patterns such as `HIGH` are not taken.',
+  },
   duplicateName: {
     code: 'HF1040',
     severity: 'error',
@@ -266,6 +285,24 @@ export const FINDINGS = {
     severity: 'error',
     title: 'An endpoint is the address of a listener that leads to it.',
     mend: 'Such a connection would come back until a limit is reached. Correct the endpoint.',
+  },
+  tlsIncomplete: {
+    code: 'HF1050',
+    severity: 'error',
+    title: 'TLS lacks something that it cannot go without.',
+    mend: 'Terminating needs a certificate, checking clients needs a CA, a certificate needs its key; the message says what is missing.',
+  },
+  duplicateServerName: {
+    code: 'HF1051',
+    severity: 'error',
+    title: 'Two routes or two certificates of a listener claim the same server name.',
+    mend: 'Remove one. Certificates may share a name when their keys differ in kind (RSA and ECDSA) and they ask the same of clients.',
+  },
+  serverNameMissing: {
+    code: 'HF1052',
+    severity: 'error',
+    title: 'It is not known which name the endpoints of a cluster have to prove.',
+    mend: 'Set `tls.serverName`: endpoints with different names, or a Unix socket, need it.',
   },
   unusedCluster: {
     code: 'HF1060',
@@ -327,6 +364,30 @@ export const FINDINGS = {
     title: 'A changed setting takes effect only when the gateway starts anew.',
     mend: 'The reference marks such settings with "restart". Everything else of the reload is applied.',
   },
+  peerUnchecked: {
+    code: 'HF1070',
+    severity: 'warning',
+    title: 'The certificates of endpoints are not checked.',
+    mend: 'Anyone on the way can read and change what is sent. Set `tls.ca` to whom the endpoints are signed by, instead of `verify: off`.',
+  },
+  keyExposed: {
+    code: 'HF1071',
+    severity: 'warning',
+    title: 'Other users of this machine can read a private key.',
+    mend: '`chmod 600` the file, and let it belong to the user of the gateway.',
+  },
+  certificateEnding: {
+    code: 'HF1072',
+    severity: 'warning',
+    title: 'A certificate ends within 14 days.',
+    mend: 'Renew it. New files are taken over as soon as they are there.',
+  },
+  tlsUnchecked: {
+    code: 'HF1073',
+    severity: 'warning',
+    title: 'Certificates are not checked, because the native core could not be loaded.',
+    mend: 'Build it with `npm run build:native`; the gateway itself needs it as well.',
+  },
   cannotBind: {
     code: 'HF1080',
     severity: 'error',
@@ -356,6 +417,36 @@ export const FINDINGS = {
     severity: 'warning',
     title: 'An endpoint does not accept connections now.',
     mend: 'Start it, or look at the firewall. The gateway starts anyway and keeps trying.',
+  },
+  unreadableFile: {
+    code: 'HF1090',
+    severity: 'error',
+    title: 'A file that TLS needs cannot be read.',
+    mend: 'Check the path, which is relative to the configuration file, and its permissions.',
+  },
+  badCertificate: {
+    code: 'HF1091',
+    severity: 'error',
+    title: 'A certificate, its key or its OCSP answer cannot be used.',
+    mend: 'The message says why: expired, of another key, not PEM. `openssl x509 -in FILE -noout -text` shows what is in it.',
+  },
+  badAuthority: {
+    code: 'HF1092',
+    severity: 'error',
+    title: 'A CA or revocation list cannot be used.',
+    mend: 'The file has to hold certificates, or revocation lists, in PEM form.',
+  },
+  badTlsOptions: {
+    code: 'HF1093',
+    severity: 'error',
+    title: 'The TLS library refuses a setting.',
+    mend: 'The message says which: a suite or group that it does not have, an engine that cannot be opened.',
+  },
+  tlsUnavailable: {
+    code: 'HF1094',
+    severity: 'error',
+    title: 'This process cannot have TLS.',
+    mend: 'Run it on the Node that comes with the project, whose OpenSSL is used. TCP listeners and pass-through work without it.',
   },
 } as const satisfies Readonly<Record<string, FindingRow>>;
 

@@ -109,6 +109,84 @@ export interface ListenerTimeouts {
   readonly maxAgeJitterPermille: number;
 }
 
+/** How far back peers may be: `modern` is TLS 1.3 only. */
+export type TlsPolicy = 'intermediate' | 'modern';
+
+/** What both sides of TLS can be told about handshakes and records. */
+export interface TlsTuning {
+  readonly policy: TlsPolicy;
+  /** `openssl` keeps the handshake's object for the life of a connection. */
+  readonly records: 'detached' | 'openssl';
+  /** Names with colons between, as the library takes them; empty: the policy's. */
+  readonly suites12: string;
+  readonly suites13: string;
+  readonly groups: string;
+  /** Path of a shared library with a handshake engine; null: OpenSSL. */
+  readonly engine: string | null;
+}
+
+/** Whom clients have to convince. Paths are absolute. */
+export interface ClientAuthConfig {
+  readonly mode: 'off' | 'optional' | 'required';
+  readonly ca: string | null;
+  readonly crl: string | null;
+  /** Intermediate certificates in a client's chain. */
+  readonly depth: number;
+}
+
+/** A certificate with its key. Paths are absolute. */
+export interface KeyPairConfig {
+  /** PEM, leaf first. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A certificate of a listener, and the names it answers for. */
+export interface ListenerCertificateConfig extends KeyPairConfig {
+  /** DER of an OCSP answer; null: none is stapled. */
+  readonly ocsp: string | null;
+  /** Canonical; null: those in the certificate. */
+  readonly names: readonly string[] | null;
+  /** Answers where no name fits. Without any such, the first certificate does. */
+  readonly isDefault: boolean;
+  /** Null: the listener's. */
+  readonly clientAuth: ClientAuthConfig | null;
+}
+
+/** TLS of a listener. With `passthrough` only `handshakeMs` counts. */
+export interface ListenerTlsConfig extends TlsTuning {
+  readonly mode: 'terminate' | 'passthrough';
+  readonly handshakeMs: number;
+  readonly certificates: readonly ListenerCertificateConfig[];
+  readonly alpn: readonly string[];
+  readonly clientAuth: ClientAuthConfig;
+  /** 0: tickets are neither made nor taken. */
+  readonly tickets: number;
+  readonly ticketSeconds: number;
+  readonly isServerNameRequired: boolean;
+}
+
+/** TLS towards the endpoints of a cluster. */
+export interface ClusterTlsConfig extends TlsTuning {
+  /** Null: the authorities that the machine trusts. */
+  readonly ca: string | null;
+  /** Name that endpoints are asked for and checked against; empty: their address. */
+  readonly serverName: string;
+  readonly isPeerUnchecked: boolean;
+  readonly certificate: KeyPairConfig | null;
+  readonly alpn: readonly string[];
+  readonly hasTickets: boolean;
+}
+
+/** Where a server name and a protocol lead. Empty lists mean "any". */
+export interface ServerNameRouteConfig {
+  /** Canonical: lower case, no trailing dot; `*.example` stands for one label. */
+  readonly serverNames: readonly string[];
+  readonly alpn: readonly string[];
+  /** Name of a cluster in {@link Config.clusters}. */
+  readonly cluster: string;
+}
+
 /** A listener: where connections come from, and which cluster they go to. */
 export interface ListenerConfig {
   /** At most 63 bytes, unique among listeners. */
@@ -124,7 +202,11 @@ export interface ListenerConfig {
   readonly timeouts: ListenerTimeouts;
   readonly socket: SocketConfig;
   readonly accessLog: boolean;
-  /** Name of a cluster in {@link Config.clusters}. */
+  /** Null: bytes are relayed as they are. */
+  readonly tls: ListenerTlsConfig | null;
+  /** By server name and protocol, for listeners with TLS. */
+  readonly routes: readonly ServerNameRouteConfig[];
+  /** Name of a cluster in {@link Config.clusters}; where no route fits. */
   readonly cluster: string;
 }
 
@@ -142,7 +224,8 @@ export type EndpointConfig =
 
 /** Active health checks of a cluster. */
 export interface HealthCheckConfig {
-  readonly type: 'tcp';
+  /** `tls` also shakes hands, as the cluster's connections do. */
+  readonly type: 'tcp' | 'tls';
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly unhealthyAfter: number;
@@ -192,6 +275,8 @@ export interface ClusterConfig {
   readonly netns: string | null;
   readonly socket: SocketConfig;
   readonly dns: DnsConfig;
+  /** Null: endpoints are spoken to in clear. */
+  readonly tls: ClusterTlsConfig | null;
 }
 
 /** The whole configuration. */
@@ -203,6 +288,10 @@ export interface Config {
   readonly log: LogConfig;
   readonly limits: ProcessLimits;
   readonly drain: DrainConfig;
+  readonly tls: {
+    /** A ticket key makes tickets for this long and reads them for as long again. */
+    readonly ticketRotationMs: number;
+  };
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
 }

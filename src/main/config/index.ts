@@ -5,21 +5,34 @@
  * Path: gateway.ts and the command line load through here; nothing else reads configuration text.
  */
 export { formatAddress, formatHostPort, parseBind } from './address.ts';
-export { findingByCode } from './codes.ts';
+export { type FindingName, findingByCode } from './codes.ts';
 export type {
   BindAddress,
+  ClientAuthConfig,
   ClusterConfig,
+  ClusterTlsConfig,
   Config,
   DnsConfig,
   EndpointConfig,
   HealthCheckConfig,
+  KeyPairConfig,
+  ListenerCertificateConfig,
   ListenerConfig,
+  ListenerTlsConfig,
+  TlsTuning,
 } from './config.ts';
 export type { Diagnostic } from './diagnostic.ts';
+export type { ValuePath } from './findings.ts';
 export { createJsonSchema } from './json-schema.ts';
-export { type LoadResult, loadConfigFile, loadConfigText, placeFindings } from './load.ts';
+export {
+  isErrorFinding,
+  type LoadResult,
+  loadConfigFile,
+  loadConfigText,
+  placeFindings,
+} from './load.ts';
 export { createPaint, type Paint, wantsColor } from './paint.ts';
 export { countFindings, renderGithub, renderHuman, renderJson } from './render.ts';
 export { suggest } from './suggest.ts';
 export { parseCount, parseDuration } from './units.ts';
-export { readSecretFile } from './world.ts';
+export { createWorld, readSecretFile, withoutTls } from './world.ts';

@@ -14,6 +14,14 @@ export const NETWORKS_MAX = 256;
 export const NAME_BYTES_MAX = 63;
 export const CONNECTIONS_MAX = 10_000_000;
 
+/** Routes by server name of one listener. */
+export const SERVER_NAME_ROUTES_MAX = 1024;
+/** Names in one list. */
+export const SERVER_NAMES_MAX = 1000;
+/** Certificates of one listener. */
+export const CERTIFICATES_MAX = 1000;
+export const PROTOCOLS_MAX = 16;
+
 /** A proxied connection is two sockets. */
 export const DESCRIPTORS_PER_CONNECTION = 2;
 

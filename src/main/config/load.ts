@@ -1,15 +1,17 @@
 /**
  * Loads a configuration: text in, a complete `Config` or every finding out.
  *
- * Path: read (source.ts) -> references -> shape (schema.ts) and checks (check.ts) -> normalize.
+ * Path: read (source.ts) -> references -> shape (schema.ts) and checks (check.ts) -> normalize ->
+ * files of TLS (src/main/tls).
  * Invariant: never throws and never stops at the first fault; `config` is there exactly when no
- * finding is an error. Reads nothing but its arguments, and secret files through the world.
+ * finding is an error. Reads nothing but its arguments, and other files through the world.
  * Does not touch ports, names or namespaces; deep.ts does.
  */
 import { isUtf8 } from 'node:buffer';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { NO_TLS_MATERIAL, type TlsMaterial } from '../tls/index.ts';
 import { checkMeaning } from './check.ts';
-import type { FindingName } from './codes.ts';
+import { FINDINGS, type FindingName } from './codes.ts';
 import type { Config } from './config.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { Findings, NOWHERE, type ValuePath } from './findings.ts';
@@ -23,6 +25,8 @@ import { createWorld, type World } from './world.ts';
 export interface LoadResult {
   /** null when a diagnostic is an error. */
   readonly config: Config | null;
+  /** What the files of TLS hold, for {@link LoadResult.config}. Secret. */
+  readonly material: TlsMaterial;
   /** In the order of the text. */
   readonly diagnostics: readonly Diagnostic[];
   /** What was read; for code frames. */
@@ -42,17 +46,33 @@ export function loadConfigText(
   if (path !== null && /\.(?:toml|ts|js|mjs)$/i.test(path)) {
     const message = `${path.slice(path.lastIndexOf('.'))} files are not read`;
     findings.add({ name: 'format', path: [], place: NOWHERE, message, hint: 'write YAML or JSON' });
-    return { config: null, diagnostics: findings.sorted(), text, path };
+    const diagnostics = findings.sorted();
+    return { config: null, material: NO_TLS_MATERIAL, diagnostics, text, path };
   }
   const source = readSource(plain, findings);
   let config: Config | null = null;
+  let material = NO_TLS_MATERIAL;
   if (source.value !== undefined) {
     const resolved = resolveReferences(source, world, findings);
     const parsed = checkShape(source, resolved, findings);
     checkMeaning({ source, resolved, world, findings });
-    if (parsed !== null && !findings.hasErrors) config = normalize(parsed, world);
+    if (parsed !== null) {
+      const whole = normalize(parsed, world);
+      const loaded = world.loadTls(whole);
+      for (const problem of loaded.problems) {
+        const { other, hint } = problem;
+        const line = other === undefined ? 0 : source.place(other).line;
+        const where = line === 0 ? '' : `the first one is on line ${line}`;
+        const said = [where, hint].filter((part) => part !== '').join('; ');
+        findings.add({ ...problem, place: source.place(problem.path), hint: said });
+      }
+      if (!findings.hasErrors) {
+        config = whole;
+        material = loaded.material;
+      }
+    }
   }
-  return { config, diagnostics: findings.sorted(), text: plain, path };
+  return { config, material, diagnostics: findings.sorted(), text: plain, path };
 }
 
 /** Loads from a file. A file that cannot be read is a finding like any other. */
@@ -64,7 +84,8 @@ export function loadConfigFile(path: string, world: World = createWorld(path)): 
   ): LoadResult => {
     const findings = new Findings();
     findings.add({ name, path: [], place: NOWHERE, message, hint });
-    return { config: null, diagnostics: findings.sorted(), text: '', path };
+    const diagnostics = findings.sorted();
+    return { config: null, material: NO_TLS_MATERIAL, diagnostics, text: '', path };
   };
   let bytes: Buffer;
   try {
@@ -120,4 +141,9 @@ export function placeFindings(loaded: LoadResult): {
     },
     list: () => findings.sorted(),
   };
+}
+
+/** True when a finding keeps a configuration from being used. */
+export function isErrorFinding({ name }: { readonly name: FindingName }): boolean {
+  return FINDINGS[name].severity === 'error';
 }

@@ -15,6 +15,7 @@ import type {
   SocketConfig,
 } from './config.ts';
 import { DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, SHARDS_MAX } from './limits.ts';
+import { toClusterTls, toListenerTls, toRoutes } from './normalize-tls.ts';
 import type { ParsedConfig } from './schema.ts';
 import type { World } from './world.ts';
 
@@ -42,7 +43,7 @@ function toBind(bind: ParsedListener['bind'][number]): BindAddress {
   return mode === undefined ? { path: address.path } : { path: address.path, mode };
 }
 
-function toListener(listener: ParsedListener): ListenerConfig {
+function toListener(listener: ParsedListener, world: World): ListenerConfig {
   const { limits, timeouts, proxyProtocol } = listener;
   return {
     name: listener.name,
@@ -69,6 +70,8 @@ function toListener(listener: ParsedListener): ListenerConfig {
     },
     socket: toSocket(listener.socket),
     accessLog: listener.accessLog,
+    tls: toListenerTls(listener.tls, world),
+    routes: toRoutes(listener.routes),
     cluster: listener.cluster,
   };
 }
@@ -84,12 +87,13 @@ function toEndpoint(endpoint: {
   return { host, port: address.port, weight, connections };
 }
 
-function toCluster(cluster: ParsedCluster): ClusterConfig {
+function toCluster(cluster: ParsedCluster, world: World): ClusterConfig {
   const { healthCheck, ejection, dns } = cluster;
+  const endpoints = cluster.endpoints.map(toEndpoint);
   return {
     name: cluster.name,
     balance: cluster.balance,
-    endpoints: cluster.endpoints.map(toEndpoint),
+    endpoints,
     connect: { timeoutMs: cluster.connect.timeout, retries: cluster.connect.retries },
     healthCheck:
       healthCheck === undefined
@@ -119,6 +123,7 @@ function toCluster(cluster: ParsedCluster): ClusterConfig {
       resolvers: dns.resolvers ?? null,
       family: dns.family,
     },
+    tls: toClusterTls(cluster.tls, endpoints, world),
   };
 }
 
@@ -153,7 +158,8 @@ export function normalize(parsed: ParsedConfig, world: World): Config {
       memoryPerShard: limits.memoryPerShard ?? Math.floor(limits.memory / shards),
     },
     drain: { overMs: drain.over, graceMs: drain.grace, readinessDelayMs: drain.readinessDelay },
-    listeners: parsed.listeners.map(toListener),
-    clusters: parsed.clusters.map(toCluster),
+    tls: { ticketRotationMs: parsed.tls.ticketRotation },
+    listeners: parsed.listeners.map((listener) => toListener(listener, world)),
+    clusters: parsed.clusters.map((cluster) => toCluster(cluster, world)),
   };
 }

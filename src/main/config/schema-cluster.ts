@@ -20,6 +20,7 @@ import {
 } from './field.ts';
 import * as limit from './limits.ts';
 import { DAY, HOUR, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
+import { clusterTls } from './schema-tls.ts';
 import { parseName, parseNetns, parseResolver } from './values.ts';
 
 const endpoint = shorthand(
@@ -47,7 +48,13 @@ const endpoint = shorthand(
 
 const healthCheck = z
   .strictObject({
-    type: choice({ is: '`tcp` opens a connection and closes it.', initial: 'tcp' }, ['tcp']),
+    type: choice(
+      {
+        is: '`tcp` opens a connection and closes it; `tls` also shakes hands and checks the certificate as `tls` of the cluster says.',
+        initial: 'tcp',
+      },
+      ['tcp', 'tls'],
+    ),
     interval: duration(
       { is: 'Time between two checks of one endpoint.', initial: '5s' },
       { min: 100, max: HOUR },
@@ -133,6 +140,7 @@ export const cluster = z.strictObject({
     { is: 'PROXY header sent to endpoints, so that they see the client address.', initial: 'off' },
     ['off', 'v1', 'v2'],
   ),
+  tls: clusterTls,
   netns: text(
     { is: 'Network namespace to connect from.', example: 'blue' },
     'name',

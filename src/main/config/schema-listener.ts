@@ -22,6 +22,7 @@ import {
 } from './field.ts';
 import * as limit from './limits.ts';
 import { DAY, KIB, MIB, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
+import { listenerTls, routes } from './schema-tls.ts';
 import { parseMode, parseName, parseNetns } from './values.ts';
 
 const bind = shorthand(
@@ -155,7 +156,7 @@ export const listener = z.strictObject({
     ),
     halfClose: duration(
       {
-        is: 'One side has ended its direction, and the other stays open for this long.',
+        is: 'One side has ended its direction, and then the other is silent for this long.',
         initial: '60s',
       },
       { min: SECOND, max: 30 * DAY, zero: NEVER },
@@ -166,9 +167,11 @@ export const listener = z.strictObject({
     }),
   }),
   socket,
+  tls: listenerTls,
+  routes,
   accessLog: flag({ is: 'Writes access records for this listener.', initial: true }),
   cluster: text(
-    { is: 'Cluster that connections go to.', example: 'brokers' },
+    { is: 'Cluster that connections go to where no route fits.', example: 'brokers' },
     'cluster',
     parseName,
   ),

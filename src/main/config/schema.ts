@@ -24,6 +24,7 @@ import * as limit from './limits.ts';
 import { cluster } from './schema-cluster.ts';
 import { listener } from './schema-listener.ts';
 import { DAY, HOUR, KIB, MIB, NEVER, SECOND } from './schema-socket.ts';
+import { processTls } from './schema-tls.ts';
 import { parseFilePath, parseToken, parseVersion } from './values.ts';
 
 const adminTcp = shorthand(
@@ -183,6 +184,7 @@ export const configSchema = z.strictObject({
       { min: 0, max: HOUR },
     ),
   }),
+  tls: processTls,
   listeners: z.array(listener).meta({ description: 'Where connections come from; at most 256.' }),
   clusters: z
     .array(cluster)

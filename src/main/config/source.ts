@@ -102,6 +102,11 @@ export class Source {
     return NOWHERE;
   }
 
+  /** True when the text has this key, with a value or without. */
+  hasKey(path: ValuePath): boolean {
+    return this.#places.keys.has(toPointer(path));
+  }
+
   /** Where the key of a value stands. */
   keyPlace(path: ValuePath): Place {
     return this.#places.keys.get(toPointer(path)) ?? this.place(path);

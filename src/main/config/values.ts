@@ -6,6 +6,8 @@
  * paths.
  */
 import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { canonicalServerName } from '../tls/index.ts';
 import { formatHostPort, parseAddress } from './address.ts';
 import type { FindingName } from './codes.ts';
 import { NAME_BYTES_MAX, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN } from './limits.ts';
@@ -67,6 +69,46 @@ export function parseFilePath(value: string): Parsed<string> {
     return refuse('badPath', `${quote(value)} is not a usable path`);
   }
   return { ok: true, value };
+}
+
+/** A name that clients ask for, or a wildcard; yields its canonical form. */
+export function parseServerName(value: string): Parsed<string> {
+  const canonical = canonicalServerName(value);
+  const bare = value.replace(/^\[|\]$/g, '');
+  if (isIP(bare) !== 0) {
+    return refuse(
+      'badServerName',
+      `${quote(value)} is an address: clients ask for names only`,
+      'a certificate with "default: true" answers those that ask for none',
+    );
+  }
+  if (canonical !== null) return { ok: true, value: canonical };
+  const ascii = domainToASCII(value);
+  const isForeign = /[^\x20-\x7e]/.test(value) && canonicalServerName(ascii) !== null;
+  const isInner = value.includes('*');
+  const hint = isForeign
+    ? `write "${ascii}"`
+    : isInner
+      ? 'a wildcard is the whole first label: "*.a.example"'
+      : 'write "a.example" or "*.a.example"';
+  return refuse('badServerName', `${quote(value)} is not a server name`, hint);
+}
+
+/** A protocol of ALPN (RFC 7301 3.1): 1 to 255 bytes, here visible ones. */
+export function parseProtocol(value: string): Parsed<string> {
+  if (/^[\x21-\x7e]{1,255}$/.test(value)) return { ok: true, value };
+  return refuse(
+    'badProtocol',
+    `${quote(value)} is not a protocol of ALPN`,
+    'write "h2", "http/1.1" or "mqtt"',
+  );
+}
+
+/** The name of one cipher suite or group; lists and patterns of OpenSSL are refused. */
+export function parseSuite(value: string): Parsed<string> {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(value)) return { ok: true, value };
+  const hint = value.includes(':') ? 'write them as a list: [one, two]' : '';
+  return refuse('badSuite', `${quote(value)} is not the name of a suite or group`, hint);
 }
 
 /** A bearer token: visible ASCII, as a header carries it (RFC 6750 2.1 allows less; none is shown in messages). */

@@ -1,5 +1,6 @@
 /**
- * What the loader asks of the machine: environment, secret files, cores, the limit of open files.
+ * What the loader asks of the machine: environment, secret files, cores, the limit of open files,
+ * and what is in the files of TLS.
  *
  * Path: load.ts gets one as an argument; tests bring their own, so the same text gives the same
  * result.
@@ -9,6 +10,9 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { loadNative } from '../../../native/epoll/index.ts';
+import { NO_TLS_MATERIAL, TlsFiles, type TlsLoad } from '../tls/index.ts';
+import type { Config } from './config.ts';
 
 /** A token file holds one line. */
 const SECRET_BYTES_MAX = 64 * 1024;
@@ -29,6 +33,10 @@ export interface World {
   ):
     | { readonly ok: true; readonly value: string }
     | { readonly ok: false; readonly reason: string };
+  /** Relative paths start at the configuration file. */
+  resolvePath(path: string): string;
+  /** Reads and judges what TLS needs. Never throws. */
+  loadTls(config: Config): TlsLoad;
 }
 
 /**
@@ -78,5 +86,12 @@ export function createWorld(configPath: string | null): World {
     parallelism: availableParallelism(),
     descriptorsMax: descriptorLimit(),
     readSecret: (path) => readSecretFile(resolve(base, path)),
+    resolvePath: (path) => resolve(base, path),
+    loadTls: (config) => new TlsFiles({ native: loadNative }).load(config),
   };
+}
+
+/** The same machine, but nothing that TLS needs is read: for verbs that only look up a field. */
+export function withoutTls(world: World): World {
+  return { ...world, loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }) };
 }

@@ -14,12 +14,13 @@ import {
 } from './core-metrics.ts';
 import { type Family, many, writeFamily } from './exposition.ts';
 import { type ProcessSources, processFamilies } from './process-metrics.ts';
+import { type TlsSources, tlsFamilies } from './tls-metrics.ts';
 
 /** How long a scrape waits for the shards' heap figures. */
 export const SHARD_WAIT_MS = 200;
 
 /** Parts of the page that can be asked for alone. */
-export const METRIC_SCOPES = ['process', 'listener', 'endpoint', 'shard'] as const;
+export const METRIC_SCOPES = ['process', 'listener', 'endpoint', 'shard', 'tls'] as const;
 
 export type MetricScope = (typeof METRIC_SCOPES)[number];
 
@@ -32,7 +33,7 @@ export interface ShardFigures {
 }
 
 /** Where the page's numbers come from. */
-export interface MetricSources extends CoreSources, ProcessSources {
+export interface MetricSources extends CoreSources, ProcessSources, TlsSources {
   readonly shardFigures: () => readonly ShardFigures[];
   readonly shardMemory: (timeoutMs: number) => Promise<ReadonlyMap<number, ShardMemory>>;
   readonly probes: () => readonly {
@@ -51,6 +52,7 @@ type Collector = (sources: MetricSources) => Family[] | Promise<Family[]>;
 
 const COLLECTORS: Readonly<Record<MetricScope, Collector>> = {
   process: processFamilies,
+  tls: tlsFamilies,
   listener: listenerFamilies,
   endpoint: (sources) => [...endpointFamilies(sources), ...discoveryFamilies(sources)],
   shard: async (sources) => [...shardFamilies(sources), ...(await threadFamilies(sources))],

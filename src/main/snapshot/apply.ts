@@ -25,6 +25,7 @@ import type { Config } from '../config/index.ts';
 import type { Ids } from '../model/index.ts';
 import type { Log } from '../observe/index.ts';
 import { SerialLock, type ShardSupervisor, SharedSnapshot } from '../shards/index.ts';
+import type { TicketKeys, TlsMaterial } from '../tls/index.ts';
 import { compileLimits, compileSnapshotInput } from './compile.ts';
 
 /** How long a change waits for names that were not known before. */
@@ -37,6 +38,8 @@ const REFRESH_RETRY_MS = 1_000;
 /** What should run. */
 export interface Desired {
   readonly config: Config;
+  /** What the files of TLS hold. Secret. */
+  readonly material: TlsMaterial;
   /** Run-time changes of clusters, by name. */
   readonly overlays: ReadonlyMap<string, Overlay>;
 }
@@ -64,6 +67,7 @@ export interface ApplierParts {
   readonly sockets: ListenSockets;
   readonly dns: DnsTable;
   readonly health: HealthChecks;
+  readonly ticketKeys: TicketKeys;
   readonly log: Log;
   /** How many connections the board was made for. */
   readonly boardConnectionsMax: number;
@@ -118,6 +122,12 @@ export class Applier {
     this.#refreshTimer.unref();
   }
 
+  /** Publishes the running state again soon, whether it looks changed or not. */
+  republish(): void {
+    this.#isRepublishDue = true;
+    this.refresh(0);
+  }
+
   /** Closes every listening socket; established connections stay. */
   stopListening(): Promise<void> {
     return this.#lock.run(async () => {
@@ -155,9 +165,9 @@ export class Applier {
     }
     try {
       const { applied } = await this.apply((current) => current ?? this.current);
-      this.#parts.log.info({ snapshot: applied.serial }, 'endpoints changed');
+      this.#parts.log.info({ snapshot: applied.serial }, 'endpoints or ticket keys changed');
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'changed endpoints could not be applied; trying again');
+      this.#parts.log.error({ err: error }, 'a change could not be applied; trying again');
       this.refresh(REFRESH_RETRY_MS);
     }
   }
@@ -202,9 +212,11 @@ export class Applier {
   }
 
   async #publish(applied: Applied): Promise<void> {
-    const { native, supervisor, ids, netns } = this.#parts;
+    const { native, supervisor, ids, netns, ticketKeys } = this.#parts;
     const input = compileSnapshotInput({
       config: applied.config,
+      material: applied.material,
+      ticketKeys: ticketKeys.keys(),
       endpoints: applied.endpoints,
       ids,
       netnsFd: (name) => netns.fdOf(name),
@@ -273,17 +285,23 @@ export class Applier {
 
   #listHealthTargets(applied: Applied): HealthTarget[] {
     const { ids, netns } = this.#parts;
-    return applied.config.clusters.flatMap(({ name: cluster, netns: namespace, healthCheck }) =>
-      healthCheck === null
-        ? []
-        : (applied.endpoints.get(cluster) ?? []).map(({ address, text }) => ({
-            id: ids.endpoint({ cluster, address: text }),
-            cluster,
-            text,
-            address,
-            netnsFd: netns.fdOf(namespace),
-            check: healthCheck,
-          })),
-    );
+    return applied.config.clusters.flatMap((cluster) => {
+      const { name, netns: namespace, healthCheck } = cluster;
+      if (healthCheck === null) {
+        return [];
+      }
+      const input = applied.material.clusters.get(name);
+      const isTls = healthCheck.type === 'tls' && input !== undefined;
+      const tls = isTls ? { input, serverName: cluster.tls?.serverName ?? '' } : null;
+      return (applied.endpoints.get(name) ?? []).map(({ address, text }) => ({
+        id: ids.endpoint({ cluster: name, address: text }),
+        cluster: name,
+        text,
+        address,
+        netnsFd: netns.fdOf(namespace),
+        check: healthCheck,
+        tls,
+      }));
+    });
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Configuration and resolved endpoints to the plain data that the core compiles into a snapshot.
+ * Configuration, resolved endpoints and the files of TLS to the plain data that the core compiles
+ * into a snapshot.
  *
- * Path: config + clusters/resolve.ts + model ids -> here -> native compileSnapshot.
+ * Path: config + clusters/resolve.ts + tls material + model ids -> here -> native compileSnapshot.
  * Invariant: every listener names a cluster position that exists; draining endpoints are left out,
  * so they get no new connections and keep those they have. A pure function but for the ids it
  * takes.
@@ -11,35 +12,55 @@ import type {
   ListenerInput,
   ListenerLimits,
   SnapshotInput,
+  TlsConfigInput,
 } from '../../../native/epoll/index.ts';
 import type { ResolvedEndpoint } from '../clusters/index.ts';
 import type { ClusterConfig, Config, ListenerConfig } from '../config/index.ts';
 import type { Ids } from '../model/index.ts';
+import type { TlsMaterial } from '../tls/index.ts';
 
 /** What a snapshot is compiled from. */
 export interface CompileSource {
   readonly config: Config;
   /** Of each cluster by name. */
   readonly endpoints: ReadonlyMap<string, readonly ResolvedEndpoint[]>;
+  readonly material: TlsMaterial;
+  /** The first makes tickets, all of them read tickets. */
+  readonly ticketKeys: readonly Uint8Array[];
   readonly ids: Ids;
   readonly netnsFd: (name: string | null) => number;
   /** Serial number of the snapshot. */
   readonly serial: number;
 }
 
+/** Positions of what others refer to. */
+interface Positions {
+  /** Of each cluster by name. */
+  readonly clusters: ReadonlyMap<string, number>;
+  /** Of TLS by the listener's or cluster's name. */
+  readonly listenerTls: ReadonlyMap<string, number>;
+  readonly clusterTls: ReadonlyMap<string, number>;
+}
+
 /** Makes the core's input. @throws IdTableFullError */
 export function compileSnapshotInput(source: CompileSource): SnapshotInput {
-  const { config, serial } = source;
-  const positions = new Map(config.clusters.map(({ name }, position) => [name, position]));
+  const { config, material, serial } = source;
+  const tls: TlsConfigInput[] = [];
+  const place = ([name, input]: [string, TlsConfigInput]): [string, number] => [
+    name,
+    tls.push(input) - 1,
+  ];
+  const positions: Positions = {
+    clusters: new Map(config.clusters.map(({ name }, position) => [name, position])),
+    listenerTls: new Map([...material.listeners].map(place)),
+    clusterTls: new Map([...material.clusters].map(place)),
+  };
   return {
     generation: serial,
-    listeners: config.listeners.map((listener) =>
-      compileListener(listener, {
-        source,
-        cluster: positionOf(positions, listener),
-      }),
-    ),
-    clusters: config.clusters.map((cluster) => compileCluster(cluster, source)),
+    listeners: config.listeners.map((listener) => compileListener(listener, source, positions)),
+    clusters: config.clusters.map((cluster) => compileCluster(cluster, source, positions)),
+    tls,
+    ticketKeys: tls.length === 0 ? [] : source.ticketKeys,
   };
 }
 
@@ -49,23 +70,33 @@ export function compileLimits(listener: ListenerConfig): ListenerLimits {
   return { connectionsMax: connections, acceptsPerSecond: acceptRate };
 }
 
-function positionOf(positions: ReadonlyMap<string, number>, listener: ListenerConfig): number {
-  const position = positions.get(listener.cluster);
+function positionOf(positions: Positions, name: string, listener: ListenerConfig): number {
+  const position = positions.clusters.get(name);
   if (position === undefined) {
     throw new Error(`listener "${listener.name}" names no cluster; the configuration is not valid`);
   }
   return position;
 }
 
+/** Nobody may speak in clear because the files of his TLS are missing here. */
+function tlsPosition(positions: ReadonlyMap<string, number>, name: string): number {
+  const position = positions.get(name);
+  if (position === undefined) {
+    throw new Error(`the files for TLS of "${name}" were not loaded`);
+  }
+  return position;
+}
+
 function compileListener(
   listener: ListenerConfig,
-  place: { readonly source: CompileSource; readonly cluster: number },
+  source: CompileSource,
+  positions: Positions,
 ): ListenerInput {
-  const { config, ids } = place.source;
-  const { limits, timeouts, proxyProtocol } = listener;
+  const { config, ids } = source;
+  const { limits, timeouts, proxyProtocol, tls, name } = listener;
   return {
-    id: ids.listener(listener.name),
-    cluster: place.cluster,
+    id: ids.listener(name),
+    cluster: positionOf(positions, listener.cluster, listener),
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,
     maxAgeMs: timeouts.maxAgeMs,
@@ -78,10 +109,22 @@ function compileListener(
     accessIntervalMs: config.log.accessIntervalMs,
     accessLog: listener.accessLog && config.log.access !== 'off',
     socket: listener.socket,
+    tlsMode: tls?.mode ?? 'off',
+    tls: tls?.mode === 'terminate' ? tlsPosition(positions.listenerTls, name) : -1,
+    handshakeMs: tls?.handshakeMs ?? 0,
+    routes: listener.routes.map(({ serverNames, alpn, cluster }) => ({
+      serverNames,
+      alpn,
+      cluster: positionOf(positions, cluster, listener),
+    })),
   };
 }
 
-function compileCluster(cluster: ClusterConfig, source: CompileSource): ClusterInput {
+function compileCluster(
+  cluster: ClusterConfig,
+  source: CompileSource,
+  positions: Positions,
+): ClusterInput {
   const { ids, endpoints, netnsFd } = source;
   const { ejection } = cluster;
   return {
@@ -106,5 +149,7 @@ function compileCluster(cluster: ClusterConfig, source: CompileSource): ClusterI
     ejectPercentMax: ejection.percentMax,
     panicPercent: ejection.panicPercent,
     socket: cluster.socket,
+    tls: cluster.tls === null ? -1 : tlsPosition(positions.clusterTls, cluster.name),
+    serverName: cluster.tls?.serverName ?? '',
   };
 }

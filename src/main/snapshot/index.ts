@@ -11,4 +11,5 @@ export {
   type Desired,
 } from './apply.ts';
 export { type ReloadCounts, Reloader, type ReloadReport } from './reload.ts';
+export { type TlsReloadCounts, TlsReloader, type TlsReloadResult } from './reload-tls.ts';
 export { FileWatch } from './watch-file.ts';

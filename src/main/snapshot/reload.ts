@@ -10,7 +10,14 @@ import type { Config, Diagnostic } from '../config/index.ts';
 import type { ConfigOutcome } from '../gateway-options.ts';
 import { describeChanges, describeRestartNeeds } from '../model/index.ts';
 import type { Log } from '../observe/index.ts';
+import {
+  describeMaterialChanges,
+  isSameMaterial,
+  NO_TLS_MATERIAL,
+  type TlsMaterial,
+} from '../tls/index.ts';
 import type { Applier } from './apply.ts';
+import type { TlsReloadResult } from './reload-tls.ts';
 
 /** What came of a reload. */
 export interface ReloadReport {
@@ -48,7 +55,19 @@ export interface ReloaderOptions {
   readonly startConfig: Config;
   /** Called after a configuration was applied. */
   readonly onApplied: (config: Config) => void;
+  /** Called when a load changed the files of TLS in use, or was refused because of them. */
+  readonly onTls: (result: TlsReloadResult) => void;
 }
+
+/** A configuration that loaded without an error. */
+interface Loaded {
+  readonly config: Config;
+  readonly material: TlsMaterial;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Findings about the files of TLS. */
+const TLS_CODE = /^HF109/;
 
 /** Loads and applies configurations and counts what came of it. */
 export class Reloader {
@@ -75,9 +94,7 @@ export class Reloader {
     cause: string,
     load: () => Promise<ConfigOutcome> | ConfigOutcome,
   ): Promise<ReloadReport> {
-    const report = await this.#load(load, (config, diagnostics) =>
-      this.#apply(config, diagnostics),
-    );
+    const report = await this.#load(load, (loaded) => this.#apply(loaded));
     this.#count(report);
     this.#logReport(cause, report);
     return report;
@@ -85,12 +102,15 @@ export class Reloader {
 
   /** Loads with `load` and says what applying would change. Never rejects. */
   dryRun(load: () => Promise<ConfigOutcome> | ConfigOutcome): Promise<ReloadReport> {
-    return this.#load(load, (config, diagnostics) => {
-      const running = this.#options.applier.current.config;
+    return this.#load(load, ({ config, material, diagnostics }) => {
+      const running = this.#options.applier.current;
       return Promise.resolve({
         result: 'valid',
         generation: this.#generation,
-        changes: describeChanges(running, config),
+        changes: [
+          ...describeChanges(running.config, config),
+          ...describeMaterialChanges(running.material, material),
+        ],
         warnings: this.#listWarnings(config, diagnostics),
         diagnostics,
         error: null,
@@ -100,13 +120,13 @@ export class Reloader {
 
   async #load(
     load: () => Promise<ConfigOutcome> | ConfigOutcome,
-    use: (config: Config, diagnostics: readonly Diagnostic[]) => Promise<ReloadReport>,
+    use: (loaded: Loaded) => Promise<ReloadReport>,
   ): Promise<ReloadReport> {
     try {
-      const { config, diagnostics } = await load();
+      const { config, diagnostics, material = NO_TLS_MATERIAL } = await load();
       return config === null
         ? this.#reportRefusal('invalid', diagnostics, null)
-        : await use(config, diagnostics);
+        : await use({ config, material, diagnostics });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return this.#reportRefusal('failed', [], message);
@@ -122,21 +142,30 @@ export class Reloader {
     return { result, generation, changes: [], warnings: [], diagnostics, error };
   }
 
-  async #apply(config: Config, diagnostics: readonly Diagnostic[]): Promise<ReloadReport> {
-    const { applier, onApplied } = this.#options;
+  async #apply({ config, material, diagnostics }: Loaded): Promise<ReloadReport> {
+    const { applier, onApplied, onTls } = this.#options;
     let changes: string[] = [];
     let isSame = false;
+    let isTlsSame = false;
     const { warnings } = await applier.apply((current) => {
       const running = current ?? applier.current;
-      changes = describeChanges(running.config, config);
+      changes = [
+        ...describeChanges(running.config, config),
+        ...describeMaterialChanges(running.material, material),
+      ];
       if (running.overlays.size > 0) {
         changes.push(
           `run-time endpoint changes dropped: ${[...running.overlays.keys()].join(', ')}`,
         );
       }
-      isSame = running.overlays.size === 0 && isDeepStrictEqual(running.config, config);
-      return { config, overlays: new Map() };
+      isTlsSame = isSameMaterial(running.material, material);
+      isSame =
+        isTlsSame && running.overlays.size === 0 && isDeepStrictEqual(running.config, config);
+      return { config, material, overlays: new Map() };
     });
+    if (!isTlsSame) {
+      onTls('applied');
+    }
     if (!isSame) {
       this.#generation++;
     }
@@ -164,6 +193,9 @@ export class Reloader {
       return;
     }
     this.#counts[report.result]++;
+    if (report.diagnostics.some(({ code }) => TLS_CODE.test(code))) {
+      this.#options.onTls('refused');
+    }
     if (report.result === 'applied' || report.result === 'unchanged') {
       this.#lastSuccessMs = Date.now();
     }

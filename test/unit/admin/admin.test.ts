@@ -141,6 +141,7 @@ function makeConnection(id: string, ageMs: number): ConnectionInfo {
     bytesFromClient: 0,
     bytesFromEndpoint: 0,
     pendingBytes: 0,
+    tls: '',
   };
 }
 

@@ -47,6 +47,7 @@ function makeTarget(id: number): HealthTarget {
       healthyAfter: 2,
       jitterPermille: 0,
     },
+    tls: null,
   };
 }
 

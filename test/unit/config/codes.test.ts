@@ -16,7 +16,19 @@ import { load, minimal, TOKEN, WORLD } from './world.ts';
 type DeepName = 'cannotBind' | 'cannotResolve' | 'noNetns' | 'cannotWrite' | 'cannotConnect';
 /** Found by comparing with what runs; the control plane reports it. */
 type ReloadName = 'needsRestart';
-type SampleName = Exclude<FindingName, DeepName | ReloadName | 'unreadable' | 'format'>;
+/** Found in the files of TLS; test/unit/tls/material.test.ts provokes them. */
+type TlsName =
+  | 'keyExposed'
+  | 'certificateEnding'
+  | 'tlsUnchecked'
+  | 'unreadableFile'
+  | 'badCertificate'
+  | 'badAuthority'
+  | 'badTlsOptions'
+  | 'tlsUnavailable';
+type SampleName = Exclude<FindingName, DeepName | ReloadName | TlsName | 'unreadable' | 'format'>;
+
+const PAIR = 'cert: a.crt, key: a.key';
 
 const admin = (tcp: string): string => minimal({ top: `admin: { tcp: ${tcp} }` });
 
@@ -50,6 +62,9 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   badSecret: admin('{ bind: "127.0.0.1:1", token: short }'),
   badPort: minimal().replace('127.0.0.1:3000', '127.0.0.1:0'),
   badPath: minimal({ top: 'log: { access: "" }' }),
+  badServerName: minimal({ listener: `tls: { certificates: { ${PAIR}, names: a..b } }` }),
+  badProtocol: minimal({ listener: `tls: { certificates: { ${PAIR} }, alpn: "a b" }` }),
+  badSuite: minimal({ listener: `tls: { certificates: { ${PAIR} }, groups: "X25519:P-256" }` }),
   duplicateName: minimal().replace(
     'clusters:',
     '  - { name: front, bind: "127.0.0.1:1", cluster: back }\nclusters:',
@@ -66,6 +81,12 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   wrongOrder: minimal({ cluster: 'dns: { refreshMin: 10m }' }),
   duplicateEndpoint: minimal().replace('[127.0.0.1:3000]', '[127.0.0.1:3000, 127.0.0.1:3000]'),
   loop: minimal().replace('[127.0.0.1:3000]', '[127.0.0.1:8080]'),
+  tlsIncomplete: minimal({ listener: 'tls: {}' }),
+  duplicateServerName: minimal({
+    listener:
+      'tls: { mode: passthrough }\n    routes: [{ serverNames: a.b, cluster: back }, { serverNames: A.B., cluster: back }]',
+  }),
+  serverNameMissing: minimal({ cluster: 'tls: {}' }).replace('[127', '[unix:/run/x.sock, 127'),
   unusedCluster: minimal().replace(
     'clusters:',
     'clusters:\n  - { name: spare, endpoints: [a.b:1] }',
@@ -77,6 +98,7 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   checkTooSlow: minimal({ cluster: 'healthCheck: { interval: 1s }' }),
   notApplicable: minimal().replace('127.0.0.1:8080', '{ address: "127.0.0.1:1", mode: "0600" }'),
   noListeners: 'version: 1\nlisteners: []\nclusters: []',
+  peerUnchecked: minimal({ cluster: 'tls: { verify: off }' }),
   tokenInText: admin(`{ bind: "127.0.0.1:1", token: ${TOKEN} }`),
 };
 

@@ -83,6 +83,7 @@ test('a minimal configuration has every default', () => {
     log: { level: 'info', access: 'stdout', accessIntervalMs: 3_600_000, format: 'auto' },
     limits: { connections: 9872, memory: 536_870_912, memoryPerShard: 134_217_728 },
     drain: { overMs: 30_000, graceMs: 10_000, readinessDelayMs: 5000 },
+    tls: { ticketRotationMs: 28_800_000 },
     listeners: [
       {
         name: 'front',
@@ -106,6 +107,8 @@ test('a minimal configuration has every default', () => {
         },
         socket,
         accessLog: true,
+        tls: null,
+        routes: [],
         cluster: 'back',
       },
     ],
@@ -128,6 +131,7 @@ test('a minimal configuration has every default', () => {
         netns: null,
         socket,
         dns: { refreshMinMs: 5000, refreshMaxMs: 300_000, resolvers: null, family: 'any' },
+        tls: null,
       },
     ],
   });

@@ -2,10 +2,13 @@
  * A machine for configuration tests: the same everywhere, so the same text gives the same result.
  *
  * Path: every test of the loader passes it instead of the real world.
- * Invariant: four cores, 20,000 open files, one secret file, a fixed environment.
+ * Invariant: four cores, 20,000 open files, one secret file, a fixed environment; the files of TLS
+ * hold whatever the configuration wants.
  */
+import { resolve } from 'node:path';
 import { loadConfigText } from '../../../src/main/config/load.ts';
 import type { World } from '../../../src/main/config/world.ts';
+import { NO_TLS_MATERIAL } from '../../../src/main/tls/index.ts';
 
 /** A token that is long enough. */
 export const TOKEN = 'a-token-of-enough-length';
@@ -16,6 +19,8 @@ export const WORLD: World = {
   descriptorsMax: 20_000,
   readSecret: (path) =>
     path === 'token' ? { ok: true, value: TOKEN } : { ok: false, reason: `${path} does not exist` },
+  resolvePath: (path) => resolve('/etc/holdfast', path),
+  loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }),
 };
 
 /** The smallest valid configuration, with lines to add to its listener, its cluster, and the top. */

@@ -12,6 +12,7 @@ import type { Config } from '../../../src/main/config/index.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { ShardSupervisor } from '../../../src/main/shards/index.ts';
 import { Applier, Reloader } from '../../../src/main/snapshot/index.ts';
+import { NO_TLS_MATERIAL, TicketKeys } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
 import {
   FAKE_ABI,
@@ -88,6 +89,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
       onChange: () => {},
     }),
     health: new HealthChecks({ board, prober: new FakeProber(), log: SILENT, random: () => 0 }),
+    ticketKeys: new TicketKeys({ random: (bytes) => Buffer.alloc(bytes), nowMs: () => 0 }),
     log: SILENT,
     boardConnectionsMax,
   });
@@ -97,6 +99,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     boardConnectionsMax,
     startConfig: config,
     onApplied: () => {},
+    onTls: () => {},
   });
   await supervisor.start();
   t.after(async () => {
@@ -104,7 +107,8 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     await supervisor.stop();
     netns.close();
   });
-  await applier.apply(() => ({ config, overlays: new Map() }));
+  const material = NO_TLS_MATERIAL;
+  await applier.apply(() => ({ config, material, overlays: new Map() }));
   return {
     board,
     acceptor,
@@ -241,6 +245,7 @@ test('draining endpoints get no new connections, and keep their ids', async (t) 
   const scene = await startScene(t, makeConfig(TWO));
   await scene.applier.apply((current) => ({
     config: current?.config ?? makeConfig(TWO),
+    material: NO_TLS_MATERIAL,
     overlays: new Map([
       [
         'b',

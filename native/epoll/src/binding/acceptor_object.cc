@@ -169,13 +169,17 @@ void ProberObject::probe(const Napi::CallbackInfo& info) {
   sockaddr_storage address{};
   const u32 length =
       readSocketAddress(fields.valueOf("address"), "probe.address", problem, &address);
-  const i32 netnsFd = fields.fdOf("netnsFd");
-  const u32 timeoutMs = fields.u32Of("timeoutMs");
+  proxy::ProbeSpec spec;
+  spec.address = reinterpret_cast<const sockaddr*>(&address);
+  spec.length = length;
+  spec.netnsFd = fields.fdOf("netnsFd");
+  spec.timeoutMs = fields.u32Of("timeoutMs");
+  spec.socket = fields.boolOf("isKept") ? proxy::ProbedSocket::kKept : proxy::ProbedSocket::kClosed;
   if (!info[1].IsFunction()) problem.note("probe takes a callback");
   if (throwIf(info.Env(), problem)) return;
   const u32 id = nextId_++;
   waiting_[id] = Napi::Persistent(info[1].As<Napi::Function>());
-  prober_.probe(id, reinterpret_cast<const sockaddr*>(&address), length, netnsFd, timeoutMs);
+  prober_.probe(id, spec);
 }
 
 void ProberObject::deliver() {
@@ -185,15 +189,19 @@ void ProberObject::deliver() {
   const Napi::HandleScope scope(env);
   for (const proxy::ProbeResult& result : results) {
     const auto found = waiting_.find(result.id);
-    if (found == waiting_.end()) continue;
+    if (found == waiting_.end()) {
+      if (result.fd >= 0) sys::close(result.fd);
+      continue;
+    }
     const Napi::FunctionReference callback = std::move(found->second);
     waiting_.erase(found);
     const Napi::Value error = result.sysErrno == 0
                                   ? env.Null()
                                   : Napi::Value(Napi::String::New(env, errnoName(result.sysErrno)));
     // An exception in the callback is JavaScript's own, and becomes an uncaughtException there.
-    (void)callback.MakeCallback(
-        Value(), {error, Napi::Number::New(env, static_cast<double>(result.micros))});
+    (void)callback.MakeCallback(Value(),
+                                {error, Napi::Number::New(env, static_cast<double>(result.micros)),
+                                 Napi::Number::New(env, result.fd)});
   }
 }
 

@@ -28,16 +28,20 @@ void Prober::stop() {
     if (probe.fd >= 0) sys::close(probe.fd);
   }
   probes_.clear();
+  for (const ProbeResult& result : results_) {
+    if (result.fd >= 0) sys::close(result.fd);
+  }
+  results_.clear();
   if (timerFd_ >= 0) sys::close(timerFd_);
   if (epollFd_ >= 0) sys::close(epollFd_);
   timerFd_ = -1;
   epollFd_ = -1;
 }
 
-void Prober::probe(u32 id, const sockaddr* address, socklen_t length, int netnsFd, u32 timeoutMs) {
+void Prober::probe(u32 id, const ProbeSpec& spec) {
   nowNs_ = sys::nowNs();
   const auto failAtOnce = [&](int error) {
-    results_.push_back(ProbeResult{id, error, 0});
+    results_.push_back(ProbeResult{id, error, -1, 0});
     armTimer();
   };
   u32 index = 0;
@@ -46,14 +50,14 @@ void Prober::probe(u32 id, const sockaddr* address, socklen_t length, int netnsF
   if (index == probes_.size()) probes_.emplace_back();
 
   int previous = -1;
-  if (netnsFd >= 0) {
-    previous = sys::enterNetns(netnsFd);
+  if (spec.netnsFd >= 0) {
+    previous = sys::enterNetns(spec.netnsFd);
     if (previous < 0) return failAtOnce(-previous);
   }
-  const int fd = sys::socketStream(address->sa_family);
+  const int fd = sys::socketStream(spec.address->sa_family);
   if (previous >= 0) sys::leaveNetns(previous);
   if (fd < 0) return failAtOnce(-fd);
-  const int connected = sys::connect(fd, address, length);
+  const int connected = sys::connect(fd, spec.address, spec.length);
   if (connected < 0 && connected != -EINPROGRESS) {
     sys::close(fd);
     return failAtOnce(-connected);
@@ -62,7 +66,8 @@ void Prober::probe(u32 id, const sockaddr* address, socklen_t length, int netnsF
   probe.fd = fd;
   probe.id = id;
   probe.startNs = nowNs_;
-  probe.deadlineNs = nowNs_ + timeoutMs * kNsPerMs;
+  probe.deadlineNs = nowNs_ + spec.timeoutMs * kNsPerMs;
+  probe.socket = spec.socket;
   probe.generation++;
   const u64 key = Handle{index, probe.generation}.pack();
   if (const int added = sys::epollAdd(epollFd_, fd, sys::Watch::kEdgeBoth, key); added < 0) {
@@ -98,9 +103,11 @@ std::vector<ProbeResult> Prober::takeResults() {
 
 void Prober::finish(u32 index, int error) {
   Probe& probe = probes_[index];
-  sys::close(probe.fd);
+  const bool isKept = error == 0 && probe.socket == ProbedSocket::kKept;
+  const i32 fd = isKept ? probe.fd : -1;
+  if (!isKept) sys::close(probe.fd);
   probe.fd = -1;
-  results_.push_back(ProbeResult{probe.id, error, (nowNs_ - probe.startNs) / 1000});
+  results_.push_back(ProbeResult{probe.id, error, fd, (nowNs_ - probe.startNs) / 1000});
 }
 
 void Prober::armTimer() {

@@ -1,5 +1,8 @@
 // Prober: opens a connection only to learn whether it opens. For active health checks.
 //
+// A probe may ask for the socket that opened, to go on with it: then it belongs to whoever takes
+// the results. Its entry in the epoll set goes with its last descriptor; until then what happens on
+// it is an event for a probe that is over, which turn() passes by.
 // Runs on the main thread's loop like the acceptor: turn() whenever pollFd() is readable; results
 // are collected and taken by the caller, so that nothing calls back from inside a turn. Invariant:
 // every probe that started yields exactly one result, at its timeout at the latest.
@@ -17,7 +20,18 @@ inline constexpr u32 kProbesMax = 1024;  // under way at once; one more is refus
 struct ProbeResult {
   u32 id = 0;
   i32 sysErrno = 0;  // 0: it opened
+  i32 fd = -1;       // the socket, where it opened and was asked for; the taker's
   u64 micros = 0;
+};
+
+// What becomes of a socket that opened.
+enum class ProbedSocket : u8 { kClosed, kKept };
+struct ProbeSpec {
+  const sockaddr* address = nullptr;
+  socklen_t length = 0;
+  i32 netnsFd = -1;
+  u32 timeoutMs = 0;
+  ProbedSocket socket = ProbedSocket::kClosed;
 };
 
 class Prober {
@@ -33,7 +47,7 @@ class Prober {
   void stop();
 
   // `id` is the caller's and comes back with the result.
-  void probe(u32 id, const sockaddr* address, socklen_t length, int netnsFd, u32 timeoutMs);
+  void probe(u32 id, const ProbeSpec& spec);
   [[nodiscard]] std::vector<ProbeResult> takeResults();
 
  private:
@@ -43,6 +57,7 @@ class Prober {
     u64 startNs = 0;
     u64 deadlineNs = 0;
     u32 generation = 0;
+    ProbedSocket socket = ProbedSocket::kClosed;
   };
 
   void finish(u32 index, int error);

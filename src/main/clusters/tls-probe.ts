@@ -1,0 +1,87 @@
+/**
+ * The second half of a health check over TLS: a handshake on a socket that is open already.
+ *
+ * Path: health-checks.ts, on the main thread, with Node's TLS: off the path a library is right.
+ * Invariant: what the shards would refuse is refused here too: chain, time and name are checked
+ * against the same authorities. The socket is closed whatever comes; never rejects.
+ */
+import { isIP, Socket } from 'node:net';
+import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
+import type { SocketAddress, TlsConfigInput } from '../../../native/epoll/index.ts';
+
+/** How an endpoint is spoken to. */
+export interface TlsTarget {
+  /** As the shards have it. */
+  readonly input: TlsConfigInput;
+  /** Empty: the endpoint proves its address. */
+  readonly serverName: string;
+}
+
+/** A handshake to try. */
+export interface Handshake {
+  /** A connected socket, ours to close. */
+  readonly fd: number;
+  readonly address: SocketAddress;
+  readonly tls: TlsTarget;
+  readonly timeoutMs: number;
+}
+
+type Prepared = ReturnType<typeof createSecureContext>;
+
+/** Authorities take milliseconds to parse; each input is parsed once. */
+const prepared = new WeakMap<TlsConfigInput, Prepared>();
+
+function prepare(input: TlsConfigInput): Prepared {
+  const known = prepared.get(input);
+  if (known !== undefined) return known;
+  const [domain] = input.domains;
+  const [pair] = domain?.certificates ?? [];
+  const made = createSecureContext({
+    minVersion: input.policy === 'modern' ? 'TLSv1.3' : 'TLSv1.2',
+    ...(domain === undefined || domain.ca.length === 0 ? {} : { ca: toText(domain.ca) }),
+    ...(pair === undefined ? {} : { cert: toText(pair.chain), key: toText(pair.key) }),
+  });
+  prepared.set(input, made);
+  return made;
+}
+
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+/** Shakes hands and closes. Resolves with null, or with the reason that it failed for. */
+export function shakeHands({ fd, address, tls, timeoutMs }: Handshake): Promise<string | null> {
+  const socket = new Socket({ fd, readable: true, writable: true });
+  // A second error on a socket that is being closed has nobody to tell.
+  socket.on('error', () => {});
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => end('ETIMEDOUT'), timeoutMs);
+    function end(fault: string | null): void {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(fault);
+    }
+    try {
+      const { input, serverName } = tls;
+      const options: ConnectionOptions = {
+        socket,
+        ['secureContext']: prepare(input),
+        rejectUnauthorized: !input.isPeerUnchecked,
+        host: 'ip' in address ? address.ip : serverName,
+        ALPNProtocols: [...(input.domains[0]?.alpn ?? [])],
+        ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
+      };
+      const secured = connect(options, () => {
+        secured.destroy();
+        end(null);
+      });
+      secured.once('error', (error: NodeJS.ErrnoException) => {
+        secured.destroy();
+        end(error.code ?? error.message);
+      });
+      secured.once('close', () => end('ECONNRESET'));
+    } catch (error) {
+      end(error instanceof Error ? error.message : String(error));
+    }
+  });
+}
