@@ -182,6 +182,15 @@ inline constexpr Case kBadRequestLines[] = {
      "GET / 0 | !request-line"sv},
 };
 
+inline constexpr Case kPaths[] = {
+    {"escapes and dots", "GET /%61//./b/../c;d?%zz/../ HTTP/1.1\r\nHost: a\r\n\r\n"sv,
+     "GET /a/c;d?%zz/../ 0"sv},
+    {"absolute form with dots", "GET http://a/./b HTTP/1.1\r\nHost: a\r\n\r\n"sv, "GET /b 0"sv},
+    {"above the root", "GET /a/../../b HTTP/1.1\r\nHost: a\r\n\r\n"sv, "!path-root"sv},
+    {"escaped slash", "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n"sv, "!path-forbidden"sv},
+    {"half an escape", "GET /% HTTP/1.1\r\nHost: a\r\n\r\n"sv, "!path-escape"sv},
+};
+
 inline constexpr Case kBadFields[] = {
     {"bare LF", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"sv, "!line-end"sv},
     {"bare LF at the end", HF_GET "\n"sv, "!line-end"sv},
@@ -416,7 +425,7 @@ inline constexpr Case kBadChunks[] = {
 };
 
 inline constexpr std::span<const Case> kRequestCases[] = {
-    kGoodRequests, kBadRequestLines, kBadFields, kBadFraming, kBadChunks,
+    kGoodRequests, kBadRequestLines, kPaths, kBadFields, kBadFraming, kBadChunks,
 };
 
 #undef HF_GET

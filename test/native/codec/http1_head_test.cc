@@ -193,9 +193,12 @@ TEST(http1UpgradesNeedTheirOption) {
     CHECK(result.kind == HeadResult::Kind::kHead);
     return head.upgrade;
   };
-  const std::string_view both = "Connection: Upgrade\r\nUpgrade: WEBSOCKET\r\n";
+  const std::string both = "Connection: Upgrade\r\nUpgrade: WEBSOCKET\r\n";
   CHECK(upgradeOf("HTTP/1.1", both) == UpgradeTo::kWebSocket);
   CHECK(upgradeOf("HTTP/1.0", both) == UpgradeTo::kNone);
+  CHECK(upgradeOf("HTTP/1.1", both + "Content-Length: 0\r\n") == UpgradeTo::kWebSocket);
+  CHECK(upgradeOf("HTTP/1.1", both + "Content-Length: 1\r\n") == UpgradeTo::kOther);
+  CHECK(upgradeOf("HTTP/1.1", both + "Transfer-Encoding: chunked\r\n") == UpgradeTo::kOther);
   CHECK(upgradeOf("HTTP/1.1", "Upgrade: websocket\r\n") == UpgradeTo::kNone);
   CHECK(upgradeOf("HTTP/1.1", "Connection: upgrade\r\n") == UpgradeTo::kNone);
   CHECK(upgradeOf("HTTP/1.1", "Connection: upgrade\r\nUpgrade: h2c\r\n") == UpgradeTo::kOther);

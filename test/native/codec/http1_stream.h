@@ -23,6 +23,7 @@ inline constexpr size_t kPlannedBytesMax = 256;
 
 struct Message {
   std::string line;       // "GET /path?query" or "200"
+  std::string written;    // the same with the target as it came
   std::string authority;  // canonical
   std::string content;
   std::string forwarded;  // as it leaves in canonical form, the content in one run
@@ -113,15 +114,19 @@ class Stream {
     codec::Writer writer({reinterpret_cast<u8*>(room.data()), room.size()});
     if (side_ == Side::kRequests) {
       RequestPlan plan = planRequest(head_);
+      std::string normal(plan.path);
+      if (!normalize(&normal)) return false;
+      plan.path = normal;
       now_.line = std::string(plan.method) + ' ' + std::string(plan.path);
       if (plan.hasQuery) now_.line += '?' + std::string(plan.query);
+      now_.written = std::string(plan.method) + ' ' + std::string(head_.textOf(head_.target));
       if (plan.host.empty()) plan.host = "unnamed.example";
       if (head_.upgrade == UpgradeTo::kWebSocket) plan.hop = Hop::kWebSocket;
       if (!head_.isPersistent) plan.hop = Hop::kClose;
       isWritten_ = writeRequestHead(head_, plan, &writer);
     } else {
       ResponsePlan plan = planResponse(head_);
-      now_.line = std::to_string(head_.status);
+      now_.line = now_.written = std::to_string(head_.status);
       if (!head_.isPersistent) plan.hop = Hop::kClose;
       isWritten_ = writeResponseHead(head_, plan, &writer);
     }
@@ -135,6 +140,16 @@ class Stream {
     if (body_.isEnded()) complete();
     if (body_.violation() != Violation::kNone) fail(body_.violation());
     return true;
+  }
+
+  // Puts a path into normal form; "*" and authorities have none.
+  bool normalize(std::string* path) {
+    if ((*path)[0] != '/') return true;
+    const std::span<u8> place(reinterpret_cast<u8*>(path->data()), path->size());
+    const NormalPath normal = normalizePath(place, {}, place);
+    if (normal.violation != Violation::kNone) fail(normal.violation);
+    if (normal.isChanged) path->resize(normal.length);
+    return normal.violation == Violation::kNone;
   }
 
   bool takeBody() {

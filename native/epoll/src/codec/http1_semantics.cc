@@ -232,7 +232,11 @@ Violation readRequestFields(Head* head) {
   if (violation != Violation::kNone) return violation;
   const bool hasNoContent = head->method == Method::kConnect || head->method == Method::kTrace;
   const bool isContent = head->bodyKind == BodyKind::kChunked || head->contentLength > 0;
-  return hasNoContent && isContent ? Violation::kUnexpectedContent : Violation::kNone;
+  if (hasNoContent && isContent) return Violation::kUnexpectedContent;
+  // A handshake is a GET, and what follows it is not content (RFC 6455 4.1).
+  const bool isHandshake = head->method == Method::kGet && !isContent;
+  if (head->upgrade == UpgradeTo::kWebSocket && !isHandshake) head->upgrade = UpgradeTo::kOther;
+  return Violation::kNone;
 }
 
 Violation readResponseFields(ResponseTo to, Head* head) {
