@@ -1,0 +1,142 @@
+// Section by section, in the order of the header; each struct has one function that judges it.
+#include "http/route_check.h"
+
+#include <bit>
+#include <cstring>
+
+#include "http/regex.h"
+#include "http/route_layout.h"
+
+namespace holdfast::http {
+
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(std::span<const u8> bytes) : bytes_(bytes) {}
+
+  bool run() {
+    if (bytes_.size() < sizeof(header_)) return false;
+    std::memcpy(&header_, bytes_.data(), sizeof(header_));
+    if (header_.magic != kRouteTableMagic || header_.version != kRouteTableVersion) return false;
+    if (header_.bytes != bytes_.size() || header_.bytes > kRouteTableBytesMax) return false;
+    return hasSections() && hasItems();
+  }
+
+ private:
+  template <typename T>
+  [[nodiscard]] bool lies(const Section& section) const {
+    const u64 size = u64{section.count} * sizeof(T);
+    return section.offset % 8 == 0 && section.offset <= bytes_.size() &&
+           size <= bytes_.size() - section.offset;
+  }
+
+  [[nodiscard]] bool hasSections() const {
+    const bool areSlots = std::has_single_bit(header_.nameSlots.count) &&
+                          std::has_single_bit(header_.exactSlots.count);
+    return areSlots && header_.firstBytes.count == header_.nodes.count &&
+           lies<FlatHost>(header_.hosts) && lies<FlatName>(header_.names) &&
+           lies<FlatSlot>(header_.nameSlots) && lies<FlatExact>(header_.exacts) &&
+           lies<FlatSlot>(header_.exactSlots) && lies<FlatNode>(header_.nodes) &&
+           lies<u8>(header_.firstBytes) && lies<u32>(header_.candidates) &&
+           lies<FlatRoute>(header_.routes) && lies<FlatCondition>(header_.conditions) &&
+           lies<FlatSplit>(header_.splits) && lies<FlatRegex>(header_.regexes) &&
+           lies<u8>(header_.regexBytes) && lies<u8>(header_.text);
+  }
+
+  // True when `isGood(item, position)` holds for each item of a section.
+  template <typename T, typename Judge>
+  [[nodiscard]] bool all(const Section& section, Judge isGood) const {
+    const T* const items = reinterpret_cast<const T*>(bytes_.data() + section.offset);
+    for (u32 i = 0; i < section.count; ++i) {
+      if (!isGood(items[i], i)) return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool isText(const TextRef& ref) const {
+    return u64{ref.offset} + ref.length <= header_.text.count;
+  }
+
+  [[nodiscard]] static bool isIn(const Range& range, const Section& section) {
+    return u64{range.first} + range.count <= section.count;
+  }
+
+  [[nodiscard]] static bool isItemOrNone(u32 item, const Section& section) {
+    return item == kNoIndex || item < section.count;
+  }
+
+  [[nodiscard]] bool hasItems() const {
+    const auto isSlotOf = [](const Section& section) {
+      return [&section](const FlatSlot& slot, u32) { return isItemOrNone(slot.item, section); };
+    };
+    return isItemOrNone(header_.defaultHost, header_.hosts) &&
+           all<FlatHost>(header_.hosts,
+                         [this](const FlatHost& host, u32) {
+                           return host.order < RouteOrder::kCount &&
+                                  host.root < header_.nodes.count;
+                         }) &&
+           all<FlatName>(header_.names,
+                         [this](const FlatName& name, u32) {
+                           return isText(name.text) && name.host < header_.hosts.count;
+                         }) &&
+           all<FlatSlot>(header_.nameSlots, isSlotOf(header_.names)) &&
+           all<FlatExact>(header_.exacts,
+                          [this](const FlatExact& exact, u32) {
+                            return isText(exact.path) && isIn(exact.candidates, header_.candidates);
+                          }) &&
+           all<FlatSlot>(header_.exactSlots, isSlotOf(header_.exacts)) &&
+           all<FlatNode>(header_.nodes,
+                         [this](const FlatNode& node, u32 at) { return isNode(node, at); }) &&
+           all<u32>(header_.candidates,
+                    [this](u32 route, u32) { return route < header_.routes.count; }) &&
+           all<FlatRoute>(header_.routes,
+                          [this](const FlatRoute& route, u32) { return isRoute(route); }) &&
+           all<FlatCondition>(header_.conditions, [this](const FlatCondition& condition,
+                                                         u32) { return isCondition(condition); }) &&
+           all<FlatRegex>(header_.regexes,
+                          [this](const FlatRegex& regex, u32) { return isRegex(regex); });
+  }
+
+  // Children behind their parents and ancestors in front: every walk ends.
+  [[nodiscard]] bool isNode(const FlatNode& node, u32 at) const {
+    const bool isForward = node.children.count == 0 || node.children.first > at;
+    const bool isBackward = node.ancestor == kNoIndex || node.ancestor < at;
+    return isForward && isBackward && isText(node.label) && isIn(node.children, header_.nodes) &&
+           isIn(node.candidates, header_.candidates);
+  }
+
+  [[nodiscard]] bool isRoute(const FlatRoute& route) const {
+    const bool hasRegex = route.pathKind != PathKind::kRegex || route.regex < header_.regexes.count;
+    const bool hasRewrite =
+        route.rewriteKind != RewriteKind::kRegex || route.rewriteRegex < header_.regexes.count;
+    return route.pathKind < PathKind::kCount && route.rewriteKind < RewriteKind::kCount &&
+           hasRegex && hasRewrite && isText(route.rewriteText) &&
+           route.headers.count <= kRouteConditionsMax && isIn(route.headers, header_.conditions) &&
+           route.query.count <= kRouteConditionsMax && isIn(route.query, header_.conditions) &&
+           route.splits.count <= kRouteSplitsMax && isIn(route.splits, header_.splits);
+  }
+
+  [[nodiscard]] bool isCondition(const FlatCondition& condition) const {
+    const bool hasRegex =
+        condition.kind != ConditionKind::kRegex || condition.regex < header_.regexes.count;
+    return condition.kind < ConditionKind::kCount && hasRegex && isText(condition.name) &&
+           isText(condition.value);
+  }
+
+  [[nodiscard]] bool isRegex(const FlatRegex& regex) const {
+    if (regex.offset % 8 != 0) return false;
+    if (u64{regex.offset} + regex.length > header_.regexBytes.count) return false;
+    return RegexView(bytes_.subspan(header_.regexBytes.offset + regex.offset, regex.length))
+        .isValid();
+  }
+
+  std::span<const u8> bytes_;
+  RouteTableHeader header_;
+};
+
+}  // namespace
+
+bool isRouteTable(std::span<const u8> bytes) { return Checker(bytes).run(); }
+
+}  // namespace holdfast::http
