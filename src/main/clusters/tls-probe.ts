@@ -6,8 +6,14 @@
  * against the same authorities. The socket is closed whatever comes; never rejects.
  */
 import { isIP, Socket } from 'node:net';
-import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
+import { connect, createSecureContext } from 'node:tls';
 import type { SocketAddress, TlsConfigInput } from '../../../native/epoll/index.ts';
+
+/**
+ * How long an endpoint has to object: in TLS 1.3 a client is done before its certificate is judged.
+ * One that says nothing, and does not close either, has agreed.
+ */
+const CLOSE_WAIT_MS = 500;
 
 /** How an endpoint is spoken to. */
 export interface TlsTarget {
@@ -55,7 +61,8 @@ export function shakeHands({ fd, address, tls, timeoutMs }: Handshake): Promise<
   // A second error on a socket that is being closed has nobody to tell.
   socket.on('error', () => {});
   return new Promise((resolve) => {
-    const timer = setTimeout(() => end('ETIMEDOUT'), timeoutMs);
+    let timer = setTimeout(() => end('ETIMEDOUT'), timeoutMs);
+    let hasShaken = false;
     function end(fault: string | null): void {
       clearTimeout(timer);
       socket.destroy();
@@ -63,23 +70,24 @@ export function shakeHands({ fd, address, tls, timeoutMs }: Handshake): Promise<
     }
     try {
       const { input, serverName } = tls;
-      const options: ConnectionOptions = {
+      const secured = connect({
         socket,
         ['secureContext']: prepare(input),
         rejectUnauthorized: !input.isPeerUnchecked,
         host: 'ip' in address ? address.ip : serverName,
         ALPNProtocols: [...(input.domains[0]?.alpn ?? [])],
         ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
-      };
-      const secured = connect(options, () => {
-        secured.destroy();
-        end(null);
       });
-      secured.once('error', (error: NodeJS.ErrnoException) => {
-        secured.destroy();
-        end(error.code ?? error.message);
+      secured.once('secureConnect', () => {
+        hasShaken = true;
+        clearTimeout(timer);
+        timer = setTimeout(() => end(null), CLOSE_WAIT_MS);
+        secured.resume();
+        secured.end();
       });
-      secured.once('close', () => end('ECONNRESET'));
+      secured.once('end', () => end(hasShaken ? null : 'ECONNRESET'));
+      secured.once('close', () => end(hasShaken ? null : 'ECONNRESET'));
+      secured.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
     } catch (error) {
       end(error instanceof Error ? error.message : String(error));
     }

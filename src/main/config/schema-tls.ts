@@ -243,6 +243,6 @@ export const processTls = section('What all listeners with TLS share.', {
       is: 'How often there is a new key for tickets. A key makes tickets for this long and reads them for as long again; tickets that should live longer end with it.',
       initial: '8h',
     },
-    { min: 10 * SECOND, max: 7 * DAY },
+    { min: SECOND, max: 7 * DAY },
   ),
 });

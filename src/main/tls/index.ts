@@ -3,6 +3,8 @@
  *
  * Path: config/ loads files through here, snapshot/ hands them to the core, gateway.ts composes.
  */
+
+export { canonicalServerName } from './canonical-name.ts';
 export { describeMaterialChanges, isSameMaterial } from './changes.ts';
 export { daysLeft, ExpiryWatch } from './expiry.ts';
 export {
@@ -15,5 +17,4 @@ export {
   type TlsNative,
 } from './material.ts';
 export { TicketRotation } from './rotation.ts';
-export { canonicalServerName } from './canonical-name.ts';
 export { TICKET_KEY_BYTES, TicketKeys } from './ticket-keys.ts';
