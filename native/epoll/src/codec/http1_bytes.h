@@ -65,14 +65,34 @@ inline constexpr std::array<u8, 256> kByteClass = [] {
 // that are lower case, consist of letters, digits and '-', and whose partner consists of tokens.
 [[nodiscard]] constexpr u8 folded(u8 byte) { return static_cast<u8>(byte | 0x20); }
 
+inline constexpr u64 kOnes = 0x0101010101010101u;
+
+[[nodiscard]] inline u64 wordAt(const void* bytes) {
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  u64 word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
 // Whether token bytes are `name`, which is in lower case and has no '_'.
-[[nodiscard]] constexpr bool isName(std::span<const u8> bytes, std::string_view name) {
-  if (bytes.size() != name.size()) return false;
-  u8 difference = 0;
-  for (size_t i = 0; i < name.size(); ++i) {
-    difference = static_cast<u8>(difference | (folded(bytes[i]) ^ static_cast<u8>(name[i])));
+[[nodiscard]] inline bool isName(std::span<const u8> bytes, std::string_view name) {
+  const size_t size = name.size();
+  if (bytes.size() != size) return false;
+  if (size < sizeof(u64)) {
+    u8 difference = 0;
+    for (size_t i = 0; i < size; ++i) {
+      difference = static_cast<u8>(difference | (folded(bytes[i]) ^ static_cast<u8>(name[i])));
+    }
+    return difference == 0;
   }
-  return difference == 0;
+  const auto isSameWord = [&](size_t at) {
+    return (wordAt(bytes.data() + at) | kOnes * 0x20) == wordAt(name.data() + at);
+  };
+  // The last word overlaps the one before it.
+  for (size_t at = 0; at + sizeof(u64) < size; at += sizeof(u64)) {
+    if (!isSameWord(at)) return false;
+  }
+  return isSameWord(size - sizeof(u64));
 }
 
 // Whether two names of tokens are the same name (RFC 9110 5.1).
@@ -90,6 +110,12 @@ inline constexpr std::array<u8, 256> kByteClass = [] {
 [[nodiscard]] inline size_t skipClass(std::span<const u8> bytes, size_t at, u8 classes) {
   const u8* const first = bytes.data();
   const size_t size = bytes.size();
+  for (; size - at >= 4; at += 4) {
+    if ((kByteClass[first[at]] & classes) == 0) return at;
+    if ((kByteClass[first[at + 1]] & classes) == 0) return at + 1;
+    if ((kByteClass[first[at + 2]] & classes) == 0) return at + 2;
+    if ((kByteClass[first[at + 3]] & classes) == 0) return at + 3;
+  }
   while (at < size && (kByteClass[first[at]] & classes) != 0) ++at;
   return at;
 }
@@ -102,7 +128,6 @@ inline constexpr std::array<u8, 256> kByteClass = [] {
 // The high bit of each byte of `word` that is below 0x20 or 0x7f. Bits above the lowest one may be
 // set for bytes that are neither.
 [[nodiscard]] constexpr u64 controlBits(u64 word) {
-  constexpr u64 kOnes = 0x0101010101010101u;
   const u64 rubbed = word ^ (kOnes * 0x7f);
   const u64 low = (word - kOnes * 0x20) & ~word;
   const u64 erased = (rubbed - kOnes) & ~rubbed;
@@ -111,15 +136,12 @@ inline constexpr std::array<u8, 256> kByteClass = [] {
 
 // Where the first byte from `at` on is that no field value has; the size when all may be.
 [[nodiscard]] inline size_t skipValue(std::span<const u8> bytes, size_t at) {
-  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
   const u8* const first = bytes.data();
   const size_t size = bytes.size();
   while (size - at >= sizeof(u64)) {
-    u64 word;
-    std::memcpy(&word, first + at, sizeof(word));
-    const u64 bits = controlBits(word);
+    const u64 bits = controlBits(wordAt(first + at));
     if (bits == 0) {
-      at += sizeof(word);
+      at += sizeof(u64);
       continue;
     }
     at += static_cast<size_t>(__builtin_ctzll(bits)) / 8;
