@@ -50,6 +50,7 @@ async function start(options: StartOptions): Promise<Running> {
   const running = await startPeer(options, {
     argv: [program, '-W', '-f', `${options.folder}/haproxy.cfg`],
     files: { 'haproxy.cfg': configure(options) },
+    children: 1,
   });
   return {
     ...running,

@@ -75,6 +75,7 @@ async function start(options: StartOptions): Promise<Running> {
   const running = await startPeer(options, {
     argv: [program, '-p', options.folder, '-c', 'nginx.conf', '-e', `${options.folder}/nginx.log`],
     files: { 'nginx.conf': configure(options) },
+    children: options.workers,
   });
   const { pid } = running.guarded;
   return {

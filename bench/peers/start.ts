@@ -24,6 +24,8 @@ export interface PeerCommand {
   /** Files to write into the folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Processes that the first one starts after it listens; absent: none. */
+  readonly children?: number;
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -56,7 +58,16 @@ export async function waitForPort(port: number, peer: Guarded, logPath: string):
   );
 }
 
-/** Starts a peer and waits until it accepts on the front port. */
+/** Waits until a peer has all its processes: one that forks after it listens is not whole before. */
+async function waitForProcesses(peer: Guarded, count: number): Promise<void> {
+  for (let waitedMs = 0; waitedMs < START_MS_MAX; waitedMs += POLL_MS) {
+    if (peer.pids().length >= count) return;
+    await delay(POLL_MS);
+  }
+  throw new RunFailure(`it had no ${count} processes within ${START_MS_MAX / 1000} s`);
+}
+
+/** Starts a peer and waits until it accepts on the front port and is whole. */
 export async function startPeer(
   options: StartOptions,
   command: PeerCommand,
@@ -72,6 +83,7 @@ export async function startPeer(
     env: { ...command.env, ...options.env },
   });
   await waitForPort(options.frontPort, guarded, logPath);
+  await waitForProcesses(guarded, 1 + (command.children ?? 0));
   return {
     guarded,
     address: `127.0.0.1:${options.frontPort}`,

@@ -6,14 +6,15 @@
  * Invariant: a scenario measures and judges nothing; a figure that the generator limited is marked
  * void by the Tally and never enters a summary.
  */
-import type {
-  Candidate,
-  LoadFlags,
-  LoadResult,
-  PrintedHistogram,
-  Rig,
-  RigParts,
-  TlsVersion,
+import {
+  type Candidate,
+  type LoadFlags,
+  type LoadResult,
+  type PrintedHistogram,
+  type Rig,
+  type RigParts,
+  RunFailure,
+  type TlsVersion,
 } from '../rig/index.ts';
 
 /** What a number counts, which decides how it is written. */
@@ -177,9 +178,15 @@ export class Tally {
   }
 }
 
-/** CPU time of the candidate in the window, or undefined for the floor. */
-export function gatewayNs(result: LoadResult): number | undefined {
-  return result.usage.watched['gateway'];
+/**
+ * CPU time of the candidate in the window, or undefined for the floor.
+ *
+ * @throws RunFailure when it is nothing: its processes ended, or are not those that were watched.
+ */
+export function gatewayNs({ usage }: LoadResult): number | undefined {
+  const ns = usage.watched['gateway'];
+  if (ns === 0) throw new RunFailure('its processes used no CPU time: they are not those watched');
+  return ns;
 }
 
 /** Share of one core that the candidate used. */
