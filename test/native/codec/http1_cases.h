@@ -339,6 +339,12 @@ inline constexpr Case kBadFraming[] = {
      HF_POST "Transfer-Encoding: identity\r\n"
              "Transfer-encoding: chunked\r\n\r\n0\r\n\r\n"sv,
      "!transfer-encoding"sv},
+    {"TE behind a tab", HF_POST "Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n"sv,
+     "!transfer-encoding"sv},
+    {"TE before a tab", HF_POST "Transfer-Encoding: chunked \t\r\n\r\n0\r\n\r\n"sv,
+     "!transfer-encoding"sv},
+    {"CL behind a tab", HF_POST "Content-Length: \t1\r\n\r\nx"sv, "!content-length"sv},
+    {"CL before a tab", HF_POST "Content-Length: 1\t\r\n\r\nx"sv, "!content-length"sv},
     {"TE with vertical tab", HF_POST "Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n"sv,
      "!field-value"sv},
     {"TE with form feed", HF_POST "Transfer-Encoding: chunked\f\r\n\r\n0\r\n\r\n"sv,

@@ -225,12 +225,12 @@ TEST(http1ResponsesDependOnTheirRequest) {
   CHECK_EQ(answer(toHead, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + next),
            "200 0 | 200 0");
   CHECK_EQ(answer(toHead, "HTTP/1.1 200 OK\r\n\r\n"), "200 0");
-  CHECK_EQ(answer(toConnect, "HTTP/1.1 200 OK\r\n\r\nraw"), "200 0 | switch");
+  CHECK_EQ(answer(toConnect, "HTTP/1.1 200 OK\r\n\r\nraw"), "200 0 close | switch");
   CHECK_EQ(answer(toConnect, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw"),
            "!forbidden-content");
   CHECK_EQ(answer(toConnect, "HTTP/1.1 403 No\r\nContent-Length: 3\r\n\r\nraw"), "403 3");
   const std::string granted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n";
-  CHECK_EQ(answer(toUpgrade, granted + "Upgrade: websocket\r\n\r\nraw"), "101 0 | switch");
+  CHECK_EQ(answer(toUpgrade, granted + "Upgrade: websocket\r\n\r\nraw"), "101 0 close | switch");
   CHECK_EQ(answer(toUpgrade, granted + "Upgrade: h2c\r\n\r\nraw"), "!unexpected-switch");
   CHECK_EQ(answer(toUpgrade, granted + "\r\nraw"), "!unexpected-switch");
   CHECK_EQ(answer(toUpgrade, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"), "200 2");

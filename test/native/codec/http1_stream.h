@@ -127,7 +127,7 @@ class Stream {
     } else {
       ResponsePlan plan = planResponse(head_);
       now_.line = now_.written = std::to_string(head_.status);
-      if (!head_.isPersistent) plan.hop = Hop::kClose;
+      if (!head_.isPersistent && !head_.isSwitch) plan.hop = Hop::kClose;
       isWritten_ = writeResponseHead(head_, plan, &writer);
     }
     now_.forwarded = std::string(textOf(writer.written()));

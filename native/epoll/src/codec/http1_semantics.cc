@@ -83,6 +83,19 @@ Violation judgeCodings(std::span<const u8> list) {
   return isChunked && hasOther ? Violation::kTransferCoding : Violation::kTransferEncoding;
 }
 
+// A tab around the value, which the grammar allows and other parsers do not agree about.
+bool isTabbed(const Head& head, FieldId id) {
+  const Field& field = head.fields[head.firstOf[static_cast<size_t>(id)]];
+  size_t at = size_t{field.nameAt} + field.nameLength + 1;
+  for (; at < field.valueAt; ++at) {
+    if (head.base[at] == '\t') return true;
+  }
+  for (at += field.valueLength; head.base[at] != '\r'; ++at) {
+    if (head.base[at] == '\t') return true;
+  }
+  return false;
+}
+
 // Content-Length and Transfer-Encoding (RFC 9112 6.1 to 6.3).
 Violation readFraming(Head* head) {
   constexpr FieldSet kFraming = setOf(FieldId::kContentLength, FieldId::kTransferEncoding);
@@ -91,7 +104,9 @@ Violation readFraming(Head* head) {
   if (head->has(FieldId::kContentLength)) {
     if (has(head->repeated, FieldId::kContentLength)) return Violation::kContentLengthDuplicate;
     const std::span<const u8> value = firstValue(*head, FieldId::kContentLength);
-    if (!parseLength(value, &head->contentLength)) return Violation::kContentLength;
+    if (!parseLength(value, &head->contentLength) || isTabbed(*head, FieldId::kContentLength)) {
+      return Violation::kContentLength;
+    }
     head->hasLength = true;
     head->bodyKind = BodyKind::kLength;
     return Violation::kNone;
@@ -100,6 +115,7 @@ Violation readFraming(Head* head) {
   if (has(head->repeated, FieldId::kTransferEncoding)) return Violation::kTransferEncoding;
   const std::span<const u8> value = firstValue(*head, FieldId::kTransferEncoding);
   if (!isName(value, "chunked")) return judgeCodings(value);
+  if (isTabbed(*head, FieldId::kTransferEncoding)) return Violation::kTransferEncoding;
   head->bodyKind = BodyKind::kChunked;
   return Violation::kNone;
 }
@@ -251,6 +267,7 @@ Violation readResponseFields(ResponseTo to, Head* head) {
     if (isContent) return Violation::kForbiddenContent;
     head->bodyKind = BodyKind::kNone;
     head->isSwitch = isTunnel || status == 101;
+    if (head->isSwitch) head->isPersistent = false;
     const bool isGranted = to.upgrade != UpgradeTo::kNone && head->upgrade == to.upgrade;
     return status == 101 && !isGranted ? Violation::kUnexpectedSwitch : Violation::kNone;
   }
