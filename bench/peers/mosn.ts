@@ -3,8 +3,8 @@
  *
  * Path: one process; `npm run bench -- setup mosn` builds it into bench/build.
  * Beyond the defaults: GOMAXPROCS is the number of workers, logs go nowhere, and the connection
- * limit is out of the way. It refuses TLS 1.3, also when told to offer it. MOSN is what this project started from, so its figures are part of the
- * story.
+ * limit is out of the way. It refuses TLS 1.3, also when told to offer it.
+ * MOSN is what this project started from, so its figures are part of the story.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
