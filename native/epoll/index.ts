@@ -383,6 +383,8 @@ export interface NativeShardOptions {
   /** Slots for connections; virtual memory only until used. */
   readonly connectionsMax: number;
   readonly pendingBytesMax: number;
+  /** Threads that do handshakes of clients for this shard; 0: its own thread does. At most 16. */
+  readonly handshakeThreads: number;
 }
 
 /** One native reactor, watched by the loop of the worker thread that made it. */

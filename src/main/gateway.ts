@@ -207,7 +207,7 @@ class Composing {
   }
 
   #makeSupervisor(native: Native, board: Board, acceptor: Acceptor): ShardSupervisor {
-    const { limits, shards } = this.#options.config;
+    const { limits, shards, tls } = this.#options.config;
     const supervisor = new ShardSupervisor({
       count: shards,
       board,
@@ -216,6 +216,7 @@ class Composing {
         boardFd: board.fd,
         connectionsMax: limits.connections,
         pendingBytesMax: limits.memoryPerShard,
+        handshakeThreads: tls.handshakeThreads,
       },
       faults: faultsOf(process.env),
       spawn: this.#seams.spawn ?? spawnShardThread,

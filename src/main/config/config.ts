@@ -291,6 +291,8 @@ export interface Config {
   readonly tls: {
     /** A ticket key makes tickets for this long and reads them for as long again. */
     readonly ticketRotationMs: number;
+    /** Of each shard; 0: the shard's own thread does handshakes. */
+    readonly handshakeThreads: number;
   };
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];

@@ -21,6 +21,8 @@ export const SERVER_NAMES_MAX = 1000;
 /** Certificates of one listener. */
 export const CERTIFICATES_MAX = 1000;
 export const PROTOCOLS_MAX = 16;
+/** Of one shard. */
+export const HANDSHAKE_THREADS_MAX = 16;
 
 /** A proxied connection is two sockets. */
 export const DESCRIPTORS_PER_CONNECTION = 2;

@@ -158,7 +158,10 @@ export function normalize(parsed: ParsedConfig, world: World): Config {
       memoryPerShard: limits.memoryPerShard ?? Math.floor(limits.memory / shards),
     },
     drain: { overMs: drain.over, graceMs: drain.grace, readinessDelayMs: drain.readinessDelay },
-    tls: { ticketRotationMs: parsed.tls.ticketRotation },
+    tls: {
+      ticketRotationMs: parsed.tls.ticketRotation,
+      handshakeThreads: parsed.tls.handshakeThreads,
+    },
     listeners: parsed.listeners.map((listener) => toListener(listener, world)),
     clusters: parsed.clusters.map((cluster) => toCluster(cluster, world)),
   };

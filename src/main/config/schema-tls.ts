@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { choice, count, duration, flag, oneOrMore, section, shorthand, text } from './field.ts';
+import * as limit from './limits.ts';
 import { DAY, MINUTE, SECOND } from './schema-socket.ts';
 import { parseFilePath, parseName, parseProtocol, parseServerName, parseSuite } from './values.ts';
 
@@ -244,5 +245,13 @@ export const processTls = section('What all listeners with TLS share.', {
       initial: '8h',
     },
     { min: SECOND, max: 7 * DAY },
+  ),
+  handshakeThreads: count(
+    {
+      is: 'Threads beside each shard that do the handshakes of clients, for machines with cores to spare: established connections then feel nothing of a storm. `off` does them on the thread of the shard, a few in each turn.',
+      initial: 'off',
+      lifetime: 'restart',
+    },
+    { min: 1, max: limit.HANDSHAKE_THREADS_MAX, zero: ['off'] },
   ),
 });

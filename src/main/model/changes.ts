@@ -17,6 +17,9 @@ export function describeChanges(before: Config, after: Config): string[] {
     ...describeNamed('listener', before.listeners, after.listeners),
     ...describeNamed('cluster', before.clusters, after.clusters),
     ...changedFields(before, after, ['distribution', 'drain']),
+    ...(before.tls.ticketRotationMs === after.tls.ticketRotationMs
+      ? []
+      : ['tls.ticketRotation changed']),
     ...(before.log.level === after.log.level
       ? []
       : [`log.level: ${before.log.level} -> ${after.log.level}`]),
@@ -51,6 +54,9 @@ export function describeRestartNeeds(
     if (running.limits[field] !== after.limits[field]) {
       warn(`limits.${field}`);
     }
+  }
+  if (running.tls.handshakeThreads !== after.tls.handshakeThreads) {
+    warn('tls.handshakeThreads');
   }
   if (after.limits.connections > boardConnections) {
     warnings.push(

@@ -40,6 +40,18 @@ const LISTENER_NAMES: Readonly<Record<string, Shown>> = {
   },
   bytesFromEndpoints: { name: 'holdfast_bytes_total', labels: { direction: 'from_endpoint' } },
   proxyHeaders: { name: 'holdfast_proxy_headers_total' },
+  tlsHandshakesFull: {
+    name: 'holdfast_tls_handshakes_total',
+    labels: { result: 'full' },
+    help: 'TLS handshakes with clients, by what came of them.',
+  },
+  tlsHandshakesResumed: { name: 'holdfast_tls_handshakes_total', labels: { result: 'resumed' } },
+  tlsHandshakesFailed: { name: 'holdfast_tls_handshakes_total', labels: { result: 'failed' } },
+  tlsHandshakeMicros: {
+    name: 'holdfast_tls_handshake_seconds_total',
+    factor: SECONDS_PER_US,
+    help: 'Time from the first bytes of clients to the end of their TLS handshakes, summed.',
+  },
 };
 
 const ENDPOINT_NAMES: Readonly<Record<string, Shown>> = {
@@ -57,6 +69,11 @@ const SHARD_NAMES: Readonly<Record<string, Shown>> = {
   paused: { name: 'holdfast_paused_connections' },
   pausedNanoseconds: { name: 'holdfast_backpressure_seconds_total', factor: SECONDS_PER_NS },
   pickFailures: { name: 'holdfast_lb_pick_failures_total' },
+  tlsInFlight: { name: 'holdfast_tls_handshakes_in_flight' },
+  tlsWaiting: { name: 'holdfast_tls_handshakes_waiting' },
+  tlsConnections: { name: 'holdfast_tls_sockets' },
+  tlsOnEngine: { name: 'holdfast_tls_sockets_on_engine' },
+  tlsReplies: { name: 'holdfast_tls_replies_total' },
 };
 
 /** Counters that are shown in another form: closed by reason. */

@@ -57,17 +57,11 @@ export function tlsFamilies(sources: TlsSources): Family[] {
       },
       lastSuccessSeconds,
     ),
-    ...(ageMs === null
-      ? []
-      : [
-          one(
-            {
-              kind: 'gauge',
-              name: 'holdfast_tls_ticket_key_age_seconds',
-              help: 'How long the present key has sealed tickets.',
-            },
-            ageMs / 1000,
-          ),
-        ]),
+    {
+      kind: 'gauge',
+      name: 'holdfast_tls_ticket_key_age_seconds',
+      help: 'How long the present key has sealed tickets; not there without TLS.',
+      samples: ageMs === null ? [] : [{ labels: {}, value: ageMs / 1000 }],
+    },
   ];
 }

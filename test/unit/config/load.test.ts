@@ -83,7 +83,7 @@ test('a minimal configuration has every default', () => {
     log: { level: 'info', access: 'stdout', accessIntervalMs: 3_600_000, format: 'auto' },
     limits: { connections: 9872, memory: 536_870_912, memoryPerShard: 134_217_728 },
     drain: { overMs: 30_000, graceMs: 10_000, readinessDelayMs: 5000 },
-    tls: { ticketRotationMs: 28_800_000 },
+    tls: { ticketRotationMs: 28_800_000, handshakeThreads: 0 },
     listeners: [
       {
         name: 'front',

@@ -33,7 +33,7 @@ async function startScene(): Promise<Scene> {
     count: 2,
     board,
     acceptor,
-    native: { boardFd: 3, connectionsMax: 10, pendingBytesMax: 10 },
+    native: { boardFd: 3, connectionsMax: 10, pendingBytesMax: 10, handshakeThreads: 0 },
     faults: 'refused',
     spawn: (index) => {
       const port = new FakePort(index);

@@ -75,7 +75,7 @@ async function startScene(t: TestContext): Promise<Scene> {
     count: 1,
     board,
     acceptor,
-    native: { boardFd: 3, connectionsMax: 10, pendingBytesMax: 10 },
+    native: { boardFd: 3, connectionsMax: 10, pendingBytesMax: 10, handshakeThreads: 0 },
     faults: 'refused',
     spawn: (index) => new FakePort(index),
     countLost: () => 0,

@@ -72,6 +72,7 @@ ShardObject::ShardObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Shar
   options.index = fields.u32Of("shard", kShardsMax - 1);
   options.connectionsMax = fields.u32Of("connectionsMax", 1u << 28);
   options.pendingBytesMax = fields.u64Of("pendingBytesMax");
+  options.handshakeThreads = fields.u32Of("handshakeThreads", proxy::kHandshakeThreadsMax);
   if (throwIf(info.Env(), problem)) return;
   if (const Status status = board_.attach(boardFd); !status.isOk()) {
     throwErrno(info.Env(), status.sysErrno, "mmap");
