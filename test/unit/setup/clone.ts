@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const LAYERS = ['runtime', 'codec', 'tls', 'proxy', 'binding'];
+const LAYERS = ['runtime', 'codec', 'tls', 'http', 'proxy', 'binding'];
 
 type Stamps = typeof import('../../../src/main/setup/stamps.mjs');
 
