@@ -139,6 +139,27 @@ TEST(http1RulesMayBeNarrowerAndWider) {
         HeadResult::Kind::kHead);
 }
 
+TEST(http1BytesWithoutALineAreKeptUnread) {
+  const Rules rules{.headBytesMax = 128, .targetBytesMax = 32};
+  HeadScan scan;
+  Head head;
+  const auto keeps = [&](std::string_view fresh) { return canKeep(bytesOf(fresh), rules, &scan); };
+  // Nothing was looked at yet.
+  CHECK(!keeps("GET"));
+  CHECK(takeRequest(bytesOf("GET /"), rules, &scan, &head).kind == HeadResult::Kind::kNeedMore);
+  CHECK(keeps(" HTTP") && keeps("/1.1"));
+  CHECK(!keeps("\r\n") && !keeps(std::string(32, 'x')));
+  const std::string line = "GET / HTTP/1.1\r\n";
+  CHECK(takeRequest(bytesOf(line), rules, &scan, &head).kind == HeadResult::Kind::kNeedMore);
+  CHECK(keeps("Host: a") && keeps(std::string(128 - line.size() - 8, ' ')));
+  CHECK(!keeps("x"));
+  const std::string whole =
+      line + "Host: a" + std::string(128 - line.size() - 11, ' ') + "\r\n\r\n";
+  CHECK(takeRequest(bytesOf(whole), rules, &scan, &head).kind == HeadResult::Kind::kHead);
+  CHECK_EQ(head.length, 128);
+  CHECK(!keeps("x"));
+}
+
 TEST(http1ThousandPipelinedRequestsStayInOrder) {
   std::string bytes;
   for (u32 i = 0; i < 1000; ++i) {

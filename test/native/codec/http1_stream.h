@@ -40,11 +40,16 @@ class Stream {
 
   void feed(std::string_view bytes) {
     if (isDone_) return;
+    const Rules& rules = state_ == State::kTrailers ? kTrailerRules
+                         : side_ == Side::kRequests ? kRequestRules
+                                                    : kResponseRules;
+    const bool isKept = state_ != State::kBody && canKeep(bytesOf(bytes), rules, &scan_);
     // At another place each time, as a chain would have it.
     std::string moved;
     moved.reserve(pending_.size() + bytes.size());
     moved.append(pending_).append(bytes);
     pending_ = std::move(moved);
+    if (isKept) return;
     while (!isDone_ && step()) {
     }
   }

@@ -6,16 +6,18 @@
 // is refused. Nothing here allocates, waits, knows a descriptor or closes anything.
 #pragma once
 
-// In the shard's scratch, one for all connections: `Head head` (4 KiB) and bytes to write into. In
-// the connection: `HeadScan scan` (8 bytes) while a head is read, `Body body` (24 bytes) behind it.
+// In the shard's scratch, one for all connections: `Head head` (2.5 KiB) and bytes to write into.
+// In the connection: `HeadScan scan` (8 bytes) while a head is read, `Body body` (24 bytes) behind
+// it.
 //
-//   // Bytes came; an incomplete head waits in the connection's chain, in front of them.
+//   // Bytes came; an incomplete head waits in the connection's chain, in front of them. Where
+//   // canKeep(fresh, rules, &scan), they join it and nothing else needs to be done.
 //   HeadResult result = takeRequest(bytes, rules, &scan, &head);
 //   if (result.kind == HeadResult::Kind::kNeedMore) return keep(bytes);
 //   if (result.kind == HeadResult::Kind::kViolation) {
 //     return sendAndClose(closingResponse(statusOf(result.violation)));
 //   }
-//   NormalPath path = normalizePath(head.bytesOf(head.path), pathRules, scratch);
+//   NormalPath path = normalizePath(bytesOf(head.pathText()), pathRules, scratch);
 //   Route route = find(head.authority.hostText(), path ...);      // forward what was routed by
 //   RequestPlan plan = planRequest(head);
 //   plan.path = ...; plan.edits = route.edits;

@@ -399,4 +399,17 @@ HeadResult takeTrailers(std::span<const u8> bytes, const Rules& rules, HeadScan*
   return conclude(readTrailerFields(head), scan);
 }
 
+bool canKeep(std::span<const u8> fresh, const Rules& rules, HeadScan* scan) {
+  // The first byte of a start line is looked at, and below the limit of every start line.
+  if (!scan->isStarted && scan->scanned <= scan->lineAt) return false;
+  if (scan->scanned == 0 || hasLineFeed(fresh)) return false;
+  const u32 startMax = std::min<u32>(kStatusLineBytesMax, rules.targetBytesMax);
+  const size_t bytesMax =
+      scan->isStarted ? rules.headBytesMax : std::min(rules.headBytesMax, startMax);
+  const size_t bytes = scan->scanned + fresh.size();
+  if (bytes >= bytesMax) return false;
+  scan->scanned = static_cast<u16>(bytes);
+  return true;
+}
+
 }  // namespace holdfast::http1

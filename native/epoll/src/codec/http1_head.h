@@ -134,4 +134,8 @@ struct HeadResult {
 [[nodiscard]] HeadResult takeTrailers(std::span<const u8> bytes, const Rules& rules, HeadScan* scan,
                                       Head* head);
 
+// Whether `fresh` bytes, which follow those that were presented, complete no line and break no
+// limit: then they can join the chain without being presented. O(fresh bytes).
+[[nodiscard]] bool canKeep(std::span<const u8> fresh, const Rules& rules, HeadScan* scan);
+
 }  // namespace holdfast::http1
