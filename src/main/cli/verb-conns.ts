@@ -48,6 +48,8 @@ interface Connection {
   readonly bytesFromClient: number;
   readonly bytesFromEndpoint: number;
   readonly pendingBytes: number;
+  /** TLS version of the client's side; empty: none. */
+  readonly tls?: string;
 }
 
 interface Endpoint {
@@ -75,6 +77,8 @@ const CONNECTION_COLUMNS: readonly Column[] = [
   { title: 'OUT', align: 'right' },
   { title: 'PENDING', align: 'right' },
 ];
+
+const TLS_COLUMN: Column = { title: 'TLS' };
 
 const ENDPOINT_COLUMNS: readonly Column[] = [
   { title: 'CLUSTER' },
@@ -112,7 +116,11 @@ async function showPage(
   const list = (answer['connections'] ?? []) as readonly Connection[];
   if (list.length === 0) return `${terminal.paint.dim('no connections match')}\n`;
   const { paint, columns: width } = terminal;
-  const table = formatTable(CONNECTION_COLUMNS, list.map(connectionRow), { paint, width });
+  // Only where somebody has it: most lists are narrow enough without.
+  const hasTls = list.some(({ tls = '' }) => tls !== '');
+  const columns = hasTls ? [...CONNECTION_COLUMNS, TLS_COLUMN] : CONNECTION_COLUMNS;
+  const rows = list.map((each) => [...connectionRow(each), ...(hasTls ? [each.tls || '-'] : [])]);
+  const table = formatTable(columns, rows, { paint, width });
   const next = answer['next'];
   if (typeof next !== 'string') return table;
   return `${table}${paint.dim(`more: add --cursor ${next}`)}\n`;

@@ -388,6 +388,12 @@ export const FINDINGS = {
     title: 'Certificates are not checked, because the native core could not be loaded.',
     mend: 'Build it with `npm run build:native`; the gateway itself needs it as well.',
   },
+  statusStale: {
+    code: 'HF1074',
+    severity: 'warning',
+    title: 'An OCSP answer or revocation list is past its time.',
+    mend: 'Fetch it anew. With a stale list clients are refused; with a stale answer they may refuse. New files are taken over as soon as they are there.',
+  },
   cannotBind: {
     code: 'HF1080',
     severity: 'error',

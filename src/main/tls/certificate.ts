@@ -1,8 +1,7 @@
 /**
- * What main itself looks at in certificates and OCSP answers; everything else is the core's to
- * judge.
+ * What main itself looks at in certificates; everything else is the core's to judge.
  *
- * Path: material.ts, for names, kinds of keys, and mistakes that deserve a better sentence.
+ * Path: listener-tls.ts, for names and kinds of keys.
  * Invariant: never throws, whatever the bytes.
  */
 import { X509Certificate } from 'node:crypto';
@@ -39,29 +38,4 @@ function dnsNames(subjectAltName: string): string[] {
     if (name !== null) names.add(name);
   }
   return [...names];
-}
-
-const TAG_SEQUENCE = 0x30;
-const TAG_ENUMERATED = 0x0a;
-
-/** What is wrong with an OCSP answer (RFC 6960 4.2.1), or null. Its signature is the client's to check. */
-export function findOcspFault(der: Buffer): string | null {
-  if (der.includes('-----BEGIN')) return 'is PEM: an OCSP answer is stapled in DER form';
-  const body = contentOf(der, TAG_SEQUENCE);
-  const status = body === null ? null : contentOf(body, TAG_ENUMERATED);
-  if (body === null || status === null || status.length !== 1) return 'is not an OCSP answer';
-  if (status[0] !== 0) return `says that the responder failed (status ${status[0]})`;
-  return body.length <= 3 ? 'is an OCSP answer without a response' : null;
-}
-
-/** The content of the element that the bytes start with; for a sequence it has to be all of them. */
-function contentOf(der: Buffer, tag: number): Buffer | null {
-  const first = der[1] ?? 0;
-  const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
-  if (der[0] !== tag || der.length < 2 + lengthBytes || lengthBytes > 4) return null;
-  const start = 2 + lengthBytes;
-  const length = lengthBytes === 0 ? first : der.readUIntBE(2, lengthBytes);
-  const isWhole =
-    tag === TAG_SEQUENCE ? der.length === start + length : der.length >= start + length;
-  return isWhole ? der.subarray(start, start + length) : null;
 }

@@ -6,9 +6,9 @@
  */
 import type { TlsCertificateInput, TlsCheck, TlsConfigInput } from '../../../native/epoll/index.ts';
 import type { ClientAuthConfig, KeyPairConfig, TlsTuning, ValuePath } from '../config/index.ts';
-import { findOcspFault } from './certificate.ts';
 import type { FileSet } from './file-set.ts';
 import type { OwnCertificate, TlsFinding } from './material.ts';
+import { crlEndMs, readOcsp } from './validity.ts';
 
 /** One load under way. */
 export interface Loading {
@@ -49,13 +49,36 @@ export function readPair(
   const ocsp = file === null ? NO_BYTES : readFile(file, [...path, 'ocsp'], loading);
   warnOfExposure(pair.key, [...path, 'key'], loading);
   if (chain === null || key === null || ocsp === null) return null;
-  const fault = file === null ? null : findOcspFault(Buffer.from(ocsp));
-  if (fault !== null) {
-    const message = `ocsp: ${file} ${fault}`;
-    loading.report({ name: 'badCertificate', path: [...path, 'ocsp'], message, hint: '' });
-    return null;
+  const isGood = file === null || checkOcsp(file, { ocsp, path: [...path, 'ocsp'] }, loading);
+  return isGood ? { chain, key, ocsp } : null;
+}
+
+function checkOcsp(
+  file: string,
+  { ocsp, path }: { readonly ocsp: Uint8Array; readonly path: ValuePath },
+  loading: Loading,
+): boolean {
+  const read = readOcsp(Buffer.from(ocsp));
+  if ('fault' in read) {
+    const message = `ocsp: ${file} ${read.fault}`;
+    loading.report({ name: 'badCertificate', path, message, hint: '' });
+    return false;
   }
-  return { chain, key, ocsp };
+  warnOfAge(`ocsp: ${file}`, { endMs: read.endMs, path }, loading);
+  return true;
+}
+
+/** Warns of what should have been renewed by now. */
+function warnOfAge(
+  what: string,
+  { endMs, path }: { readonly endMs: number; readonly path: ValuePath },
+  loading: Loading,
+): void {
+  if (endMs / 1000 > loading.nowSeconds) return;
+  const day = new Date(endMs).toISOString().slice(0, 10);
+  const message = `${what} should have been renewed by ${day}`;
+  const hint = 'peers that are checked with it are refused';
+  loading.report({ name: 'statusStale', path, message, hint });
 }
 
 function warnOfExposure(file: string, path: ValuePath, loading: Loading): void {
@@ -73,7 +96,12 @@ export function readAuthorities(
 ): { readonly ca: Uint8Array; readonly crl: Uint8Array } {
   const read = (file: string | null, key: string): Uint8Array =>
     file === null ? NO_BYTES : (readFile(file, [...path, key], loading) ?? NO_BYTES);
-  return { ca: read(from.ca, 'ca'), crl: read(from.crl, 'crl') };
+  const authorities = { ca: read(from.ca, 'ca'), crl: read(from.crl, 'crl') };
+  if (from.crl !== null) {
+    const at = { endMs: crlEndMs(Buffer.from(authorities.crl)), path: [...path, 'crl'] };
+    warnOfAge(`crl: ${from.crl}`, at, loading);
+  }
+  return authorities;
 }
 
 /** The part of an input that both sides have. */

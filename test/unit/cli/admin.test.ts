@@ -62,6 +62,19 @@ test('conns prints a table, and asks for what it was told', async (t) => {
   );
 });
 
+test('conns shows the version of TLS where somebody has it', async (t) => {
+  const connections = [
+    { ...CONNECTION, tls: 'TLSv1.3' },
+    { ...CONNECTION, tls: '' },
+  ];
+  const { path } = await adminEndpoint(t, () => ({ body: { connections, next: null } }));
+  const lines = (await run(['conns', '--admin', path])).out.trimEnd().split('\n');
+  assert.deepEqual(
+    lines.map((line) => line.split(/ {2,}/).at(-1)),
+    ['TLS', 'TLSv1.3', '-'],
+  );
+});
+
 test('names of clients cannot control the terminal, and lines are cut to its width', async (t) => {
   const client = '\u001b[31mevil\u202e\n';
   const { path } = await adminEndpoint(t, () => ({

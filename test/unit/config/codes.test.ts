@@ -21,6 +21,7 @@ type TlsName =
   | 'keyExposed'
   | 'certificateEnding'
   | 'tlsUnchecked'
+  | 'statusStale'
   | 'unreadableFile'
   | 'badCertificate'
   | 'badAuthority'

@@ -272,6 +272,21 @@ test('warnings: keys that others can read, certificates that end', (t) => {
   );
 });
 
+test('a revocation list past its time is warned of', (t) => {
+  const scene = makeScene(t);
+  scene.pair('a', { name: 'a.example' });
+  scene.write('ca.pem', scene.root.cert);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 10 * 86_400_000 });
+  scene.write('crl.pem', scene.root.crl());
+  t.mock.timers.reset();
+  const loaded = scene.listener(
+    'certificates: { cert: a.pem, key: a.key }',
+    'clientAuth: { ca: ca.pem, crl: crl.pem }',
+  );
+  assert.ok(loaded.config !== null);
+  assert.match(said(loaded).join(), /^HF1074 8 crl: .*crl\.pem should have been renewed by \d{4}/);
+});
+
 test('a process without TLS refuses it in one sentence; the rest works', (t) => {
   const scene = makeScene(t);
   scene.pair('a', { name: 'a.example' });
