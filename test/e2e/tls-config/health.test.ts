@@ -143,6 +143,14 @@ clusters:
   assert.deepEqual(await verdicts(gateway, 'unchecked', () => true), ['healthy -']);
   assert.equal(good.asked[0], 'b.internal');
   assert.equal(byAddress.asked[0], false);
+  // Hundreds of checks leave no descriptor behind.
+  const counted = /holdfast_health_checks_total\{cluster="named",result="success"\} (\d+)/;
+  await gateway.adminUntil(
+    '/metrics?scope=endpoint',
+    ({ text }) => Number(counted.exec(text)?.[1]) >= 30,
+  );
+  const { text } = await gateway.admin('GET', '/metrics?scope=process');
+  assert.ok(Number(/holdfast_open_fds (\d+)/.exec(text)?.[1]) < 120, text);
   gateway.signal('SIGTERM');
   await gateway.exited;
   assert.equal(good.open.size, 0);

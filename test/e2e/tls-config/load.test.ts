@@ -24,23 +24,25 @@ async function residentBytes(gateway: GatewayProcess): Promise<number> {
   return (await gateway.admin('GET', '/v1/stats')).json.process.residentBytes;
 }
 
-test(`${ROTATIONS} rotations under load: no handshake fails`, async (t) => {
-  const origin = await startEcho(file);
-  const directory = makeDirectory(t);
-  const root = Authority.root('Root');
-  const pairs = Array.from({ length: 8 }, () => root.issue({ name: 'a.example' }));
-  const put = (turn: number): string => {
-    const pair = pairs[turn % pairs.length];
-    assert.ok(pair !== undefined);
-    writePair(directory, 'a', pair);
-    return pair.fingerprint;
-  };
-  const shown = new Set([put(0)]);
-  const gateway = await GatewayProcess.start(t, {
-    directory,
-    yaml: `
+for (const threads of ['off', '1']) {
+  test(`${ROTATIONS} rotations under load, handshake threads ${threads}: none fails`, async (t) => {
+    const origin = await startEcho(file);
+    const directory = makeDirectory(t);
+    const root = Authority.root('Root');
+    const pairs = Array.from({ length: 8 }, () => root.issue({ name: 'a.example' }));
+    const put = (turn: number): string => {
+      const pair = pairs[turn % pairs.length];
+      assert.ok(pair !== undefined);
+      writePair(directory, 'a', pair);
+      return pair.fingerprint;
+    };
+    const shown = new Set([put(0)]);
+    const gateway = await GatewayProcess.start(t, {
+      directory,
+      yaml: `
 shards: 2
 limits: { connections: 1000 }
+tls: { handshakeThreads: ${threads} }
 listeners:
   - name: web
     bind: 127.0.0.1:0
@@ -48,40 +50,41 @@ listeners:
     tls: { certificates: { cert: a.pem, key: ${join(directory, 'a.key')} } }
 clusters: [{ name: c, endpoints: ["127.0.0.1:${origin.port}"] }]
 `,
-  });
-  const port = await gateway.port('web');
-  const load = { isOver: false, clients: 0 };
-  const keepConnecting = async (): Promise<void> => {
-    while (!load.isOver) {
-      const cleaners: (() => void | Promise<void>)[] = [];
-      const owner = { after: (clean: () => void | Promise<void>) => void cleaners.push(clean) };
-      const client = await SecureClient.connect(owner, port, 'a.example');
-      assert.ok(shown.has(client.fingerprint));
-      assert.equal(await client.echo('hello'), 'hello');
-      load.clients++;
-      for (const clean of cleaners) await clean();
+    });
+    const port = await gateway.port('web');
+    const load = { isOver: false, clients: 0 };
+    const keepConnecting = async (): Promise<void> => {
+      while (!load.isOver) {
+        const cleaners: (() => void | Promise<void>)[] = [];
+        const owner = { after: (clean: () => void | Promise<void>) => void cleaners.push(clean) };
+        const client = await SecureClient.connect(owner, port, 'a.example');
+        assert.ok(shown.has(client.fingerprint));
+        assert.equal(await client.echo('hello'), 'hello');
+        load.clients++;
+        for (const clean of cleaners) await clean();
+      }
+    };
+    const connecting = Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, keepConnecting));
+    const before = await residentBytes(gateway);
+    for (let turn = 1; turn <= ROTATIONS; turn++) {
+      shown.add(put(turn));
+      const { json } = await gateway.admin('POST', '/v1/reload');
+      assert.equal(json.result, 'applied', JSON.stringify(json));
+      // Some clients for each certificate.
+      const wanted = load.clients + CLIENTS_AT_ONCE;
+      while (load.clients < wanted) await Promise.race([connecting, setImmediate()]);
     }
-  };
-  const connecting = Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, keepConnecting));
-  const before = await residentBytes(gateway);
-  for (let turn = 1; turn <= ROTATIONS; turn++) {
-    shown.add(put(turn));
-    const { json } = await gateway.admin('POST', '/v1/reload');
-    assert.equal(json.result, 'applied', JSON.stringify(json));
-    // Some clients for each certificate.
-    const wanted = load.clients + CLIENTS_AT_ONCE;
-    while (load.clients < wanted) await Promise.race([connecting, setImmediate()]);
-  }
-  load.isOver = true;
-  await connecting;
-  const { json } = await gateway.admin('GET', '/v1/stats');
-  const [listener] = json.listeners;
-  assert.equal(listener.counters.tlsHandshakesFailed, 0);
-  assert.ok(
-    listener.counters.tlsHandshakesFull + listener.counters.tlsHandshakesResumed >= load.clients,
-  );
-  t.diagnostic(
-    `${load.clients} clients; resident ${before} -> ${await residentBytes(gateway)} bytes`,
-  );
-  await gateway.adminUntil('/v1/status', (answer) => answer.json.connections === 0);
-});
+    load.isOver = true;
+    await connecting;
+    const { json } = await gateway.admin('GET', '/v1/stats');
+    const [listener] = json.listeners;
+    assert.equal(listener.counters.tlsHandshakesFailed, 0);
+    assert.ok(
+      listener.counters.tlsHandshakesFull + listener.counters.tlsHandshakesResumed >= load.clients,
+    );
+    t.diagnostic(
+      `${load.clients} clients; resident ${before} -> ${await residentBytes(gateway)} bytes`,
+    );
+    await gateway.adminUntil('/v1/status', (answer) => answer.json.connections === 0);
+  });
+}
