@@ -24,9 +24,17 @@ import {
   readReport,
   writeReport,
 } from '../../bench/report/index.ts';
-import { readMachine, UsageFailure } from '../../bench/rig/index.ts';
+import {
+  type LoadResult,
+  negotiatedName,
+  RunFailure,
+  readMachine,
+  UsageFailure,
+} from '../../bench/rig/index.ts';
 import { parseRequest } from '../../bench/run/index.ts';
-import { selectScenarios, whyLeftOut } from '../../bench/scenarios/index.ts';
+import { selectScenarios, Tally, whyLeftOut } from '../../bench/scenarios/index.ts';
+import { gatewayNsPer } from '../../bench/scenarios/scenario.ts';
+import { checkVersion } from '../../bench/scenarios/tls.ts';
 
 let folder = '';
 
@@ -117,6 +125,36 @@ describe('statistics', () => {
     assert.equal(formatValue(3_400_000, 'bytes'), '3,320 KiB');
     assert.equal(formatValue(12_500, 'us'), '12.5 ms');
     assert.equal(formatValue(0.95, 'ratio'), '0.950');
+  });
+});
+
+describe('a measurement', () => {
+  const counts = { full: 5, resumed: 0, failed: 0, truncated: 0, failure: '' };
+  const usage = { wallNs: 1e9, ownNs: 1e8, ownShare: 0.1 };
+  const resultOf = (negotiated: string, others: number, gateway: number): LoadResult => ({
+    mode: 'churn',
+    limited: false,
+    usage: { ...usage, watched: { gateway } },
+    tls: { ...counts, negotiated, others },
+  });
+
+  it('is void where something else was negotiated than was offered', () => {
+    const right = negotiatedName('1.3');
+    for (const [negotiated, others, isVoid] of [
+      [right, 0, false],
+      [right, 1, true],
+      [negotiatedName('1.2'), 0, true],
+      ['', 0, true],
+    ] as const) {
+      const tally = new Tally();
+      checkVersion(tally, resultOf(negotiated, others, 1), '1.3', ['cpu']);
+      assert.equal(tally.done().voids['cpu'] !== undefined, isVoid, `${negotiated} ${others}`);
+    }
+  });
+
+  it('is none where the processes that were watched did nothing', () => {
+    assert.equal(gatewayNsPer(resultOf('', 0, 500), 5), 100);
+    assert.throws(() => gatewayNsPer(resultOf('', 0, 0), 5), RunFailure);
   });
 });
 
