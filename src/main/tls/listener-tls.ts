@@ -2,8 +2,8 @@
  * A listener's TLS: its certificates read, sorted by name, and tried by the core.
  *
  * Path: material.ts -> here -> {@link TlsConfigInput}.
- * Invariant: all certificates that are wrong are found in one load: the core names one, which is
- * left out, and is asked again.
+ * Invariant: everything that is wrong is found in one load, though the core names one thing at a
+ * time. Takes as long as two checks of each certificate at most.
  */
 import type {
   TlsCertificateInput,
@@ -49,33 +49,54 @@ interface Entry {
 
 /** Reads and judges one listener's TLS. What is wrong is left out of the input, and reported. */
 export function loadListenerTls(source: ListenerTlsSource, loading: Loading): TlsConfigInput {
-  let entries = readEntries(source, loading);
-  const { domains: first, conflicts } = planDomains(entries.map(({ claim }) => claim));
+  const entries = readEntries(source, loading);
+  const { domains, conflicts } = planDomains(entries.map(({ claim }) => claim));
   for (const conflict of conflicts) reportConflict(conflict, source, loading);
-  let domains = first;
-  let input = makeInput(source, entries, { domains, loading });
-  while (domains.length > 0) {
-    const { problem, certificates } = askCore(input, loading);
-    const plan = domains[problem?.domain ?? -1];
-    if (problem === null) {
-      noteCertificates({ source, entries, domains }, certificates, loading);
-      break;
-    }
-    const wrong = plan?.claims[problem.certificate];
+  const input = makeInput(source, entries, { domains, loading });
+  if (domains.length === 0) return input;
+  const { problem, certificates } = askCore(input, loading);
+  if (problem === null) noteCertificates({ source, entries, domains }, certificates, loading);
+  else reportAll({ source, entries, domains }, loading);
+  return input;
+}
+
+/** A listener's certificates, sorted. */
+interface Sorted {
+  readonly source: ListenerTlsSource;
+  readonly entries: readonly Entry[];
+  readonly domains: readonly DomainPlan[];
+}
+
+/** Finds everything that is wrong: the core names one thing at a time, so each domain is asked for. */
+function reportAll(sorted: Sorted, loading: Loading): void {
+  for (const domain of sorted.domains) {
+    if (reportDomain(domain, sorted, loading) === 'shared') return;
+  }
+}
+
+/** Finds what is wrong with a domain; `shared`: it is a setting that all domains have. */
+function reportDomain(
+  { names, claims }: DomainPlan,
+  { source, entries }: Sorted,
+  loading: Loading,
+): 'own' | 'shared' {
+  let rest = claims;
+  while (rest.length > 0) {
+    const only = { domains: [{ names, claims: rest }], loading };
+    const { problem } = askCore(makeInput(source, entries, only), loading);
+    if (problem === null) return 'own';
+    const wrong = rest[problem.certificate];
     if (wrong === undefined) {
-      const claim = plan?.claims[0];
-      const entry = entries.find(({ claim: { position } }) => position === claim?.position);
+      const entry = entries.find(({ claim }) => claim === claims[0]);
       const authorities = entry?.authPath ?? [...source.path, 'clientAuth'];
-      const settings = { tls: source.tls, loading };
-      reportSetting(problem.text, { tls: source.path, authorities }, settings);
-      break;
+      const places = { tls: source.path, authorities };
+      const isShared = reportSetting(problem.text, places, { tls: source.tls, loading });
+      return isShared ? 'shared' : 'own';
     }
     reportCertificate(problem.text, certificatePath(source, wrong), loading);
-    entries = entries.filter(({ claim }) => claim.position !== wrong.position);
-    domains = planDomains(entries.map(({ claim }) => claim)).domains;
-    input = makeInput(source, entries, { domains, loading });
+    rest = rest.filter((claim) => claim !== wrong);
   }
-  return input;
+  return 'own';
 }
 
 function certificatePath(source: ListenerTlsSource, claim: Claim): ValuePath {
@@ -190,15 +211,7 @@ function reportConflict(conflict: Conflict, source: ListenerTlsSource, loading: 
   loading.report({ name: 'duplicateServerName', ...places, message, hint });
 }
 
-function noteCertificates(
-  parts: {
-    readonly source: ListenerTlsSource;
-    readonly entries: readonly Entry[];
-    readonly domains: readonly DomainPlan[];
-  },
-  facts: TlsCheck['certificates'],
-  loading: Loading,
-): void {
+function noteCertificates(parts: Sorted, facts: TlsCheck['certificates'], loading: Loading): void {
   const { source, entries, domains } = parts;
   for (const { claim, config } of entries) {
     const used = domains.filter(({ claims }) => claims.includes(claim));

@@ -128,12 +128,15 @@ export function partOfPair(text: string): 'cert' | 'key' {
   return /^(?:the key|there is no private key)/.test(text) ? 'key' : 'cert';
 }
 
-/** Reports a sentence of the core that is about settings, at the setting. */
+/**
+ * Reports a sentence of the core that is about settings, at the setting. True when it is about one
+ * that all domains share.
+ */
 export function reportSetting(
   text: string,
   places: { readonly tls: ValuePath; readonly authorities: ValuePath },
   settings: { readonly tls: TlsTuning; readonly loading: Loading },
-): void {
+): boolean {
   const { tls, loading } = settings;
   const at = (key: string): ValuePath => [...places.tls, key];
   const suite = /cipher suite "(.*)"/.exec(text)?.[1];
@@ -141,7 +144,7 @@ export function reportSetting(
   if (isCrl || /\bCA's text|authorit/.test(text)) {
     const path = [...places.authorities, isCrl ? 'crl' : 'ca'];
     loading.report({ name: 'badAuthority', path, message: text, hint: '' });
-    return;
+    return false;
   }
   const isIn12 = suite !== undefined && tls.suites12.split(':').includes(suite);
   const path =
@@ -153,6 +156,7 @@ export function reportSetting(
           ? at('engine')
           : places.tls;
   loading.report({ name: 'badTlsOptions', path, message: text, hint: '' });
+  return true;
 }
 
 /** Notes a certificate that will be used, and warns when it ends soon. */
