@@ -48,6 +48,8 @@ TEST(http1RequestsAreWrittenInCanonicalForm) {
            "POST / HTTP/1.1\r\nHost: a\r\nB: c\r\nContent-Length: 7\r\n\r\n");
   CHECK_EQ(rewritten("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n"),
            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  CHECK_EQ(rewritten("GET / HTTP/1.1\r\nHost: a\r\nV:\t3\r\nW: 4 \r\nX: 5\r\n\r\n"),
+           "GET / HTTP/1.1\r\nHost: a\r\nV: 3\r\nW: 4\r\nX: 5\r\n\r\n");
   // Nobody to send it to was told.
   CHECK_EQ(rewritten("GET / HTTP/1.0\r\n\r\n"), "failed");
 }
