@@ -41,6 +41,7 @@ export { Ports } from './ports.ts';
 export { type Guarded, type Launch, listDescendants, Processes } from './processes.ts';
 export { Rig, type RigOptions, type RigParts } from './rig.ts';
 export {
+  describeOpenssl,
   makeCertificate,
   negotiatedName,
   TLS_VERSIONS,

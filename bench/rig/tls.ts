@@ -57,6 +57,12 @@ export function makeCertificate(folder: string): TlsFiles {
   return { certificate, key, both };
 }
 
+/** OpenSSL of the system, which nginx and HAProxy have, and of Node, which Holdfast has. */
+export function describeOpenssl(): string {
+  const system = execFileSync('openssl', ['version'], { encoding: 'utf8' }).split(' ')[1];
+  return `${system} of the system, ${process.versions.openssl} in Node`;
+}
+
 /** The flags of a load that speaks TLS. */
 export function tlsFlags(version: TlsVersion, suite: string = SUITES[version]): LoadFlags {
   return { tls: version, suite, group: GROUP, 'server-name': SERVER_NAME };

@@ -5,7 +5,13 @@
  * one version and suite that were offered, or a load that could not shake hands at all, makes the
  * figures void.
  */
-import { type LoadResult, negotiatedName, RunFailure, type TlsVersion } from '../rig/index.ts';
+import {
+  describeOpenssl,
+  type LoadResult,
+  negotiatedName,
+  RunFailure,
+  type TlsVersion,
+} from '../rig/index.ts';
 import type { Tally } from './scenario.ts';
 
 /** Marks the figures void unless version and suite are what was offered. */
@@ -17,6 +23,7 @@ export function voidUnlessNegotiated(
 ): void {
   const { tls } = result;
   if (tls === undefined) throw new RunFailure('the load says nothing of TLS');
+  tally.parameter('openssl', describeOpenssl());
   if (tls.negotiated !== negotiated || tls.others > 0) {
     tally.void(keys, `it negotiated ${tls.negotiated || 'nothing'} instead of ${negotiated}`);
   }
