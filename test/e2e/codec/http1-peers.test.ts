@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compareResponses, withOneResponse } from './responses.ts';
 import { fromHex, INPUTS, type Input, listInputs } from './verdicts.ts';
 
 const DIFFERENTIAL = fileURLToPath(new URL('../../differential', import.meta.url));
@@ -140,12 +141,15 @@ async function compareAll(peer: Peer, inputs: readonly Input[]): Promise<string[
   return findings;
 }
 
+function expectNone(findings: readonly string[]): void {
+  const shown = findings.slice(0, FINDINGS_SHOWN_MAX).join('\n');
+  assert.equal(findings.length, 0, `${findings.length} findings:\n${shown}`);
+}
+
 async function checkPeer(peer: Peer): Promise<void> {
   const inputs = listRequests();
   assert.ok(inputs.length > INPUTS / 2, 'there are inputs to compare');
-  const findings = await compareAll(peer, inputs);
-  const shown = findings.slice(0, FINDINGS_SHOWN_MAX).join('\n');
-  assert.equal(findings.length, 0, `${findings.length} of ${inputs.length * 2}:\n${shown}`);
+  expectNone(await compareAll(peer, inputs));
 }
 
 function answerRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -197,4 +201,10 @@ test('what is accepted and forwarded is read the same by h11', async (t) => {
   if (!isThere) return t.skip("Python's h11 is not installed");
   const origin = join(DIFFERENTIAL, 'h11_origin.py');
   await checkPeer({ name: 'h11', port: await startOrigin(t, 'python3', [origin]) });
+});
+
+test('responses that are accepted and forwarded are read the same by the client of Node', async () => {
+  const inputs = withOneResponse(listInputs('responses'));
+  assert.ok(inputs.length > INPUTS / 2, 'there are inputs to compare');
+  expectNone(await compareResponses(inputs));
 });

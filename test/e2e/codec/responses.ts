@@ -1,20 +1,17 @@
 /**
- * The HTTP/1.1 codec against Node's parser on the other side: responses.
+ * Shows responses that the HTTP/1.1 codec accepted to the client of Node.
  *
- * Path: an origin sends each accepted response of test/differential/http1_verdicts, raw and as the
- * codec forwards it, to Node's client, and closes.
+ * Path: http1-peers.test.ts calls it; an origin sends each input, raw and as the codec forwards it,
+ * and closes. Tests that build share one process, so that no two of them run make at once.
  * Invariant: what the codec accepts and forwards has the same status and the same content for the
  * client, and is complete.
  */
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
-import { test } from 'node:test';
-import { INPUTS, type Input, listInputs, type Message } from './verdicts.ts';
+import type { Input, Message } from './verdicts.ts';
 
 const CONNECTIONS = 16;
-const FINDINGS_SHOWN_MAX = 20;
 
 /** One final response at the end, with nothing but interim ones before it. */
 function finalOf(input: Input): Message | undefined {
@@ -39,9 +36,13 @@ function fetchFrom(port: number, index: number): Promise<string> {
   });
 }
 
-test('responses that are accepted and forwarded are read the same by the client of Node', async (t) => {
-  const inputs = listInputs('responses').filter((input) => finalOf(input) !== undefined);
-  assert.ok(inputs.length > INPUTS / 2, 'there are inputs to compare');
+/** The inputs that a client reads as one response. */
+export function withOneResponse(inputs: readonly Input[]): Input[] {
+  return inputs.filter((input) => finalOf(input) !== undefined);
+}
+
+/** What the client reads otherwise than the codec, for inputs with one response each. */
+export async function compareResponses(inputs: readonly Input[]): Promise<string[]> {
   const sent = inputs.flatMap((input) => [
     { name: `raw, ${input.name}`, input, bytes: input.bytes },
     {
@@ -59,7 +60,6 @@ test('responses that are accepted and forwarded are read the same by the client 
   });
   origin.listen(0, '127.0.0.1');
   await once(origin, 'listening');
-  t.after(() => origin.close());
   const { port } = origin.address() as AddressInfo;
 
   const findings: string[] = [];
@@ -78,6 +78,6 @@ test('responses that are accepted and forwarded are read the same by the client 
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, work));
-  const shown = findings.slice(0, FINDINGS_SHOWN_MAX).join('\n');
-  assert.equal(findings.length, 0, `${findings.length} of ${sent.length}:\n${shown}`);
-});
+  origin.close();
+  return findings;
+}
