@@ -4,8 +4,9 @@
  * Path: every byte passes the candidate once (down, up) or twice (both). Memory is sampled while
  * bytes flow: what the candidate holds for one connection must have a bound.
  */
-import { type LoadFlags, Rig, RunFailure, readMemory } from '../rig/index.ts';
+import { Rig, RunFailure, readMemory, type TlsVersion, tlsFlags } from '../rig/index.ts';
 import { type Bench, type Claim, type Figure, gatewayNs, type Tally } from './scenario.ts';
+import { checkVersion } from './tls.ts';
 
 const BYTES = 2 ** 30;
 const SAMPLE_MS = 20;
@@ -29,17 +30,18 @@ export const BULK_CLAIMS: readonly Claim[] = [
   { sentence: 'memory stays within 4 MiB', figure: 'growth', atMost: 4 * 2 ** 20 },
 ];
 
-/** Measures all directions, plain or with the TLS flags given. */
-export async function measureBulk(bench: Bench, tally: Tally, tls?: LoadFlags): Promise<void> {
+/** Measures all directions, plain or over a version of TLS. */
+export async function measureBulk(bench: Bench, tally: Tally, tls?: TlsVersion): Promise<void> {
   const { parts, candidate, scale } = bench;
   await using rig = await Rig.start(parts, candidate, { isTls: tls !== undefined });
+  const flags = tls === undefined ? {} : tlsFlags(tls);
   const size = Math.ceil(BYTES / scale.divisor);
   tally.parameter('bytes', size);
   const before = readMemory(rig.pids()).userBytes;
   let most = before;
   for (const direction of DIRECTIONS) {
     const bytes = direction === 'both' ? Math.ceil(size / 2) : size;
-    const run = rig.load('bulk', { size: bytes, direction, ...tls });
+    const run = rig.load('bulk', { size: bytes, direction, ...flags });
     await run.pass('ready');
     const pids = rig.pids();
     const sampler = setInterval(() => {
@@ -47,6 +49,7 @@ export async function measureBulk(bench: Bench, tally: Tally, tls?: LoadFlags): 
     }, SAMPLE_MS);
     const result = await run.result().finally(() => clearInterval(sampler));
     if (result.complete !== true) throw new RunFailure(`the ${direction} transfer broke off`);
+    if (tls !== undefined) checkVersion(tally, result, tls, [direction, `${direction}Cpu`]);
     const moved = direction === 'both' ? bytes * 2 : bytes;
     tally.figure(direction, (moved / result.usage.wallNs) * 1e9);
     const cpu = gatewayNs(result);

@@ -8,8 +8,15 @@
  * shows that part.
  */
 import { slopeOf } from '../report/statistics.ts';
-import { type LoadFlags, Rig, readKernelMemory, readSettledMemory } from '../rig/index.ts';
+import {
+  type LoadFlags,
+  Rig,
+  readKernelMemory,
+  readSettledMemory,
+  type TlsVersion,
+} from '../rig/index.ts';
 import type { Bench, Figure, Tally } from './scenario.ts';
+import { checkVersion } from './tls.ts';
 
 const STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
 const STEPS_MIN = 2;
@@ -18,21 +25,23 @@ const STEPS_MIN = 2;
 export interface IdleKind {
   readonly suffix: string;
   readonly title: string;
-  /** TLS flags of the load; absent: plain TCP. */
-  readonly tls?: LoadFlags;
+  /** Absent: plain TCP. */
+  readonly version?: TlsVersion;
+  /** What the load is told beside its steps. */
+  readonly flags?: LoadFlags;
 }
 
 /** Measures one kind; returns how many connections were lost meanwhile. */
 export async function measureIdleMass(bench: Bench, tally: Tally, kind: IdleKind): Promise<number> {
   const { parts, candidate, scale } = bench;
-  const { suffix } = kind;
-  await using rig = await Rig.start(parts, candidate, { isTls: kind.tls !== undefined });
+  const { suffix, version } = kind;
+  await using rig = await Rig.start(parts, candidate, { isTls: version !== undefined });
   const most = rig.connectionsMax;
   const steps = STEPS.map((step) => Math.ceil(step / scale.divisor)).filter((step) => step <= most);
   if (steps.length < STEPS.length) tally.note(`At most ${most} connections: the descriptor limit.`);
   const user: [number, number][] = [];
   const kernel: [number, number][] = [];
-  const run = rig.load('idle', { steps: steps.join(','), ...kind.tls });
+  const run = rig.load('idle', { steps: steps.join(','), ...kind.flags });
   for (const step of steps) {
     await run.event('step');
     const memory = await readSettledMemory(rig.pids());
@@ -45,6 +54,9 @@ export async function measureIdleMass(bench: Bench, tally: Tally, kind: IdleKind
     run.step();
   }
   const result = await run.result();
+  if (version !== undefined) {
+    checkVersion(tally, result, version, [`user${suffix}`, `total${suffix}`]);
+  }
   if (steps.length >= STEPS_MIN) {
     if (candidate.role !== 'floor') tally.figure(`user${suffix}`, slopeOf(user));
     tally.figure(`kernel${suffix}`, slopeOf(kernel));

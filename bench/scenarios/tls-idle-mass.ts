@@ -17,7 +17,7 @@ const KINDS = TLS_VERSIONS.map((version) => ({
   version,
   suffix: version.replace('.', ''),
   title: `TLS ${version} connection`,
-  tls: { ...tlsFlags(version), opening: OPENING },
+  flags: { ...tlsFlags(version), opening: OPENING },
 }));
 
 /** See the header. */
