@@ -113,12 +113,13 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
     assert.ok(
       samples.size > 0 ||
         name.startsWith('holdfast_dns') ||
+        /^holdfast_tls_(?:cert|ticket_key)_/.test(name) ||
         name.includes('accept_errors') ||
         name.includes('health_checks'),
       name,
     );
   }
-  for (const scope of ['process', 'listener', 'endpoint', 'shard']) {
+  for (const scope of ['process', 'listener', 'endpoint', 'shard', 'tls']) {
     const part = parseMetrics((await gateway.admin('GET', `/metrics?scope=${scope}`)).text);
     assert.ok(part.size > 0 && part.size < page.size, scope);
     assert.ok(
