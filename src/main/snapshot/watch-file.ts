@@ -1,7 +1,7 @@
 /**
  * Says when the content of one of some files has changed.
  *
- * Path: gateway.ts watches the configuration file, and the files of TLS, each set with one of these.
+ * Path: gateway.ts watches the configuration file, and the files of TLS, each with one of these.
  * Invariant: what counts is the content behind the names. Directories are watched, not files, so
  * that an editor's rename and the symbolic link that Kubernetes swaps are seen, also where a link
  * stands further up in the path; a burst of events is one change; a touch without new content is

@@ -102,7 +102,11 @@ listeners:
       - { serverNames: unshown, cluster: unshown }
 clusters:
   - name: named
-    endpoints: [${[good, unknown, otherName].map(({ address }) => address).join(', ')}, "127.0.0.1:${plain.port}"]
+    endpoints:
+      - ${good.address}
+      - ${unknown.address}
+      - ${otherName.address}
+      - 127.0.0.1:${plain.port}
     tls: { ca: ca.pem, serverName: B.internal }
     ${checks}
   - name: addressed
