@@ -117,6 +117,11 @@ export interface ListenSpec {
   /** Descriptor of the network namespace to create the socket in, or -1 for the process's own. */
   readonly netnsFd: number;
   readonly backlog: number;
+  /**
+   * Connections are accepted when their first bytes came, waiting for so long; 0: at once. Only for
+   * protocols in which clients speak first.
+   */
+  readonly deferSeconds: number;
   /** Inherited by every socket accepted here; ignored for Unix sockets. */
   readonly socket: SocketOptionsInput;
 }
@@ -137,7 +142,7 @@ export interface Acceptor {
    * Gives a listening socket to a listener, with its backlog and the options that sockets accepted
    * from now on inherit. The queue of waiting clients stays.
    */
-  update(handle: number, spec: Pick<ListenSpec, 'listener' | 'backlog' | 'socket'>): void;
+  update(handle: number, spec: Pick<ListenSpec, 'listener' | 'backlog' | 'deferSeconds' | 'socket'>): void;
   setLimits(listener: number, limits: ListenerLimits): void;
   setConnectionsMax(connections: number): void;
   setDistribution(kind: 'least-connections' | 'round-robin'): void;

@@ -25,6 +25,9 @@ import {
   type SocketFile,
 } from './socket-file.ts';
 
+/** The shortest that the kernel can wait for a client's first bytes. */
+const DEFER_SECONDS = 1;
+
 /** What a socket is opened from. */
 interface Wanted {
   readonly key: string;
@@ -126,6 +129,7 @@ export class ListenSockets {
         this.#options.acceptor.update(socket.handle, {
           listener: this.#options.listenerId(listener.name),
           backlog: listener.backlog,
+          deferSeconds: deferSecondsOf(listener),
           socket: listener.socket,
         });
         this.#open.set(key, { ...socket, wanted: each });
@@ -159,6 +163,7 @@ export class ListenSockets {
           address,
           netnsFd,
           backlog: listener.backlog,
+          deferSeconds: deferSecondsOf(listener),
           socket: listener.socket,
         }),
       );
@@ -188,6 +193,14 @@ export class ListenSockets {
       }
     }
   }
+}
+
+/**
+ * Clients of TLS speak first, so that they are accepted with their ClientHello. Whoever takes longer
+ * is accepted then; the handshake's own deadline follows.
+ */
+function deferSecondsOf({ tls }: ListenerConfig): number {
+  return tls === null ? 0 : DEFER_SECONDS;
 }
 
 function listWanted(listener: ListenerConfig, netnsFd: number): Wanted[] {

@@ -117,7 +117,10 @@ const certificate = z.strictObject({
 const tickets = shorthand(
   z.strictObject({
     count: count(
-      { is: 'Tickets that a TLS 1.3 handshake gives.', initial: 2 },
+      {
+        is: 'Tickets that a TLS 1.3 handshake gives: one for the next connection, more for clients that open several at once.',
+        initial: 1,
+      },
       { min: 1, max: 4, zero: ['off'] },
     ),
     lifetime: duration(

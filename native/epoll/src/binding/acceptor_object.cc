@@ -55,6 +55,7 @@ Napi::Value AcceptorObject::listen(const Napi::CallbackInfo& info) {
   spec.listener = fields.u32Of("listener", kListenersMax - 1);
   spec.netnsFd = fields.fdOf("netnsFd");
   spec.backlog = static_cast<i32>(fields.u32Of("backlog", 1u << 20));
+  spec.deferSeconds = fields.u32Of("deferSeconds", 3600);
   spec.socket = readSocketOptions(fields.valueOf("socket"), "listen.socket", problem);
   sockaddr_storage address{};
   spec.addressLength =
@@ -83,6 +84,7 @@ void AcceptorObject::update(const Napi::CallbackInfo& info) {
   proxy::ListenSpec spec;
   spec.listener = fields.u32Of("listener", kListenersMax - 1);
   spec.backlog = static_cast<i32>(fields.u32Of("backlog", 1u << 20));
+  spec.deferSeconds = fields.u32Of("deferSeconds", 3600);
   spec.socket = readSocketOptions(fields.valueOf("socket"), "update.socket", problem);
   if (throwIf(info.Env(), problem)) return;
   acceptor_->update(info[0].ToNumber().Int32Value(), spec);

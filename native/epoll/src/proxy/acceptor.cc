@@ -27,6 +27,12 @@ bool isTransient(int error) {
          error == EHOSTUNREACH || error == EOPNOTSUPP || error == ENETUNREACH;
 }
 
+// Whoever speaks first is accepted with what he said: one wake-up less, and who says nothing costs
+// nothing. On Unix sockets it fails and changes nothing.
+void setDefer(int fd, u32 seconds) {
+  (void)sys::setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(seconds));
+}
+
 }  // namespace
 
 void setSocketOptions(int fd, const SocketOptions& options) {
@@ -96,6 +102,7 @@ ListenResult Acceptor::listen(const ListenSpec& spec) {
     // So that 0.0.0.0 and [::] can listen side by side on one port.
     if (spec.address->sa_family == AF_INET6) (void)sys::setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     proxy::setSocketOptions(fd, spec.socket);
+    setDefer(fd, spec.deferSeconds);
   }
   if (const int bound = sys::bind(fd, spec.address, spec.addressLength); bound < 0) {
     return fail("bind", bound, fd);
@@ -152,6 +159,7 @@ void Acceptor::update(i32 handle, const ListenSpec& spec) {
   listening.listener = spec.listener;
   listening.isServing = true;
   setSocketOptions(listening.fd, spec.socket);
+  setDefer(listening.fd, spec.deferSeconds);
   // A second listen() changes the backlog and nothing else.
   (void)sys::listen(listening.fd, spec.backlog);
 }
@@ -164,12 +172,10 @@ Status Acceptor::watchHost(int fd) {
 bool Acceptor::turn(int timeoutMs) {
   bool isHostReady = false;
   sys::Event events[kEventsPerTurn];
+  // Before the wait, so that a batch costs one wake-up.
+  if (isStorm_ && timeoutMs != 0) sys::sleepUntil(nextBatchNs_);
   const int count = sys::epollWait(epollFd_, events, timeoutMs);
   nowNs_ = sys::nowNs();
-  if (nowNs_ < nextBatchNs_ && count > 0) {
-    sys::sleepUntil(nextBatchNs_);
-    nowNs_ = sys::nowNs();
-  }
   resumeDue();
   for (int i = 0; i < count; i++) {
     const sys::Event& event = events[i];
@@ -212,8 +218,20 @@ Acceptor::Step Acceptor::acceptOne(u32 index) {
                        ? Address::unixSocket()
                        : fromSockaddr(reinterpret_cast<sockaddr*>(&peer), peerLength);
   place(message);
-  nextBatchNs_ = nowNs_ + kBatchIntervalNs;
+  noteAccept();
   return Step::kNext;
+}
+
+// Whether connections come so fast that it pays to let some of them gather.
+void Acceptor::noteAccept() {
+  nextBatchNs_ = nowNs_ + kBatchIntervalNs;
+  const u64 elapsedNs = nowNs_ - windowStartNs_;
+  if (elapsedNs >= kStormWindowNs) {
+    isStorm_ = windowAccepts_ >= kStormAccepts && elapsedNs < 2 * kStormWindowNs;
+    windowStartNs_ = nowNs_;
+    windowAccepts_ = 0;
+  }
+  windowAccepts_++;
 }
 
 Acceptor::Step Acceptor::acceptFailed(u32 index, int error) {

@@ -25,6 +25,9 @@ inline constexpr u32 kClosingWaitsMax = 50;
 // Batches of arrivals are at least this far apart. In a storm each batch is larger and the shards
 // are interrupted less often; a connection that comes alone is accepted at once.
 inline constexpr u64 kBatchIntervalNs = 1'000'000;
+// A storm: so many accepted connections within the window.
+inline constexpr u64 kStormWindowNs = 4'000'000;
+inline constexpr u32 kStormAccepts = 8;
 // Pause after EMFILE, ENFILE, ENOBUFS or ENOMEM; doubles up to the maximum while it lasts.
 inline constexpr u32 kBackoffMs = 10;
 inline constexpr u32 kBackoffMsMax = 1000;
@@ -45,6 +48,7 @@ struct ListenSpec {
   u32 listener = 0;
   i32 netnsFd = -1;
   i32 backlog = 4096;
+  u32 deferSeconds = 0;  // accepted when their first bytes came, for so long; 0: at once
   const sockaddr* address = nullptr;
   socklen_t addressLength = 0;
   SocketOptions socket;  // inherited by every accepted socket (Linux clones the listening socket's)
@@ -106,6 +110,7 @@ class Acceptor {
   void acceptBatch(u32 index);
   void takeQueue(u32 index);
   Step acceptOne(u32 index);
+  void noteAccept();
   Step acceptFailed(u32 index, int error);
   void place(MailboxMessage message);
   bool offer(const MailboxMessage& message);
@@ -128,6 +133,9 @@ class Acceptor {
   u32 backoffMs_ = kBackoffMs;
   u64 backoffs_ = 0;
   u64 nextBatchNs_ = 0;
+  u64 windowStartNs_ = 0;
+  u32 windowAccepts_ = 0;
+  bool isStorm_ = false;
   mutable u32 rotation_ = 0;
   bool isParked_ = false;
   MailboxMessage parked_;

@@ -401,7 +401,11 @@ Status Shard::prepareTls(const Snapshot& next) {
   if (Status status = tlsTable_.apply(next); !status.isOk()) return status;
   if (next.tlsCount() == 0 || records_.has_value()) return Status::ok();
   if (Status status = tlsConns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
-  tlsConns_.excludeFromDumps();
+  for (u32 i = 0; i < kRecordClasses; i++) {
+    const Status status = recordPools_[i].reserve(kRecordSlotBytes[i], options_.connectionsMax * 2);
+    if (!status.isOk()) return status;
+    recordPools_[i].excludeFromDumps();
+  }
   tlsAt_ = static_cast<u32*>(sys::reserve(tlsAtBytes()));
   sealScratch_ = static_cast<u8*>(sys::reserve(kSealScratchBytes));
   plainScratch_ = static_cast<u8*>(sys::reserve(kScratchBytes));

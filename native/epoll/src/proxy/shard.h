@@ -190,10 +190,14 @@ class Shard {
   void handshakeFailed(u32 conn);
   void endHandshake(u32 conn, const char* why);
   void detach(TlsConn& tls);
+  [[nodiscard]] bool attachRecords(TlsConn& tls, const tls::RecordKeys& keys);
   void attachTls(u32 conn);
   void endTls(u32 conn, How how);
   void leaveEngine(TlsConn& tls);
   [[nodiscard]] TlsConn& tlsOf(u32 conn) { return tlsConns_[tlsAt_[conn] - 1]; }
+  [[nodiscard]] tls::RecordState* recordsOf(const TlsConn& tls) {
+    return reinterpret_cast<tls::RecordState*>(recordPools_[tls.recordClass].at(tls.record));
+  }
   [[nodiscard]] tls::Handshake handshakeOf(const TlsConn& tls) {
     return tls::Handshake{tlsTable_.engineAt(tls.engine), tls.object};
   }
@@ -201,7 +205,6 @@ class Shard {
 
   // tunnel_records.cc
   bool readSecured(u32 from, u32 to, u32* budget, u32 room);
-  bool readWholeRecord(u32 from, u32 to, u32* budget);
   bool takeRecords(u32 from, u32 to, size_t total, u32* budget);
   tls::Opened openRecords(u32 conn, size_t total);
   tls::Opened openByEngine(u32 conn, size_t total);
@@ -300,6 +303,7 @@ class Shard {
   TlsTable tlsTable_;
   std::optional<tls::RecordLayer> records_;  // once a snapshot has TLS
   Pool<TlsConn> tlsConns_;
+  SlotPool recordPools_[kRecordClasses];
   u32* tlsAt_ = nullptr;  // by conn: slot of its TlsConn and 1, or 0
   TlsFacts facts_;
   std::optional<HandshakePool> pool_;

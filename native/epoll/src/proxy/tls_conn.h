@@ -35,19 +35,27 @@ struct TlsConn {
   u32 link = kNoIndex;
   HfTlsHandshake* object = nullptr;  // kHandshake and kEngine
   u32 facts = kNoIndex;              // what was agreed, in the shard's table
+  u32 record = kNoIndex;             // kDetached: slot of its class
   u16 needed = 0;                    // `received` is worth opening from this many bytes on
   TlsPhase phase = TlsPhase::kNew;
   u8 flags = 0;
   u8 engine = 0;        // in the shard's table; kHandshake in the pool: the thread
+  u8 recordClass = 0;   // of kRecordSlotBytes
   ChunkChain received;  // of a record that is not whole
   ChunkChain header;    // the PROXY header that came before, until an endpoint was found
-  tls::RecordState records;
 };
-static_assert(sizeof(TlsConn) <= 272);
+static_assert(sizeof(TlsConn) == 56);
 
-// The budget of an idle pair with TLS on one side, all user memory: records and the slot's index.
+// Keys take as much as their suite needs: TLS 1.2 with AES-128, TLS 1.3 with AES-128 and all others
+// of TLS 1.2, the rest.
+inline constexpr u32 kRecordClasses = 3;
+inline constexpr u32 kRecordSlotBytes[kRecordClasses] = {80, 152, sizeof(tls::RecordState)};
+
+// The budget of an idle pair with TLS on one side, all user memory: records, keys, the slot's
+// index.
 inline constexpr size_t kIdleTlsPairBytesMax = 512;
-static_assert(2 * sizeof(Conn) + sizeof(Tunnel) + sizeof(TlsConn) + sizeof(u32) <=
+static_assert(2 * sizeof(Conn) + sizeof(Tunnel) + sizeof(TlsConn) + sizeof(tls::RecordState) +
+                  sizeof(u32) <=
               kIdleTlsPairBytesMax);
 
 }  // namespace holdfast::proxy

@@ -2,9 +2,9 @@
 //
 // The same rules as in tunnel_io.cc, with two more scratch buffers. What waits in a pending chain
 // is sealed already, so that it goes out as it is; a record that is not whole waits in the
-// TlsConn. At the memory cap a record is consumed only when it is whole and its reader takes
-// bytes: then one conn may hold one record beyond the cap, because an opened one cannot be put
-// back. Invariant: every byte that was opened is sealed or sent once, in order.
+// TlsConn. At the memory cap a conn reads one record at a time, and only while its reader takes
+// bytes: then it may hold one record beyond the cap, because an opened one cannot be put back.
+// Invariant: every byte that was opened is sealed or sent once, in order.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -18,14 +18,15 @@ namespace holdfast::proxy {
 bool Shard::readSecured(u32 from, u32 to, u32* budget, u32 room) {
   Conn& source = conns_[from];
   const bool isSealed = (source.flags & kConnTls) != 0;
-  if (!chunks_.hasRoom(tls::RecordLayer::sealedBytesMax(room) + tls::kRecordWireBytesMax)) {
+  const bool isCapped =
+      !chunks_.hasRoom(tls::RecordLayer::sealedBytesMax(room) + tls::kRecordWireBytesMax);
+  if (isCapped) {
     const Conn& sink = conns_[to];
     if (!sink.pending.isEmpty() || (sink.flags & kConnWritable) == 0) {
       source.flags |= kConnBlocked;
       return false;
     }
     bump(count(ShardCounter::kUnbufferedReads));
-    if (isSealed) return readWholeRecord(from, to, budget);
     room = static_cast<u32>(tls::kRecordContentMax);
   }
   size_t kept = 0;
@@ -35,6 +36,9 @@ bool Shard::readSecured(u32 from, u32 to, u32* budget, u32 room) {
     // What came behind a handshake is there without a read.
     if (kept >= tls.needed)
       return takeRecords(from, to, chunks_.moveTo(tls.received, scratch_), budget);
+    // At the cap no more than the record that has begun: it cannot be left in the kernel, whose
+    // window may be too small for it.
+    if (isCapped) room = static_cast<u32>(tls.needed - kept);
     room = std::min(room, static_cast<u32>(kScratchBytes - kept));
   }
   const IoResult result = sys::recv(source.fd, scratch_ + kept, room);
@@ -54,33 +58,6 @@ bool Shard::readSecured(u32 from, u32 to, u32* budget, u32 room) {
   }
   if (kept != 0) (void)chunks_.moveTo(tls.received, scratch_);
   return takeRecords(from, to, kept + result.bytes, budget) && !isDrained;
-}
-
-// At the memory cap, with a sink that takes bytes: consumes one record if it is whole.
-bool Shard::readWholeRecord(u32 from, u32 to, u32* budget) {
-  Conn& source = conns_[from];
-  TlsConn& tls = tlsOf(from);
-  const size_t kept = chunks_.copyTo(tls.received, scratch_);
-  const IoResult seen = sys::peek(source.fd, scratch_ + kept, tls::kRecordWireBytesMax);
-  if (seen.kind != IoResult::Kind::kDone && kept < tls.needed) return noteUnread(from, seen);
-  const size_t there = kept + (seen.kind == IoResult::Kind::kDone ? seen.bytes : 0);
-  size_t whole = tls::kRecordHeaderBytes;
-  if (there >= whole) whole += tls::wireLength(scratch_);
-  // One that is too long to be a record is refused when it is opened.
-  whole = std::min(whole, tls::kRecordWireBytesMax);
-  if (there < whole) {
-    // It never will be.
-    if ((source.flags & (kConnReadHup | kConnError)) != 0) return noteUnread(from, IoResult::eof());
-    source.flags = static_cast<u16>(source.flags & ~kConnReadable);
-    return false;
-  }
-  if (whole > kept) {
-    (void)sys::discard(source.fd, whole - kept);
-    chunks_.clear(tls.received);
-  } else {
-    chunks_.consume(tls.received, whole);
-  }
-  return takeRecords(from, to, whole, budget);
 }
 
 // Nothing was read. Always false.
@@ -148,7 +125,7 @@ bool Shard::takeRecords(u32 from, u32 to, size_t total, u32* budget) {
   }
   if (tls.phase == TlsPhase::kDetached) {
     const tls::Sealed alert =
-        records_->sealAlert(&tls.records, opened.alert, {sealScratch_, kSealScratchBytes});
+        records_->sealAlert(recordsOf(tls), opened.alert, {sealScratch_, kSealScratchBytes});
     int error = 0;
     (void)transmit(from, sealScratch_, alert.produced, &error);
   }
@@ -162,7 +139,7 @@ tls::Opened Shard::openRecords(u32 conn, size_t total) {
   TlsConn& tls = tlsOf(conn);
   if (tls.phase != TlsPhase::kDetached) return openByEngine(conn, total);
   const std::span<u8> bytes(scratch_, total);
-  return records_->open(&tls.records, bytes, bytes, nowMs());
+  return records_->open(recordsOf(tls), bytes, bytes, nowMs());
 }
 
 tls::Opened Shard::openByEngine(u32 conn, size_t total) {
@@ -223,7 +200,7 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
     auto event = tls::SealEvent::kDone;
     if (tls.phase == TlsPhase::kDetached) {
       const tls::Sealed sealed =
-          records_->seal(&tls.records, plain, {sealScratch_, kSealScratchBytes}, nowMs());
+          records_->seal(recordsOf(tls), plain, {sealScratch_, kSealScratchBytes}, nowMs());
       at += sealed.consumed;
       produced = sealed.produced;
       event = sealed.event;
@@ -255,7 +232,7 @@ void Shard::replyDue(u32 conn) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnOpen) == 0 || !record.pending.isEmpty()) return;
   TlsConn& tls = tlsOf(conn);
-  const tls::Sealed sealed = records_->sealDue(&tls.records, {sealScratch_, kSealScratchBytes});
+  const tls::Sealed sealed = records_->sealDue(recordsOf(tls), {sealScratch_, kSealScratchBytes});
   bump(count(ShardCounter::kTlsKeyUpdates));
   int error = 0;
   if (sealed.produced != 0 && !transmit(conn, sealScratch_, sealed.produced, &error)) {
@@ -300,11 +277,11 @@ bool Shard::closeNotify(u32 conn) {
   size_t produced = 0;
   if (tls.phase == TlsPhase::kDetached) {
     constexpr u8 kOver = tls::kRecordCloseSent | tls::kRecordFailed;
-    if ((tls.records.flags & kOver) == 0) {
-      produced =
-          records_
-              ->sealAlert(&tls.records, tls::Alert::kCloseNotify, {sealScratch_, kSealScratchBytes})
-              .produced;
+    if ((recordsOf(tls)->flags & kOver) == 0) {
+      produced = records_
+                     ->sealAlert(recordsOf(tls), tls::Alert::kCloseNotify,
+                                 {sealScratch_, kSealScratchBytes})
+                     .produced;
     }
   } else if (tls.phase == TlsPhase::kEngine && (tls.flags & kTlsCloseSent) == 0) {
     tls.flags |= kTlsCloseSent;

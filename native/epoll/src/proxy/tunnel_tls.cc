@@ -187,12 +187,10 @@ void Shard::takeAnswer(HandshakeAnswer& answer) {
     if ((record->flags & kConnReadable) != 0) queue(conn);
     return;
   }
-  if (!records_->attach(answer.keys, &tls.records)) {
+  if (!attachRecords(tls, answer.keys)) {
     return endHandshake(conn, "the record layer does not have this suite");
   }
   (void)chunks_.append(tls.received, answer.rest.data(), answer.rest.size());
-  tls.phase = TlsPhase::kDetached;
-  tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
   settleHandshake(conn, *answer.agreed);
 }
 
@@ -225,14 +223,30 @@ void Shard::detach(TlsConn& tls) {
   HF_UNINITIALIZED tls::RecordKeys keys;
   tls::Handshake handshake = handshakeOf(tls);
   const HfTlsStep step = handshake.detach(&keys);
-  if (step == HF_TLS_DONE && records_->attach(keys, &tls.records)) {
+  if (step == HF_TLS_DONE && attachRecords(tls, keys)) {
     leaveEngine(tls);
-    tls.phase = TlsPhase::kDetached;
-    tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
   } else if (step == HF_TLS_FAILED) {
     tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
   }
   tls::wipe(&keys);
+}
+
+// False when the suite is not in the record layer's table, or the library failed.
+bool Shard::attachRecords(TlsConn& tls, const tls::RecordKeys& keys) {
+  const size_t bytes = tls::RecordLayer::stateBytes(keys);
+  if (bytes == 0) return false;
+  u8 best = 0;
+  while (kRecordSlotBytes[best] < bytes) best++;
+  tls.recordClass = best;
+  tls.record = recordPools_[best].take();  // as many as conns
+  if (!records_->attach(keys, recordsOf(tls))) {
+    recordPools_[best].release(tls.record);
+    tls.record = kNoIndex;
+    return false;
+  }
+  tls.phase = TlsPhase::kDetached;
+  tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
+  return true;
 }
 
 void Shard::leaveEngine(TlsConn& tls) {
@@ -316,7 +330,10 @@ void Shard::endTls(u32 conn, How how) {
     pool_->release(tls.engine, conns_.handleOf(conn));
   }
   leaveEngine(tls);
-  if (tls.phase == TlsPhase::kDetached) records_->end(&tls.records);
+  if (tls.phase == TlsPhase::kDetached) {
+    records_->end(recordsOf(tls));
+    recordPools_[tls.recordClass].release(tls.record);
+  }
   if (tls.facts != kNoIndex) facts_.release(tls.facts);
   if (!tls.received.isEmpty()) chunks_.clear(tls.received);
   if (!tls.header.isEmpty()) chunks_.clear(tls.header);

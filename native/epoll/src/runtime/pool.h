@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <type_traits>
 
@@ -101,6 +102,66 @@ class Pool {
   [[nodiscard]] size_t bytes() const { return sizeof(T) * (size_t{capacity_} + 1); }
 
   T* slots_ = nullptr;
+  u32 capacity_ = 0;
+  u32 touched_ = 0;
+  u32 free_ = kNoIndex;
+  u32 inUse_ = 0;
+};
+
+// SlotPool: plain bytes of one size by index, for what has neither generation nor links of its own.
+// Whoever has the index is the owner. A free slot's first bytes hold the list of free slots.
+class SlotPool {
+ public:
+  SlotPool() = default;
+  SlotPool(const SlotPool&) = delete;
+  SlotPool& operator=(const SlotPool&) = delete;
+  ~SlotPool() {
+    if (slots_ != nullptr) sys::unreserve(slots_, bytes());
+  }
+
+  // `slotBytes` is a multiple of 8. ENOMEM when the address space cannot be had.
+  Status reserve(u32 slotBytes, u32 capacity) {
+    HF_ASSERT(slotBytes >= 8 && slotBytes % 8 == 0);
+    slotBytes_ = slotBytes;
+    capacity_ = capacity;
+    slots_ = static_cast<u8*>(sys::reserve(bytes()));
+    return slots_ == nullptr ? Status::fromErrno(ENOMEM) : Status::ok();
+  }
+  // Core dumps leave the slots out.
+  void excludeFromDumps() { sys::excludeFromDumps(slots_, bytes()); }
+
+  // Its bytes are those of its last owner. kNoIndex at capacity. O(1).
+  [[nodiscard]] u32 take() {
+    u32 index = free_;
+    if (index != kNoIndex) {
+      std::memcpy(&free_, at(index), sizeof(free_));
+    } else {
+      if (touched_ == capacity_) return kNoIndex;
+      index = touched_++;
+    }
+    inUse_++;
+    return index;
+  }
+
+  void release(u32 index) {
+    HF_ASSERT(index < touched_ && inUse_ > 0);
+    std::memcpy(at(index), &free_, sizeof(free_));
+    free_ = index;
+    inUse_--;
+  }
+
+  [[nodiscard]] u8* at(u32 index) {
+    HF_DASSERT(index < touched_);
+    return slots_ + size_t{index} * slotBytes_;
+  }
+  [[nodiscard]] u32 slotBytes() const { return slotBytes_; }
+  [[nodiscard]] u32 inUse() const { return inUse_; }
+
+ private:
+  [[nodiscard]] size_t bytes() const { return size_t{slotBytes_} * (size_t{capacity_} + 1); }
+
+  u8* slots_ = nullptr;
+  u32 slotBytes_ = 0;
   u32 capacity_ = 0;
   u32 touched_ = 0;
   u32 free_ = kNoIndex;
