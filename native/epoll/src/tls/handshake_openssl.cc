@@ -361,6 +361,8 @@ HfTlsStep HandshakeOpenssl::detach(HfTlsRecordKeys* keys) {
   keys->suite = suiteIdOf(ssl_);
   keys->role = static_cast<u8>(config_.role());
   keys->recordBytesMax = recordBytesMaxOf(ssl_);
+  keys->read.sequence = read_.records;
+  keys->write.sequence = write_.records;
   const CipherSuite& suite = kCipherSuites[findCipherSuite(keys->version, keys->suite)];
   if (keys->version == kVersion13) {
     if (read_.secretBytes != suite.secretBytes || write_.secretBytes != suite.secretBytes) {
@@ -368,13 +370,8 @@ HfTlsStep HandshakeOpenssl::detach(HfTlsRecordKeys* keys) {
     }
     std::memcpy(keys->read.secret, read_.secret, suite.secretBytes);
     std::memcpy(keys->write.secret, write_.secret, suite.secretBytes);
-    keys->read.sequence = read_.records;
-    keys->write.sequence = write_.records;
     return HF_TLS_DONE;
   }
-  // Finished was record 0.
-  keys->read.sequence = 1 + read_.records;
-  keys->write.sequence = 1 + write_.records;
   const bool isDerived = deriveKeys12(suite, keys);
   ERR_clear_error();
   return isDerived ? HF_TLS_DONE : HF_TLS_FAILED;
@@ -497,12 +494,13 @@ void HandshakeOpenssl::onMessage(int isWrite, int, int type, const void* bytes, 
   Way& way = isWrite != 0 ? handshake.write_ : handshake.read_;
   const auto* const message = static_cast<const u8*>(bytes);
   if (type == SSL3_RT_HEADER) {
-    way.records++;
+    // In TLS 1.2 numbers begin behind this record, and a peer may cut its Finished into many.
+    way.records = message[0] == kTypeFirst ? 0 : way.records + 1;
   } else if (type == SSL3_RT_ALERT && length == 2) {
     (isWrite != 0 ? handshake.failure_.alertSent : handshake.failure_.alertReceived) = message[1];
   } else if (type == SSL3_RT_HANDSHAKE && message[0] == kMessageFinished) {
     way.isFinished = true;
-    way.records = 0;
+    if (SSL_version(ssl) == TLS1_3_VERSION) way.records = 0;
   } else if (type == SSL3_RT_HANDSHAKE && message[0] == kMessageKeyUpdate &&
              SSL_version(ssl) == TLS1_3_VERSION) {
     if (isWrite == 0) handshake.updatesInARow_++;

@@ -40,7 +40,7 @@ class HandshakeOpenssl {
     u8 secret[HF_TLS_SECRET_BYTES_MAX] = {};
     u8 secretBytes = 0;
     bool isFinished = false;  // Finished went this way
-    u64 records = 0;          // since then, or since the last KeyUpdate
+    u64 records = 0;          // with the present keys
   };
 
   explicit HandshakeOpenssl(TlsConfig& config) : config_(config) {}
