@@ -142,7 +142,7 @@ export class Authority {
       serial,
       cert,
       chain: cert + this.chain,
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      key: pemOf(privateKey),
       fingerprint: createHash('sha256').update(raw).digest('hex'),
     };
   }
@@ -232,6 +232,10 @@ function usageOf(isAuthority: boolean, kind: KeyKind | undefined): Buffer {
 function keyIdOf(publicKey: KeyObject): Buffer {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha1').update(spki).digest();
+}
+
+function pemOf(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' });
 }
 
 /** Writes a chain and its key; the paths as configuration names them. */

@@ -2,8 +2,8 @@
  * Client certificates: who is asked, who is let in, and what becomes known of them.
  *
  * Path: Node's TLS client with and without a certificate -> listeners that ask, or not.
- * Invariant: nobody is let in whom `clientAuth` refuses, in either version and either way of keeping
- * records; no byte of a refused client reaches an endpoint.
+ * Invariant: nobody is let in whom `clientAuth` refuses, in either version and either way of
+ * keeping records; no byte of a refused client reaches an endpoint.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

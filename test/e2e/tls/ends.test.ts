@@ -1,7 +1,8 @@
 /**
  * How TLS connections end: close_notify is a half-close, anything else is not a clean end.
  *
- * Path: peers that speak records -> listeners with TLS -> endpoints in clear, and the other way round.
+ * Path: peers that speak records -> listeners with TLS -> endpoints in clear, and the other way
+ * round.
  * Invariant: close_notify of one side is FIN for the other, behind the last byte; FIN without it is
  * an abnormal end for the other side (threats B12, B13); RST is RST.
  */

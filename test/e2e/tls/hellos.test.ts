@@ -1,8 +1,8 @@
 /**
  * The first flight of a client, in every form: split, oversized, never ending, or something else.
  *
- * Path: Node's ClientHello, re-cut by a test, and bytes that are none -> listeners that terminate and
- * listeners that pass through.
+ * Path: Node's ClientHello, re-cut by a test, and bytes that are none -> listeners that terminate
+ * and listeners that pass through.
  * Invariant: how a hello is split changes nothing (threats B1); what is none ends its connection
  * only, in bounded memory (B2, B3), and a stalled one at its deadline (A2).
  */
@@ -14,7 +14,7 @@ import { Flow } from '../tcp/flow.ts';
 import { makeBytes } from '../tcp/pattern.ts';
 import { clientHello, recut } from './hello.ts';
 import { RECORDS } from './pki.ts';
-import { byteByByte, RecordPeer, type Shape } from './record-peer.ts';
+import { RecordPeer, type Shape, singles } from './record-peer.ts';
 import { listenerOf, shareScene } from './scene-tls.ts';
 import { connectTls, TlsOrigin } from './tls-flow.ts';
 import { HANDSHAKE, plainRecord, RecordReader } from './wire-keys.ts';
@@ -61,9 +61,9 @@ const { scene } = shareScene(async (pki, owner) => {
 
 /** Ways to send the same bytes. */
 const SPLITS: Readonly<Record<string, Shape>> = {
-  'one byte for each segment': byteByByte,
+  'one byte for each segment': singles,
   'records of one byte': (bytes) => [recut(bytes, 1)],
-  'records of one byte, one byte for each segment': (bytes) => byteByByte(recut(bytes, 1)),
+  'records of one byte, one byte for each segment': (bytes) => singles(recut(bytes, 1)),
   'records of seven bytes': (bytes) => [recut(bytes, 7)],
   'two segments': (bytes) => [bytes.subarray(0, 300), bytes.subarray(300)],
   'the header by itself': (bytes) => [bytes.subarray(0, 5), bytes.subarray(5)],

@@ -1,5 +1,6 @@
 /**
- * TLS towards endpoints: who is believed, what is shown, and what becomes of a handshake that fails.
+ * TLS towards endpoints: who is believed, what is shown, and what becomes of a handshake that
+ * fails.
  *
  * Path: clients in clear -> clusters with `tls` -> endpoints that speak TLS in the ways of a test.
  * Invariant: no byte of a client goes to an endpoint that has not proved who it is; a failed

@@ -1,9 +1,10 @@
 /**
  * PROXY headers before a handshake, and what endpoints are told of a handshake in TLVs.
  *
- * Path: a balancer's header, then TLS -> a listener that accepts headers -> what the endpoint reads.
- * Invariant: the header is read in clear and once; TLVs of TLS come from our own handshake and never
- * from a client's header.
+ * Path: a balancer's header, then TLS -> a listener that accepts headers -> what the endpoint
+ * reads.
+ * Invariant: the header is read in clear and once; TLVs of TLS come from our own handshake and
+ * never from a client's header.
  */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
@@ -21,7 +22,7 @@ import {
 import { Wire } from '../peers/wire.ts';
 import { clientHello } from './hello.ts';
 import { RECORDS } from './pki.ts';
-import { byteByByte, RecordPeer } from './record-peer.ts';
+import { RecordPeer, singles } from './record-peer.ts';
 import { listenerOf, shareScene } from './scene-tls.ts';
 import { connectTls, type TlsTarget } from './tls-flow.ts';
 
@@ -164,7 +165,7 @@ for (const records of RECORDS) {
       const prefixed = oneSegment(v2(FROM, TO));
       const split = await RecordPeer.connect(t, scene().port(`after-${records}`), {
         servername: 'a.example',
-        shape: (bytes) => prefixed(bytes).flatMap(byteByByte),
+        shape: (bytes) => prefixed(bytes).flatMap(singles),
       });
       const other = await origin.next();
       assert.equal((await takeV2(other)).source, FROM);

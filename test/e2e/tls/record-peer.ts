@@ -2,9 +2,10 @@
  * A peer that shakes hands with Node's TLS and then writes and reads records by itself, as a test
  * says: right ones, wrong ones, in pieces, or not at all.
  *
- * Path: a client of the gateway by {@link RecordPeer.connect}, an endpoint by {@link RecordPeer.answer}.
- * Invariant: what comes is opened in order and kept until a test takes it; keys follow KeyUpdates of
- * the other side, and are answered only when the test does.
+ * Path: a client of the gateway by {@link RecordPeer.connect}, an endpoint by {@link
+ * RecordPeer.answer}.
+ * Invariant: what comes is opened in order and kept until a test takes it; keys follow KeyUpdates
+ * of the other side, and are answered only when the test does.
  */
 import { type EventEmitter, once } from 'node:events';
 import { createConnection, createServer, type Socket } from 'node:net';
@@ -24,7 +25,11 @@ import { ALERT, DATA, HANDSHAKE, type HalfKeys, type Opened } from './wire-keys.
 const KEY_UPDATE = 24;
 
 /** How to shape what the handshake writes; as it is by default. */
-export type Shape = (bytes: Buffer) => readonly Buffer[];
+export type Shape = (
+  bytes: Buffer,
+  opened: readonly Opened[],
+  peer: RecordPeer,
+) => readonly Buffer[];
 
 /** One record may say several alerts; tests want level and description. */
 export interface Alert {
@@ -33,7 +38,9 @@ export interface Alert {
 }
 
 /** Each byte by itself. */
-export const byteByByte: Shape = (bytes) => Array.from(bytes, (byte) => Buffer.from([byte]));
+export function singles(bytes: Buffer): Buffer[] {
+  return Array.from(bytes, (byte) => Buffer.from([byte]));
+}
 
 /** A peer on the level of records. */
 export class RecordPeer implements Caller {
@@ -81,16 +88,13 @@ export class RecordPeer implements Caller {
   static async connect(
     owner: Owner,
     port: number,
-    { shape, before, ...options }: ConnectionOptions & { shape?: Shape; before?: Uint8Array } = {},
+    { shape, ...options }: ConnectionOptions & { shape?: Shape } = {},
   ): Promise<RecordPeer> {
     const socket = createConnection({ host: '127.0.0.1', port, allowHalfOpen: true });
     const peer = new RecordPeer(owner, socket, { role: 'client', ...(shape ? { shape } : {}) });
     await within('the connect', once(socket, 'connect'));
     peer.address = `127.0.0.1:${socket.localPort}`;
     peer.calledPort = port;
-    if (before !== undefined) {
-      socket.write(before);
-    }
     const tls = connect({ rejectUnauthorized: false, ...options, socket: peer.#pipe() });
     peer.tls = tls;
     await peer.#shakeHands(tls, 'secureConnect');
@@ -280,9 +284,9 @@ export class RecordPeer implements Caller {
           done();
           return;
         }
-        this.tap.see(this.#role, bytes);
+        const opened = this.tap.see(this.#role, bytes);
         this.#stir();
-        this.#sending = this.#sendAll(this.#shape(bytes));
+        this.#sending = this.#sendAll(this.#shape(bytes, opened, this));
         void this.#sending.finally(done);
       },
     });

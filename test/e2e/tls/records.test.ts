@@ -11,10 +11,10 @@ import type { Owner } from '../harness.ts';
 import { type Flow, FlowOrigin } from '../tcp/flow.ts';
 import { checksumOf, makeBytes } from '../tcp/pattern.ts';
 import { RECORDS } from './pki.ts';
-import { RecordPeer } from './record-peer.ts';
+import { RecordPeer, type Shape } from './record-peer.ts';
 import { listenerOf, shareScene } from './scene-tls.ts';
 import { connectTls } from './tls-flow.ts';
-import { ALERT, CCS, DATA, HANDSHAKE, plainRecord } from './wire-keys.ts';
+import { ALERT, CCS, DATA, HANDSHAKE, plainRecord, RecordReader } from './wire-keys.ts';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 const UNEXPECTED_MESSAGE = 10;
@@ -352,6 +352,29 @@ for (const records of RECORDS) {
       }
       peer.writing.update();
       await peer.echo('after');
+    });
+
+    test('a Finished of TLS 1.2 in records of one byte', async (t) => {
+      const shape: Shape = (bytes, opened, peer) => {
+        const finished = opened.at(-1);
+        const isLast = opened.some(({ type }) => type === CCS) && finished?.type === HANDSHAKE;
+        if (!isLast) {
+          return [bytes];
+        }
+        const keys = peer.writing;
+        keys.sequence = 0n;
+        const whole = new RecordReader().push(bytes);
+        const clear = whole.slice(0, -1).map(({ raw }) => raw);
+        const cut = Array.from(finished.plain, (byte) => keys.seal(HANDSHAKE, Buffer.from([byte])));
+        return [Buffer.concat([...clear, ...cut])];
+      };
+      const connected = await RecordPeer.connect(t, scene().port(records), {
+        maxVersion: 'TLSv1.2',
+        shape,
+      });
+      const endpoint = await origin.next();
+      await connected.send('counted');
+      await endpoint.heardAll('counted');
     });
 
     test('padding is taken off', async (t) => {

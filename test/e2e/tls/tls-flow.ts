@@ -1,7 +1,8 @@
 /**
  * Clients and endpoints that speak TLS by Node's own TLS, as flows.
  *
- * Path: tests connect with {@link connectTls}; {@link TlsOrigin} stands behind a cluster with `tls`.
+ * Path: tests connect with {@link connectTls}; {@link TlsOrigin} stands behind a cluster with
+ * `tls`.
  * Invariant: both directions end by themselves; a handshake that fails rejects with Node's code.
  */
 import { once } from 'node:events';
@@ -76,10 +77,14 @@ export async function connectTls(
 /** Node's code of the alert or error that a handshake ends with; `connected` when it does not. */
 export async function refusal(owner: Owner, port: number, target: TlsTarget = {}): Promise<string> {
   try {
-    const { flow } = await connectTls(owner, port, target);
+    const { flow, tls } = await connectTls(owner, port, target);
     // In TLS 1.3 a client is done before its certificate is judged.
+    const judged = Promise.withResolvers<void>();
+    for (const event of ['data', 'error', 'close']) {
+      tls.once(event, () => judged.resolve());
+    }
     await flow.send('x');
-    await Promise.race([flow.failed(), flow.heard(1).catch(() => {})]);
+    await within('an answer or the end', judged.promise);
     return flow.received > 0 ? 'connected' : (flow.end ?? 'connected');
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? String(error);

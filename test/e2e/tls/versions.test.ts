@@ -1,7 +1,9 @@
 /**
- * Versions, suites and kinds of certificates: what the client offers decides, and bytes come through.
+ * Versions, suites and kinds of certificates: what the client offers decides, and bytes come
+ * through.
  *
- * Path: Node's TLS client -> a listener with TLS, with detached records and with OpenSSL's -> an echo.
+ * Path: Node's TLS client -> a listener with TLS, with detached records and with OpenSSL's -> an
+ * echo.
  * Invariant: every suite of both versions is spoken in both ways of keeping records.
  */
 import assert from 'node:assert/strict';

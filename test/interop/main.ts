@@ -1,0 +1,106 @@
+/**
+ * `npm run interop [-- NAME...]`: foreign TLS peers, tlsfuzzer, testssl.sh and sslyze against a
+ * gateway.
+ *
+ * Path: rig.ts is what they meet; peers.ts, tlsfuzzer.ts and scanners.ts start them. With `--write`
+ * the outcomes become docs/tls-interop.md.
+ * Invariant: what is not on this machine is skipped by its name; the exit code is 0 only when
+ * nothing failed.
+ */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Owner } from '../e2e/harness.ts';
+import { describeRow, type Row, writePage } from './page.ts';
+import { type Outcome, PEERS, type Peer, VERSIONS } from './peers.ts';
+import { RECORDS, type Rig, startRig } from './rig.ts';
+import { SCANNERS } from './scanners.ts';
+import { runTlsfuzzer } from './tlsfuzzer.ts';
+
+const PAGE = fileURLToPath(new URL('../../docs/tls-interop.md', import.meta.url));
+const FUZZER = 'tlsfuzzer';
+
+const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'));
+const isWritten = process.argv.includes('--write');
+
+function isWanted(name: string): boolean {
+  return wanted.length === 0 || wanted.includes(name);
+}
+
+function summarize(outcome: Outcome): string {
+  const parts = [outcome.handshake, 'echo of 1 MiB'];
+  if (outcome.update !== null) {
+    parts.push(`key updates ${outcome.update}`);
+  }
+  if (outcome.halfClose !== null) {
+    parts.push('half-close');
+  }
+  return parts.join('; ');
+}
+
+async function runPeer(peer: Peer, rig: Rig, version: string): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [records, tls] of RECORDS.flatMap((each) => VERSIONS.map((v) => [each, v] as const))) {
+    const row = { name: peer.name, version, target: `${records}, ${tls}` };
+    try {
+      const outcome = await peer.run(rig, records, tls);
+      const isGood = outcome.echo && outcome.halfClose !== false;
+      rows.push({ ...row, result: isGood ? 'passed' : 'FAILED', says: summarize(outcome) });
+    } catch (error) {
+      rows.push({ ...row, result: 'FAILED', says: (error as Error).message });
+    }
+  }
+  return rows;
+}
+
+async function runPeers(rig: Rig, tell: (row: Row) => void): Promise<void> {
+  for (const peer of PEERS.filter(({ name }) => isWanted(name))) {
+    const version = peer.version();
+    if (version === null) {
+      tell({ name: peer.name, version: '', target: '', result: 'skipped', says: 'not found' });
+      continue;
+    }
+    for (const row of await runPeer(peer, rig, version)) {
+      tell(row);
+    }
+  }
+}
+
+async function main(): Promise<number> {
+  const cleaners: (() => void | Promise<void>)[] = [];
+  const owner: Owner = { after: (clean) => cleaners.unshift(clean) };
+  const rows: Row[] = [];
+  const tell = (row: Row): void => {
+    rows.push(row);
+    process.stdout.write(`${describeRow(row)}\n`);
+  };
+  const known = [...PEERS, ...SCANNERS].map(({ name }) => name).concat(FUZZER);
+  const unknown = wanted.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    process.stderr.write(`there is no ${unknown.join(', ')}; there are ${known.join(', ')}\n`);
+    return 2;
+  }
+  try {
+    const rig = await startRig(owner);
+    await runPeers(rig, tell);
+    for (const scanner of SCANNERS.filter(({ name }) => isWanted(name))) {
+      await scanner.run(rig, tell);
+    }
+    if (isWanted(FUZZER)) {
+      await runTlsfuzzer(rig, tell);
+    }
+  } finally {
+    for (const clean of cleaners) {
+      await clean();
+    }
+  }
+  const failed = rows.filter(({ result }) => result === 'FAILED').length;
+  const skipped = rows.filter(({ result }) => result === 'skipped').length;
+  const passed = rows.length - failed - skipped;
+  process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+  if (isWritten) {
+    writeFileSync(PAGE, writePage(rows));
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
