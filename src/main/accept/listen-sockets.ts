@@ -196,8 +196,8 @@ export class ListenSockets {
 }
 
 /**
- * Clients of TLS speak first, so that they are accepted with their ClientHello. Whoever takes longer
- * is accepted then; the handshake's own deadline follows.
+ * Clients of TLS speak first, so that they are accepted with their ClientHello. Whoever takes
+ * longer is accepted then; the handshake's own deadline follows.
  */
 function deferSecondsOf({ tls }: ListenerConfig): number {
   return tls === null ? 0 : DEFER_SECONDS;
