@@ -281,6 +281,7 @@ TEST(pathsAreRewritten) {
   CHECK_EQ(table.rewritten(7, "/a%2Fb/../c"), "/a%2Fb/../c");
   CHECK_EQ(table.rewritten(8, "/a"), "failed");
   CHECK_EQ(table.rewritten(0, "/a"), "failed");
+  CHECK_EQ(table.rewritten(0, "/a;v/pi"), "failed");
   CHECK_EQ(table.rewritten(7, "/" + std::string(256, 'a')), "failed");
   // What is left must be a path that nobody has to normalise.
   CHECK_EQ(table.rewritten(5, "/ax/b"), "/a/b");
@@ -354,7 +355,7 @@ TEST(everyFaultIsToldWithItsPlace) {
       row(0, 0, P::kRewrite, 0, F::kRewriteRoute),
       row(0, 1, P::kPath, 0, F::kPathForm),
       row(0, 1, P::kRewrite, 0, F::kRewriteText, 1),
-      row(0, 2, P::kRewrite, 0, F::kRewriteBytes, 2),
+      row(0, 2, P::kRewrite, 0, F::kPathBytes, 2),
       row(0, 3, P::kSplit, 0, F::kWeight),
       row(0, 4, P::kHeader, 0, F::kTooMany),
       row(0, 5, P::kRewrite, 0, F::kPathForm),
@@ -366,6 +367,54 @@ TEST(everyFaultIsToldWithItsPlace) {
   for (const std::string &line : expected) {
     if (!CHECK(told.count(line) == 1))
       check::fail(__FILE__, __LINE__, line);
+  }
+}
+
+TEST(pathsAreKeptInTheFormOfRequests) {
+  TestTable table({{hostOf({routeTo(PathKind::kExact, "/caf%c3%a9"),
+                            routeTo(PathKind::kPrefix, "/%61pi%2f"),
+                            routeTo(PathKind::kPrefix, "/."),
+                            routeTo(PathKind::kSegments, "/a%20b"),
+                            routeTo(PathKind::kExact, "/.well-known/...")})}});
+  CHECK_EQ(pathRoute(table, "/caf%C3%A9"), 0);
+  CHECK_EQ(pathRoute(table, "/api%2Fx"), 1);
+  CHECK_EQ(pathRoute(table, "/.git"), 2);
+  CHECK_EQ(pathRoute(table, "/a%20b/c"), 3);
+  CHECK_EQ(pathRoute(table, "/.well-known/..."), 4);
+  struct Row {
+    const char *path;
+    PathKind kind;
+    RouteFaultKind fault;
+    u32 position;
+  };
+  using F = RouteFaultKind;
+  const Row rows[] = {
+      {"", PathKind::kPrefix, F::kPathForm, 0},
+      {"*", PathKind::kPrefix, F::kPathForm, 0},
+      {"/a b", PathKind::kPrefix, F::kPathBytes, 2},
+      {"/a?b", PathKind::kExact, F::kPathBytes, 2},
+      {"/#", PathKind::kExact, F::kPathBytes, 1},
+      {"/caf\xc3\xa9", PathKind::kSegments, F::kPathBytes, 4},
+      {"/a\\b", PathKind::kExact, F::kPathBytes, 2},
+      {"/%", PathKind::kPrefix, F::kPathEscape, 1},
+      {"/a%2", PathKind::kPrefix, F::kPathEscape, 2},
+      {"/a%2g", PathKind::kPrefix, F::kPathEscape, 2},
+      {"/%00", PathKind::kPrefix, F::kPathEscape, 1},
+      {"/%5c", PathKind::kPrefix, F::kPathEscape, 1},
+      {"/..", PathKind::kExact, F::kPathDots, 0},
+      {"/a/./b", PathKind::kPrefix, F::kPathDots, 0},
+      {"/a/%2e%2E", PathKind::kSegments, F::kPathDots, 0},
+  };
+  for (const Row &row : rows) {
+    std::vector<u8> flat;
+    std::vector<RouteFault> faults;
+    CHECK(!compileRouteTable({{hostOf({routeTo(row.kind, row.path)})}}, &flat,
+                             &faults));
+    const bool isOne = CHECK_EQ(faults.size(), 1) &&
+                       CHECK_EQ(faults[0].kind, row.fault) &&
+                       CHECK_EQ(faults[0].regex.position, row.position);
+    if (!isOne)
+      check::fail(__FILE__, __LINE__, row.path);
   }
 }
 

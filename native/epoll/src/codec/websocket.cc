@@ -15,6 +15,7 @@ constexpr u8 kOpcodeBits = 0x0f;
 constexpr u8 kControlBit = 0x08;
 constexpr u8 kMaskBit = 0x80;
 constexpr u8 kLengthBits = 0x7f;
+constexpr size_t kMaskBytes = 4;
 constexpr u8 kLengthIs16 = 126;
 constexpr u8 kLengthIs64 = 127;
 constexpr u8 kLengthSignBit = 0x80;
@@ -75,6 +76,10 @@ FrameReport FrameTracker::take(std::span<const u8> bytes, const FrameRules& rule
     if (stage_ == kPayload) {
       taken = static_cast<size_t>(std::min<u64>(bytes.size(), left_));
       takePayload(bytes.first(taken), rules, &report);
+    } else if (stage_ == kMask && bytes.size() >= kMaskBytes) {
+      taken = kMaskBytes;
+      mask_ = u32{bytes[0]} | u32{bytes[1]} << 8 | u32{bytes[2]} << 16 | u32{bytes[3]} << 24;
+      enterPayload(rules, &report);
     } else {
       takeHeaderByte(bytes[0], rules, &report);
     }

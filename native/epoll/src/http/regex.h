@@ -150,6 +150,9 @@ class RegexScratch {
   Pending pending_[2 * kRegexInstructionsMax + 1];
 };
 
+inline constexpr size_t kRegexScratchBytesMax = 112 * 1024;
+static_assert(sizeof(RegexScratch) <= kRegexScratchBytesMax);
+
 // Reads a compiled expression. A value; borrows the bytes.
 class RegexView {
  public:

@@ -108,13 +108,23 @@ class Checker {
 
   [[nodiscard]] bool isRoute(const FlatRoute& route) const {
     const bool hasRegex = route.pathKind != PathKind::kRegex || route.regex < header_.regexes.count;
-    const bool hasRewrite =
-        route.rewriteKind != RewriteKind::kRegex || route.rewriteRegex < header_.regexes.count;
-    return route.pathKind < PathKind::kCount && route.rewriteKind < RewriteKind::kCount &&
-           hasRegex && hasRewrite && isText(route.rewriteText) &&
+    return route.pathKind < PathKind::kCount && hasRegex && isRewrite(route) &&
            route.headers.count <= kRouteConditionsMax && isIn(route.headers, header_.conditions) &&
            route.query.count <= kRouteConditionsMax && isIn(route.query, header_.conditions) &&
            route.splits.count <= kRouteSplitsMax && isIn(route.splits, header_.splits);
+  }
+
+  [[nodiscard]] bool isRewrite(const FlatRoute& route) const {
+    switch (route.rewriteKind) {
+      case RewriteKind::kNone:
+        return true;
+      case RewriteKind::kPrefix:
+        return isText({route.rewriteSource, route.fixedBytes}) && isText(route.rewriteText);
+      case RewriteKind::kRegex:
+        return route.rewriteSource < header_.regexes.count && isText(route.rewriteText);
+      default:
+        return false;
+    }
   }
 
   [[nodiscard]] bool isCondition(const FlatCondition& condition) const {

@@ -10,48 +10,13 @@
 #include <numeric>
 #include <string>
 
+#include "http/route_forms.h"
 #include "http/route_layout.h"
 #include "http/route_table.h"
 
 namespace holdfast::http {
 
 namespace {
-
-char lower(char byte) {
-  return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
-}
-
-std::string lowered(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), lower);
-  return text;
-}
-
-bool isHostByte(char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-         byte == '_' || byte == '.';
-}
-
-// Labels between single dots; or an IPv6 address in brackets, whose form is the configuration's.
-bool isHostName(std::string_view name) {
-  if (name.empty() || name.size() > kRouteHostNameMax) return false;
-  if (name.starts_with('[') && name.ends_with(']')) {
-    return name.find_first_not_of("0123456789abcdef:.", 1) == name.size() - 1;
-  }
-  if (name.front() == '.' || name.back() == '.') return false;
-  return name.find("..") == std::string_view::npos &&
-         std::all_of(name.begin(), name.end(), isHostByte);
-}
-
-// RFC 9110 5.6.2.
-constexpr std::string_view kTokenPunctuation = "!#$%&'*+-.^_`|~";
-
-bool isToken(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char byte) {
-    const bool isLetter = lower(byte) >= 'a' && lower(byte) <= 'z';
-    return isLetter || (byte >= '0' && byte <= '9') ||
-           kTokenPunctuation.find(byte) != std::string_view::npos;
-  });
-}
 
 // A route with what the compiler found out about it.
 struct Draft {
@@ -108,6 +73,10 @@ class Compiler {
     fault.index = static_cast<u32>(index);
     faults_->push_back(fault);
     return faults_->back();
+  }
+
+  void failForm(const FormFault& fault, RoutePlace place) {
+    if (!fault.isNone()) fail(fault.kind, place).regex.position = fault.position;
   }
 
   void failRegex(const RegexError& error, RoutePlace place, size_t index) {
@@ -219,20 +188,21 @@ class Compiler {
   }
 
   void setPath(const RouteParts& parts, Draft* draft) {
-    const bool isAsterisk = parts.pathKind == PathKind::kExact && parts.path == "*";
     if (parts.path.size() > kRoutePathMax) fail(RouteFaultKind::kTooLong, RoutePlace::kPath);
     if (parts.pathKind == PathKind::kRegex) {
       draft->flat.regex = addRegex(parts.path, RegexUse::kWhole, RoutePlace::kPath, 0);
       if (draft->flat.regex != kNoIndex) draft->fixed = literals_[draft->flat.regex];
-    } else if (!parts.path.starts_with('/') && !isAsterisk) {
-      fail(RouteFaultKind::kPathForm, RoutePlace::kPath);
     } else {
       draft->fixed = parts.path;
+      failForm(canonicalizePath(parts.pathKind, &draft->fixed), RoutePlace::kPath);
     }
     while (parts.pathKind == PathKind::kSegments && draft->fixed.ends_with('/')) {
       draft->fixed.pop_back();
     }
     draft->flat.fixedBytes = static_cast<u32>(draft->fixed.size());
+    if (parts.rewrite.kind == RewriteKind::kPrefix) {
+      draft->flat.rewriteSource = addText(draft->fixed).offset;
+    }
     // Every path begins with a slash, so that alone puts no route before another.
     if (parts.pathKind != PathKind::kExact && draft->fixed == "/") draft->fixed.clear();
   }
@@ -242,7 +212,7 @@ class Compiler {
     const Range range{static_cast<u32>(conditions_.size()), static_cast<u32>(conditions.size())};
     for (size_t i = 0; i < conditions.size(); ++i) {
       const ConditionParts& parts = conditions[i];
-      if (place == RoutePlace::kHeader && !isToken(parts.name)) {
+      if (place == RoutePlace::kHeader && !isFieldName(parts.name)) {
         fail(RouteFaultKind::kFieldName, place, i);
       }
       if (parts.name.empty()) fail(RouteFaultKind::kEmpty, place, i);
@@ -279,47 +249,25 @@ class Compiler {
 
   void setRewrite(const RouteParts& parts, FlatRoute* flat) {
     const RewriteParts& rewrite = parts.rewrite;
-    std::string text = rewrite.text;
     flat->rewriteKind = rewrite.kind;
+    if (rewrite.kind == RewriteKind::kNone) return;
+    std::string text = rewrite.text;
+    u32 groups = 0;
     if (text.size() > kRoutePathMax) fail(RouteFaultKind::kTooLong, RoutePlace::kRewrite);
-    checkRewriteBytes(text);
     if (rewrite.kind == RewriteKind::kRegex) {
-      flat->rewriteRegex = addRegex(rewrite.pattern, RegexUse::kReplace, RoutePlace::kRewrite, 0);
-      if (flat->rewriteRegex != kNoIndex) checkReplacement(text, groups_[flat->rewriteRegex]);
-    } else if (rewrite.kind == RewriteKind::kPrefix) {
-      if (parts.pathKind == PathKind::kRegex) {
-        fail(RouteFaultKind::kRewriteRoute, RoutePlace::kRewrite);
-      }
-      if (!text.starts_with('/')) fail(RouteFaultKind::kPathForm, RoutePlace::kRewrite);
-      // What follows a prefix by segment begins with a slash of its own, or is nothing.
-      while (parts.pathKind == PathKind::kSegments && text.ends_with('/')) text.pop_back();
+      flat->rewriteSource = addRegex(rewrite.pattern, RegexUse::kReplace, RoutePlace::kRewrite, 0);
+      if (flat->rewriteSource == kNoIndex) return;
+      groups = groups_[flat->rewriteSource];
+    } else if (parts.pathKind == PathKind::kRegex) {
+      fail(RouteFaultKind::kRewriteRoute, RoutePlace::kRewrite);
     }
-    if (rewrite.kind != RewriteKind::kNone) flat->rewriteText = addText(text);
-  }
-
-  // Neither a query nor a fragment, and nothing that a request line cannot carry.
-  void checkRewriteBytes(std::string_view text) {
-    for (size_t i = 0; i < text.size(); ++i) {
-      const bool isVisible = text[i] > ' ' && text[i] < 0x7f;
-      if (isVisible && text[i] != '?' && text[i] != '#') continue;
-      fail(RouteFaultKind::kRewriteBytes, RoutePlace::kRewrite).regex.position =
-          static_cast<u32>(i);
-      return;
+    failForm(checkRewriteText(rewrite.kind, text, groups), RoutePlace::kRewrite);
+    // What follows a prefix by segment begins with a slash of its own, or is nothing.
+    while (parts.pathKind == PathKind::kSegments && rewrite.kind == RewriteKind::kPrefix &&
+           text.ends_with('/')) {
+      text.pop_back();
     }
-  }
-
-  void checkReplacement(std::string_view text, u32 groups) {
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (text[i] != '\\') continue;
-      const char next = i + 1 < text.size() ? text[i + 1] : '\0';
-      const bool isGroup = next >= '0' && static_cast<u32>(next - '0') <= groups;
-      if (!isGroup && next != '\\') {
-        fail(RouteFaultKind::kRewriteText, RoutePlace::kRewrite).regex.position =
-            static_cast<u32>(i);
-        return;
-      }
-      ++i;
-    }
+    flat->rewriteText = addText(text);
   }
 
   // --- Paths ---------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ struct FlatRoute {
   u32 fixedBytes = 0;  // of the path that the route names: what a prefix rewrite replaces
   u32 regex = kNoIndex;
   RewriteKind rewriteKind = RewriteKind::kNone;
-  u32 rewriteRegex = kNoIndex;
+  u32 rewriteSource = kNoIndex;  // what is replaced: a regex, or `fixedBytes` bytes of text here
   TextRef rewriteText;
   Range headers;  // in `conditions`
   Range query;    // in `conditions`

@@ -73,8 +73,8 @@ struct RewriteParts {
 
 struct RouteParts {
   PathKind pathKind = PathKind::kPrefix;
-  std::string path = "/";
-  u32 methods = 0;  // a bit for each number of a method; 0: all
+  std::string path = "/";  // escaped like that of a request; normalised unless a regex
+  u32 methods = 0;         // a bit for each number of a method; 0: all
   std::vector<ConditionParts> headers{};
   std::vector<ConditionParts> query{};
   std::vector<SplitParts> splits{};  // empty for routes that send nowhere
@@ -116,8 +116,10 @@ enum class RouteFaultKind : u8 {
   kPathForm,      // a path begins with a slash; only an exact one may be *
   kFieldName,     // no header can have that name
   kWeight,        // all weights are zero, or their sum does not fit 32 bits
-  kRewriteText,   // a backslash before anything but a digit of a group or a backslash
-  kRewriteBytes,  // a question mark, a number sign, a blank, or no visible ASCII
+  kPathBytes,     // bytes that no path has
+  kPathEscape,    // a percent sign that begins no %HH, or one of NUL or a backslash
+  kPathDots,      // a segment that normalisation takes away
+  kRewriteText,   // a backslash before anything but the digit of a group
   kRewriteRoute,  // a prefix is rewritten where the route has a regular expression
   kTooLarge,      // the whole table
   kCount,
@@ -132,8 +134,10 @@ inline constexpr const char* kRouteFaultTexts[] = {
     "a path begins with /",
     "not a header name",
     "the weights must have a sum between 1 and 4294967295",
-    "write \\1 to \\9 for a group of the pattern, \\0 for all of it, \\\\ for a backslash",
-    "a path has no blank, ? or # and nothing outside visible ASCII: write it as %HH",
+    "a byte that no path has: write it as %HH",
+    "an escape is % and two hexadecimal digits, and neither %00 nor %5C",
+    "no request has . or .. as a segment of its path",
+    "write \\1 to \\9 for a group of the pattern and \\0 for all of it",
     "a route with a regular expression has no prefix: rewrite with a regular expression",
     "the route table is too large",
 };
@@ -146,7 +150,7 @@ struct RouteFault {
   u32 host = 0;
   u32 route = kNoIndex;  // in the host
   u32 index = 0;         // of the name, header, parameter or split
-  RegexError regex{};    // with kRegex; the position also with kRewriteText, kRewriteBytes
+  RegexError regex{};    // with kRegex; the position also with other kinds
 };
 
 }  // namespace holdfast::http

@@ -52,9 +52,6 @@ void putReplacement(std::string_view text, std::string_view path, const RegexGro
     } else if (next >= '0' && next <= '9') {
       writer->put(bytesOf(groups.of(static_cast<u32>(next - '0'), path)));
       ++i;
-    } else {
-      writer->putU8('\\');
-      ++i;
     }
   }
 }
@@ -87,14 +84,14 @@ bool RouteTable::rewritePath(u32 route, std::string_view path, RegexScratch* scr
                              codec::Writer* writer) const {
   if (route >= routeCount()) return false;
   const FlatRoute& flat = items<FlatRoute>(header().routes)[route];
-  const std::string_view replacement = text(flat.rewriteText);
   const size_t start = writer->size();
   if (flat.rewriteKind == RewriteKind::kRegex) {
-    const RegexView view = regex(flat.rewriteRegex);
-    if (!replaceMatches(view, replacement, path, scratch, writer)) return false;
+    const RegexView view = regex(flat.rewriteSource);
+    if (!replaceMatches(view, text(flat.rewriteText), path, scratch, writer)) return false;
   } else if (flat.rewriteKind == RewriteKind::kPrefix) {
-    if (path.size() < flat.fixedBytes) return false;
-    writer->put(bytesOf(replacement));
+    // A path with parameters, say, that was matched without them.
+    if (!path.starts_with(text({flat.rewriteSource, flat.fixedBytes}))) return false;
+    writer->put(bytesOf(text(flat.rewriteText)));
     writer->put(bytesOf(path.substr(flat.fixedBytes)));
     if (writer->size() == start) writer->putU8('/');
   } else {

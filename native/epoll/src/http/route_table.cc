@@ -131,9 +131,10 @@ u32 RouteTable::findNode(u32 root, std::string_view path) const {
         std::memchr(firstBytes + children.first, static_cast<u8>(path[0]), children.count);
     if (found == nullptr) break;
     const u32 child = static_cast<u32>(static_cast<const u8*>(found) - firstBytes);
-    const std::string_view label = text(nodes[child].label);
-    if (!path.starts_with(label)) break;
-    path.remove_prefix(label.size());
+    const TextRef& label = nodes[child].label;
+    // The first byte is known; where there are many routes, most labels have no other.
+    if (label.length != 1 && !path.starts_with(text(label))) break;
+    path.remove_prefix(label.length);
     at = child;
   }
   return nodes[at].candidates.count != 0 ? at : nodes[at].ancestor;

@@ -83,9 +83,10 @@ class RouteTable {
   [[nodiscard]] u32 pickCluster(u32 route, u32 random) const;
   [[nodiscard]] std::span<const u8> bytes() const { return bytes_; }
 
-  // Writes the path that the endpoint gets instead of `path`, which the route matched: the same one
-  // where the route changes nothing. False when the writer is out of room, or when the result is no
-  // path, or when more than kRewriteMatchesMax pieces would be replaced: then the request fails.
+  // Writes the path that the endpoint gets instead of `path`: the same one where the route changes
+  // nothing. False when the writer is out of room, when the path does not begin with the prefix to
+  // be replaced, when the result is no path in normal form, or when more than kRewriteMatchesMax
+  // pieces would be replaced: then the request fails.
   [[nodiscard]] bool rewritePath(u32 route, std::string_view path, RegexScratch* scratch,
                                  codec::Writer* writer) const;
 
