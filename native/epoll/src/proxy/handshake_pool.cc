@@ -27,16 +27,14 @@ void HandshakePool::start(u32 threads) {
   }
 }
 
-Status HandshakePool::applySnapshot(int fd) {
-  for (const auto& thread : threads_) {
-    const int copy = sys::duplicate(fd);
-    if (copy < 0) return Status::fromErrno(-copy);
+void HandshakePool::applySnapshot(std::span<const int> copies) {
+  HF_ASSERT(copies.size() == threads_.size());
+  for (size_t i = 0; i < copies.size(); i++) {
     Task task;
     task.kind = Task::Kind::kSnapshot;
-    task.config = static_cast<u32>(copy);
-    give(*thread, std::move(task));
+    task.config = static_cast<u32>(copies[i]);
+    give(*threads_[i], std::move(task));
   }
-  return Status::ok();
 }
 
 u8 HandshakePool::choose() const {
@@ -103,8 +101,10 @@ void HandshakePool::run(Thread& thread) {
       case Task::Kind::kSnapshot: {
         Snapshot snapshot;
         const int fd = static_cast<int>(task.config);
-        // The shard has checked the same bytes; a config that cannot be made fails its handshakes.
-        if (snapshot.map(fd).isOk()) (void)thread.table->apply(snapshot);
+        // The shard has made the same configs. Where this thread cannot, its handshakes fail: what
+        // it had before stands at other positions.
+        const bool isApplied = snapshot.map(fd).isOk() && thread.table->apply(snapshot).isOk();
+        if (!isApplied) thread.table->clear();
         sys::close(fd);
         break;
       }

@@ -52,8 +52,9 @@ class HandshakePool {
 
   // Starts so many threads.
   void start(u32 threads);
-  // What comes later is done with this snapshot. The descriptor stays the caller's.
-  Status applySnapshot(int fd);
+  // What comes later is done with this snapshot: one descriptor of it for each thread, which are
+  // the pool's from here on.
+  void applySnapshot(std::span<const int> copies);
 
   // The thread with the least to do.
   [[nodiscard]] u8 choose() const;

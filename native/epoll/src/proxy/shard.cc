@@ -46,9 +46,9 @@ Status Shard::start() {
   if (Status status = tunnels_.reserve(options_.connectionsMax); !status.isOk()) return status;
   if (Status status = conns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
   BoardHeader& header = board_.header();
-  if (Status status =
-          chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
-                          std::min(options_.connectionsMax * kBeyondCapBytes, kBeyondCapBytesMax));
+  if (Status status = chunks_.reserve(
+          options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
+          std::min(2 * options_.connectionsMax * kBeyondCapBytes, kBeyondCapBytesMax));
       !status.isOk()) {
     return status;
   }
@@ -82,7 +82,6 @@ bool Shard::turn(int timeoutMs) {
   block_->turnStartNs.store(nowNs_, kRelaxed);
   block_->isInTurn.store(1, kRelaxed);
   for (int i = 0; i < events; i++) takeEvent(events_[i]);
-  if (pool_.has_value()) collectHandshakes();
   runTasks();
   admit();
   runDeadlines();
@@ -91,10 +90,9 @@ bool Shard::turn(int timeoutMs) {
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
-  const bool isStepLeft = steps_.count() > 0 || (hellos_.count() > 0 && mayBeginHandshake());
-  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || isStepLeft ||
-                          wheel_.isBehind() || drainCursor_ != kNoIndex ||
-                          !board_.mailbox(options_.index).isEmpty();
+  const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || wheel_.isBehind() ||
+                          drainCursor_ != kNoIndex || !board_.mailbox(options_.index).isEmpty() ||
+                          (records_.has_value() && isStepLeft());
   if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
   bump(count(ShardCounter::kTurns));
   if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
@@ -151,6 +149,13 @@ void Shard::queue(u32 conn) {
   record.flags |= kConnQueued;
   const TunnelState state = tunnels_[record.tunnel].state;
   if (state >= TunnelState::kOpen) return established_.push(conn);
+  queueNew(conn);
+}
+
+// A tunnel that is not open yet.
+__attribute__((noinline)) void Shard::queueNew(u32 conn) {
+  const Conn& record = conns_[conn];
+  const TunnelState state = tunnels_[record.tunnel].state;
   const bool isStep =
       (state == TunnelState::kHandshake || state == TunnelState::kEndpointHandshake) &&
       (record.flags & kConnTls) != 0;
@@ -164,13 +169,30 @@ void Shard::runTasks() {
   u32 left = runList(established_, kEstablishedTasksMax);
   enter(Activity::kConnect);
   left += runList(exchanges_, kExchangeTasksMax);
-  if (steps_.count() > 0 || hellos_.count() > 0) {
-    enter(Activity::kHandshake);
-    const u32 budget = kHandshakeTasksMax - std::min(kHandshakeTasksMax, steps_.count());
-    left += runList(steps_, kHandshakeTasksMax);
-    if (mayBeginHandshake()) left += runList(hellos_, budget);
-  }
+  if (records_.has_value()) left += serveTls();
   if (left > 0) bump(count(ShardCounter::kTasksDeferred), left);
+}
+
+// Handshakes, behind all other work. Returns how many tasks are left.
+u32 Shard::serveTls() {
+  if (pool_.has_value()) collectHandshakes();
+  dropClosedHellos();
+  isStepTurn_ = isStepLeft();
+  if (!isStepTurn_) return 0;
+  enter(Activity::kHandshake);
+  const u32 budget = kHandshakeTasksMax - std::min(kHandshakeTasksMax, steps_.count());
+  u32 left = runList(steps_, kHandshakeTasksMax);
+  if (mayBeginHandshake()) left += runList(hellos_, budget);
+  return left;
+}
+
+// A tunnel lives until its tasks were taken. Those that wait for their handshake may not be taken
+// for long; they close in the order of their deadlines, so that the closed ones are in front.
+void Shard::dropClosedHellos() {
+  for (u32 i = 0; i < kClosedHellosMax && hellos_.count() > 0; i++) {
+    if (tunnels_[conns_[hellos_.front()].tunnel].state != TunnelState::kClosed) return;
+    runTask(hellos_.pop());
+  }
 }
 
 // Runs at most what was queued when it began, so that a task that queues itself again waits a turn.
@@ -189,7 +211,9 @@ void Shard::runTask(u32 conn) {
   Conn& record = conns_[conn];
   record.flags = static_cast<u16>(record.flags & ~kConnQueued);
   const u32 tunnel = record.tunnel;
-  switch (tunnels_[tunnel].state) {
+  const TunnelState state = tunnels_[tunnel].state;
+  if (state == TunnelState::kOpen) return forward(conn);
+  switch (state) {
     case TunnelState::kHeader:
       readHeader(tunnel);
       return;
@@ -213,15 +237,13 @@ void Shard::runTask(u32 conn) {
         checkClientWhileConnecting(tunnel);
       }
       return;
-    case TunnelState::kOpen:
-      forward(conn);
-      return;
     case TunnelState::kFlushing:
       tryEndFlush(tunnel);
       return;
     case TunnelState::kLingering:
       discardInput(conn);
       return;
+    case TunnelState::kOpen:
     case TunnelState::kClosed:
       return;
   }
@@ -249,7 +271,8 @@ void Shard::admit() {
   Mailbox& mailbox = board_.mailbox(options_.index);
   if (mailbox.isEmpty()) return;
   enter(Activity::kAdmit);
-  const u32 budget = established_.count() > 0 ? kAdmissionsWhenBusyMax : kAdmissionsMax;
+  u32 budget = established_.count() > 0 ? kAdmissionsWhenBusyMax : kAdmissionsMax;
+  if (isStepTurn_) budget = kAdmissionsBesideStepMax;
   MailboxMessage message;
   u32 admitted = 0;
   while (admitted < budget && mailbox.pop(&message)) {
@@ -366,10 +389,12 @@ void Shard::publish() {
   count(ShardCounter::kTunnels).store(tunnels_.inUse(), kRelaxed);
   count(ShardCounter::kTimers).store(wheel_.count(), kRelaxed);
   count(ShardCounter::kPaused).store(paused_, kRelaxed);
-  count(ShardCounter::kTlsInFlight).store(handshakes_, kRelaxed);
-  count(ShardCounter::kTlsWaiting).store(hellos_.count(), kRelaxed);
-  count(ShardCounter::kTlsConns).store(tlsConns_.inUse(), kRelaxed);
-  count(ShardCounter::kTlsOnEngine).store(engineConns_, kRelaxed);
+  if (records_.has_value()) {
+    count(ShardCounter::kTlsInFlight).store(handshakes_, kRelaxed);
+    count(ShardCounter::kTlsWaiting).store(hellos_.count(), kRelaxed);
+    count(ShardCounter::kTlsConns).store(tlsConns_.inUse(), kRelaxed);
+    count(ShardCounter::kTlsOnEngine).store(engineConns_, kRelaxed);
+  }
   if (paused_ > 0) bump(count(ShardCounter::kPausedNs), paused_ * (nowNs_ - pausedSinceNs_));
   pausedSinceNs_ = nowNs_;
 }
@@ -378,11 +403,15 @@ Status Shard::applySnapshot(int fd) {
   enter(Activity::kSnapshot);
   Snapshot next;
   if (Status status = next.map(fd); !status.isOk()) return status;
-  if (Status status = prepareTls(next); !status.isOk()) return status;
-  snapshot_.swap(next);
-  if (pool_.has_value()) {
-    if (Status status = pool_->applySnapshot(fd); !status.isOk()) return status;
+  // Positions of the snapshot, of the configs and of the pool's change together or not at all.
+  std::vector<int> copies;
+  if (Status status = duplicateForPool(next, fd, &copies); !status.isOk()) return status;
+  if (Status status = prepareTls(next); !status.isOk()) {
+    for (const int copy : copies) sys::close(copy);
+    return status;
   }
+  snapshot_.swap(next);
+  if (pool_.has_value()) pool_->applySnapshot(copies);
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
   for (u32 i = 0; i < snapshot_.listenerCount(); i++) listenerAt_[snapshot_.listener(i).id] = i;
@@ -396,11 +425,26 @@ Status Shard::applySnapshot(int fd) {
   return Status::ok();
 }
 
+// A descriptor of the snapshot for each thread of the pool that there is or will be.
+Status Shard::duplicateForPool(const Snapshot& next, int fd, std::vector<int>* copies) {
+  if (!pool_.has_value() && next.tlsCount() == 0) return Status::ok();
+  for (u32 i = 0; i < options_.handshakeThreads; i++) {
+    const int copy = sys::duplicate(fd);
+    if (copy < 0) {
+      for (const int made : *copies) sys::close(made);
+      return Status::fromErrno(-copy);
+    }
+    copies->push_back(copy);
+  }
+  return Status::ok();
+}
+
 // Configs, ciphers and memory for TLS, once a snapshot asks for it.
 Status Shard::prepareTls(const Snapshot& next) {
   if (Status status = tlsTable_.apply(next); !status.isOk()) return status;
   if (next.tlsCount() == 0 || records_.has_value()) return Status::ok();
   if (Status status = tlsConns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
+  tlsConns_.excludeFromDumps();
   for (u32 i = 0; i < kRecordClasses; i++) {
     const Status status = recordPools_[i].reserve(kRecordSlotBytes[i], options_.connectionsMax * 2);
     if (!status.isOk()) return status;

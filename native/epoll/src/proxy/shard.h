@@ -52,8 +52,11 @@ inline constexpr u32 kSealScratchBytes =
 // Handshakes of clients under way in a shard: each holds some 15 to 30 KiB of the library's memory.
 // Those that come meanwhile wait in the kernel, as long as their deadline lets them.
 inline constexpr u32 kHandshakesMax = 1024;
-// What one conn may append beyond the memory cap: the record that was opened, and its rest.
-inline constexpr u64 kBeyondCapBytes = 2 * tls::kRecordWireBytesMax;
+// What one conn may append beyond the memory cap, in whole chunks: a record that has begun, one
+// that was opened or sealed with an alert behind it, a PROXY header.
+inline constexpr u64 kBeyondCapBytes = 16 * kChunkBytes;
+static_assert(kBeyondCapBytes >=
+              2 * (tls::kRecordWireBytesMax + 2 * kChunkBytes) + kProxyHeaderMax + kChunkBytes);
 inline constexpr u64 kBeyondCapBytesMax = u64{64} << 30;  // address space only
 
 struct ShardOptions {
@@ -138,7 +141,9 @@ class Shard {
   void takeEvent(const sys::Event& event);
   [[nodiscard]] bool isWriteAwaited(const Conn& conn);
   void runTasks();
+  u32 serveTls();
   u32 runList(TaskList<Pool<Conn>>& list, u32 budget);
+  void dropClosedHellos();
   void runTask(u32 conn);
   void runDeadlines();
   void admit();
@@ -151,7 +156,9 @@ class Shard {
   void publish();
   void spreadDrain();
   void queue(u32 conn);
+  void queueNew(u32 conn);
   Status prepareTls(const Snapshot& next);
+  Status duplicateForPool(const Snapshot& next, int fd, std::vector<int>* copies);
   [[nodiscard]] size_t tlsAtBytes() const {
     return sizeof(u32) * (size_t{options_.connectionsMax} * 2 + 1);
   }
@@ -202,6 +209,9 @@ class Shard {
     return tls::Handshake{tlsTable_.engineAt(tls.engine), tls.object};
   }
   [[nodiscard]] bool mayBeginHandshake() const { return handshakes_ < kHandshakesMax; }
+  [[nodiscard]] bool isStepLeft() const {
+    return steps_.count() > 0 || (hellos_.count() > 0 && mayBeginHandshake());
+  }
 
   // tunnel_records.cc
   bool readSecured(u32 from, u32 to, u32* budget, u32 room);
@@ -210,7 +220,7 @@ class Shard {
   tls::Opened openByEngine(u32 conn, size_t total);
   bool pass(u32 from, u32 to, size_t length);
   bool passSealed(u32 from, u32 to, size_t length);
-  bool sealOnEngine(u32 to, std::span<const u8> plain, size_t* sealed);
+  [[nodiscard]] bool mayReply(u32 conn, size_t length);
   void replyDue(u32 conn);
   [[nodiscard]] bool transmit(u32 conn, const u8* bytes, size_t length, int* error);
   bool closeNotify(u32 conn);
@@ -284,6 +294,7 @@ class Shard {
   bool isTimerArmed_ = false;
   bool isStopped_ = true;
   bool isHostReady_ = false;
+  bool isStepTurn_ = false;  // a handshake's step was run in this turn
   u8* scratch_ = nullptr;
   u8* sealScratch_ = nullptr;   // what is to be sent, sealed
   u8* plainScratch_ = nullptr;  // what an engine opened

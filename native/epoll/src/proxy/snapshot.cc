@@ -210,6 +210,10 @@ int compileSnapshot(const SnapshotParts& parts) {
   for (size_t i = 0; i < clusters.size() && i < parts.serverNames.size(); i++) {
     clusters[i].serverName = flat.addText(parts.serverNames[i]);
   }
+  // A vector that grows would leave keys in freed memory.
+  size_t tlsBytesMax = 0;
+  for (const TlsConfigParts& config : parts.tls) tlsBytesMax += encodedTlsBytesMax(config);
+  flat.tlsBytes.reserve(tlsBytesMax);
   for (const TlsConfigParts& config : parts.tls) addTls(flat, config);
   SnapshotHeader header;
   header.magic = kSnapshotMagic;
@@ -234,6 +238,9 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.alpnCount = static_cast<u32>(flat.alpn.size());
   header.textsOffset = place(bytes, flat.texts);
   header.textBytes = static_cast<u32>(flat.texts.size());
+  // From here on there are keys in it, so that it must not grow.
+  bytes.reserve(bytes.size() + flat.tls.size() * sizeof(TlsSpec) + flat.tlsBytes.size() +
+                parts.ticketKeys.size() * sizeof(HfTlsTicketKey) + 64);
   header.tlsOffset = place(bytes, flat.tls);
   header.tlsCount = static_cast<u32>(flat.tls.size());
   header.tlsBytesOffset = place(bytes, flat.tlsBytes);

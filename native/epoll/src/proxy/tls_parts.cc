@@ -78,6 +78,23 @@ TlsConfigParts::~TlsConfigParts() {
   }
 }
 
+size_t encodedTlsBytesMax(const TlsConfigParts& parts) {
+  constexpr size_t kNumbers = 64;
+  constexpr size_t kLength = 4;
+  size_t bytes = kNumbers + parts.name.size() + parts.enginePath.size() + parts.suites13.size() +
+                 parts.suites12.size() + parts.groups.size();
+  for (const TlsDomainParts& domain : parts.domains) {
+    bytes += kNumbers + domain.caPem.size() + domain.crlPem.size();
+    for (const std::string& name : domain.names) bytes += kLength + name.size();
+    for (const std::string& protocol : domain.alpn) bytes += kLength + protocol.size();
+    for (const TlsCertificateParts& certificate : domain.certificates) {
+      bytes += 3 * kLength + certificate.chainPem.size() + certificate.keyPem.size() +
+               certificate.ocspDer.size();
+    }
+  }
+  return bytes;
+}
+
 void encodeTlsConfig(const TlsConfigParts& parts, std::vector<u8>* out) {
   putText(out, parts.name);
   putText(out, parts.enginePath);

@@ -59,7 +59,10 @@ struct TlsConfigParts {
   ~TlsConfigParts();
 };
 
-// Appends the parts to `out`.
+// Bytes that encoding takes at most.
+[[nodiscard]] size_t encodedTlsBytesMax(const TlsConfigParts& parts);
+// Appends the parts to `out`. Keys are copied: where `out` grows, freed memory keeps a copy, so
+// room is made before.
 void encodeTlsConfig(const TlsConfigParts& parts, std::vector<u8>* out);
 // False when the bytes are not one whole encoded config.
 [[nodiscard]] bool decodeTlsConfig(std::span<const u8> bytes, TlsConfigParts* parts);

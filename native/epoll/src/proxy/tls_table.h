@@ -38,6 +38,8 @@ class TlsTable {
   // Makes what `next` asks for. On failure what is in use stays. EPROTONOSUPPORT: this process has
   // no usable TLS library; EINVAL: a config that main had checked is refused here.
   Status apply(const Snapshot& next);
+  // Lets go of all configs.
+  void clear() { release(entries_); }
   [[nodiscard]] const TlsEntry& at(u32 position) const { return entries_[position]; }
   [[nodiscard]] size_t size() const { return entries_.size(); }
   // Engines stay for ever, so that a number stands for one.

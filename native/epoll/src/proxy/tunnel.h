@@ -93,7 +93,7 @@ enum TunnelFlag : u8 {
   kTunnelAddressHeld = 1u << 4,   // counted in the per-address table
   kTunnelAccessLog = 1u << 5,
   kTunnelClientFirst = 1u << 6,  // the client's FIN came before the endpoint's
-  kTunnelDraining = 1u << 7,
+  kTunnelSecured = 1u << 7,      // the endpoint that is being connected to is spoken to with TLS
 };
 
 inline constexpr u32 kTriedMax = 3;  // endpoints that a retry avoids

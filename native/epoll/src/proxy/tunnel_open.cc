@@ -95,6 +95,7 @@ void Shard::startConnect(u32 tunnel) {
     }
     record.endpoint = pick.endpoint->id;
     record.flags |= kTunnelEndpointHeld;
+    if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
     record.connectMicros = microsOf(sys::nowNs());
     enterState(tunnel, TunnelState::kConnecting, ticksOf(cluster.connectMs));
     bump(count(ShardCounter::kConnects));
@@ -155,7 +156,12 @@ void Shard::finishConnect(u32 tunnel) {
     return;
   }
   const u32 position = findCluster(tunnels_[tunnel].cluster);
-  if (position == kNoIndex || snapshot_.cluster(position).tls == kNoIndex) return opened(tunnel);
+  const bool isSecured = (tunnels_[tunnel].flags & kTunnelSecured) != 0;
+  if (position == kNoIndex || snapshot_.cluster(position).tls == kNoIndex) {
+    // What was promised to be sealed is not sent in clear because the configuration went.
+    if (isSecured) return close(tunnel, CloseReason::kNoEndpoint, How::kReset);
+    return opened(tunnel);
+  }
   const ClusterSpec& cluster = snapshot_.cluster(position);
   // It comes before the handshake, and another endpoint may need it again.
   if (cluster.proxyProtocol != 0 &&
@@ -197,7 +203,7 @@ bool Shard::noteConnectFailure(u32 tunnel, int error) {
 void Shard::leaveEndpoint(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   if ((record.flags & kTunnelEndpointHeld) == 0) return;
-  record.flags = static_cast<u8>(record.flags & ~kTunnelEndpointHeld);
+  record.flags = static_cast<u8>(record.flags & ~(kTunnelEndpointHeld | kTunnelSecured));
   board_.endpointActive(record.endpoint).fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -157,7 +157,13 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
     opened.consumed += io.consumed;
     opened.produced += length;
     int error = 0;
-    if (io.produced != 0) (void)transmit(conn, sealScratch_, io.produced, &error);
+    if (io.produced == 0) continue;
+    if (!mayReply(conn, io.produced)) {
+      opened.consumed = total;
+      opened.event = tls::OpenEvent::kViolation;
+      break;
+    }
+    (void)transmit(conn, sealScratch_, io.produced, &error);
   }
   opened.needed = tls::kRecordHeaderBytes;
   if (total - opened.consumed >= tls::kRecordHeaderBytes) {
@@ -169,6 +175,7 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
     opened.consumed = total;
   }
   std::memcpy(scratch_, plainScratch_, opened.produced);
+  if (opened.event == tls::OpenEvent::kViolation) return opened;
   if (step == HF_TLS_CLOSED) opened.event = tls::OpenEvent::kCloseNotify;
   if (step == HF_TLS_FAILED) {
     HfTlsFailure failure;
@@ -180,6 +187,15 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
   const bool isEnough = opened.produced != 0 || handshake.engine->ticketsReceived(tls.object) != 0;
   if (step == HF_TLS_WANT_INPUT && (tls.flags & kTlsDetachDue) != 0 && isEnough) detach(tls);
   return opened;
+}
+
+// What an engine answers by itself goes behind what waits. A peer that asks for answers (new keys,
+// renegotiations) and reads none of them gets no more memory than a slow reader does.
+bool Shard::mayReply(u32 conn, size_t length) {
+  const Conn& record = conns_[conn];
+  if (record.pending.isEmpty()) return true;
+  const u64 most = u64{tunnels_[record.tunnel].bufferHigh} + kSealScratchBytes;
+  return record.pending.bytes + length <= most && chunks_.hasRoom(length);
 }
 
 // Gives `length` plain bytes of the scratch to `to`. False when the sink broke.
@@ -197,6 +213,7 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
   while (at < length) {
     const std::span<const u8> plain(scratch_ + at, length - at);
     size_t produced = 0;
+    bool isStuck = false;
     auto event = tls::SealEvent::kDone;
     if (tls.phase == TlsPhase::kDetached) {
       const tls::Sealed sealed =
@@ -212,10 +229,18 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
       at += taken;
       produced = io.produced;
       if (step == HF_TLS_FAILED) event = tls::SealEvent::kFailed;
+      // It stands in the middle of a message of the peer (a KeyUpdate in two records), and cannot
+      // seal before the rest comes. What was read cannot be put back.
+      isStuck = step == HF_TLS_WANT_INPUT;
     }
     int error = 0;
     if (produced != 0 && !transmit(to, sealScratch_, produced, &error)) {
       writeFailed(to, error);
+      return false;
+    }
+    if (isStuck) {
+      tls.flags |= kTlsFailed;
+      relayReset(to, EPROTO);
       return false;
     }
     if (event == tls::SealEvent::kExhausted || event == tls::SealEvent::kFailed) {
@@ -241,7 +266,7 @@ void Shard::replyDue(u32 conn) {
 }
 
 // Sends bytes as they are, behind what waits; what the socket does not take waits. False when the
-// socket broke.
+// socket broke, or there is no memory at all.
 bool Shard::transmit(u32 conn, const u8* bytes, size_t length, int* error) {
   Conn& record = conns_[conn];
   while ((record.flags & kConnWritable) != 0 && !record.pending.isEmpty()) {
@@ -265,9 +290,10 @@ bool Shard::transmit(u32 conn, const u8* bytes, size_t length, int* error) {
     if (sent < length) record.flags = static_cast<u16>(record.flags & ~kConnWritable);
   }
   const size_t kept = chunks_.append(record.pending, bytes + sent, length - sent);
-  HF_ASSERT(kept == length - sent);  // kBeyondCapBytes a conn
   if (kept != 0) bump(count(ShardCounter::kBytesBuffered), kept);
-  return true;
+  // Beyond kBeyondCapBytes a conn: nothing of what was sealed may be left out.
+  *error = ENOBUFS;
+  return kept == length - sent;
 }
 
 // True when close_notify is with the kernel, or cannot be said any more.

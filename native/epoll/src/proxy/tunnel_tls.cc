@@ -15,8 +15,9 @@
 namespace holdfast::proxy {
 namespace {
 
-// One read of a handshake: a flight with a certificate chain fits.
-inline constexpr size_t kHandshakeReadBytes = 32 * 1024;
+// What a step is given at most, with what waited: any one record fits, and no more than that can be
+// left behind the handshake.
+inline constexpr size_t kHandshakeReadBytes = tls::kRecordWireBytesMax;
 
 u32 microsOf(u64 ns) { return static_cast<u32>(ns / 1000); }
 
@@ -121,12 +122,14 @@ void Shard::runHandshake(u32 conn) {
   const bool isFirst = record.side == Side::kUpstream && (tls.flags & kTlsSecondFlight) == 0;
   size_t total = chunks_.copyTo(tls.received, scratch_);
   if ((record.flags & kConnReadable) != 0) {
-    const IoResult result = sys::recv(record.fd, scratch_ + total, kHandshakeReadBytes);
+    const size_t room = kHandshakeReadBytes - std::min(total, kHandshakeReadBytes);
+    if (room == 0) return endHandshake(conn, "no record is so long");
+    const IoResult result = sys::recv(record.fd, scratch_ + total, room);
     switch (result.kind) {
       case IoResult::Kind::kDone:
         total += result.bytes;
         // Less than was asked for: nothing is left, unless the kernel may cut reads.
-        if (result.bytes < kHandshakeReadBytes &&
+        if (result.bytes < room &&
             (record.flags & (kConnReadHup | kConnError | kConnCutReads)) == 0) {
           record.flags = static_cast<u16>(record.flags & ~kConnReadable);
         }

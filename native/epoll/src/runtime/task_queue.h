@@ -28,8 +28,12 @@ inline constexpr u32 kExchangeTasksMax = 256;
 // interrupted, a turn a few: established connections wait for one step at most.
 inline constexpr u32 kHandshakeTasksMax = 1;
 inline constexpr u32 kAdmissionsMax = 64;
+// Tasks of connections that closed while they waited for their handshake: taken out in one turn.
+inline constexpr u32 kClosedHellosMax = 256;
 // Admissions of a turn in which established work was left over.
 inline constexpr u32 kAdmissionsWhenBusyMax = 8;
+// And of one with a step of a handshake, so that established connections wait for little else.
+inline constexpr u32 kAdmissionsBesideStepMax = 2;
 inline constexpr u32 kExpirationsMax = 1024;
 // A turn ends after this time, so that JavaScript and the mailbox get theirs.
 inline constexpr u64 kTurnNsMax = 4'000'000;
@@ -53,6 +57,9 @@ class TaskList {
     tail_ = index;
     count_++;
   }
+
+  // The next one, which stays; kNoIndex when empty.
+  [[nodiscard]] u32 front() const { return head_; }
 
   // kNoIndex when empty.
   [[nodiscard]] u32 pop() {
