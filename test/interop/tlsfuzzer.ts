@@ -20,6 +20,8 @@ interface Script {
   readonly listener?: string;
   /** Probes that are left out, under the reason. */
   readonly without?: Readonly<Record<string, readonly string[]>>;
+  /** The same, where OpenSSL keeps its records. */
+  readonly withoutOnOpenssl?: Readonly<Record<string, readonly string[]>>;
 }
 
 interface List {
@@ -108,8 +110,11 @@ export async function runTlsfuzzer(rig: Rig, tell: (row: Row) => void): Promise<
   for (const name of there.filter((each) => !listed.has(each))) {
     tell({ ...base, target: name, result: 'FAILED', says: 'is not in tlsfuzzer.json' });
   }
-  for (const [name, { args = [], listener = 'rsa', without = {} }] of Object.entries(LIST.run)) {
+  for (const [name, script] of Object.entries(LIST.run)) {
+    const { args = [], listener = 'rsa' } = script;
     for (const records of RECORDS) {
+      const onOpenssl = records === 'openssl' ? script.withoutOnOpenssl : {};
+      const without = { ...script.without, ...onOpenssl };
       const { code, said } = await runScript(place, [
         join('scripts', `test-${name}.py`),
         '-h',

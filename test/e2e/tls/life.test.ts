@@ -1,5 +1,6 @@
 /**
- * TLS connections over their life: what metrics and listings say of them, and how a drain ends them.
+ * TLS connections over their life: what metrics and listings say of them, and how a drain ends
+ * them.
  *
  * Path: Node's TLS clients -> a gateway of their own -> an echo; the admin API beside it.
  * Invariant: a drain ends with close_notify behind the last byte; what is counted as in flight or
