@@ -18,13 +18,11 @@ using namespace holdfast;
 using namespace holdfast::http;
 
 std::string_view textOf(std::span<const u8> bytes) {
-  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-void runLinear(const RegexView &view, std::string_view text,
-               RegexScratch *scratch) {
-  const u64 bound = u64{kRegexStepsPerInstruction} * view.instructionCount() *
-                    (text.size() + 1);
+void runLinear(const RegexView& view, std::string_view text, RegexScratch* scratch) {
+  const u64 bound = u64{kRegexStepsPerInstruction} * view.instructionCount() * (text.size() + 1);
   u64 before = scratch->steps();
   (void)view.matchesWhole(text, scratch);
   FUZZ_CHECK(scratch->steps() - before <= bound);
@@ -32,22 +30,17 @@ void runLinear(const RegexView &view, std::string_view text,
   RegexGroups groups;
   const bool isFound = view.find(text, 0, scratch, &groups);
   FUZZ_CHECK(scratch->steps() - before <= bound);
-  if (!isFound)
-    return;
-  FUZZ_CHECK(groups.slots[0] <= groups.slots[1] &&
-             groups.slots[1] <= text.size());
+  if (!isFound) return;
+  FUZZ_CHECK(groups.slots[0] <= groups.slots[1] && groups.slots[1] <= text.size());
 }
 
-void compileAndRun(std::string_view pattern, std::string_view text,
-                   RegexScratch *scratch) {
+void compileAndRun(std::string_view pattern, std::string_view text, RegexScratch* scratch) {
   CompiledRegex whole;
   CompiledRegex groups;
   RegexError error;
-  const bool isPattern =
-      compileRegex(pattern, RegexUse::kWhole, &whole, &error);
+  const bool isPattern = compileRegex(pattern, RegexUse::kWhole, &whole, &error);
   if (!isPattern) {
-    FUZZ_CHECK(error.fault != RegexFault::kNone &&
-               error.position <= pattern.size());
+    FUZZ_CHECK(error.fault != RegexFault::kNone && error.position <= pattern.size());
     return;
   }
   // Groups cost instructions, so the other use may be too large.
@@ -63,19 +56,17 @@ void compileAndRun(std::string_view pattern, std::string_view text,
   if (isMatch) {
     FUZZ_CHECK(text.starts_with(whole.literal));
     RegexGroups found;
-    FUZZ_CHECK(groupsView.find(text, 0, scratch, &found) &&
-               found.slots[0] == 0);
+    FUZZ_CHECK(groupsView.find(text, 0, scratch, &found) && found.slots[0] == 0);
   }
   runLinear(wholeView, text, scratch);
   runLinear(groupsView, text, scratch);
 }
 
-} // namespace
+}  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t length) {
   // Its contents must not matter, so one serves all runs.
-  static const std::unique_ptr<RegexScratch> scratch =
-      std::make_unique<RegexScratch>();
+  static const std::unique_ptr<RegexScratch> scratch = std::make_unique<RegexScratch>();
   fuzz::Choices choices({bytes, length});
   const std::span<const u8> pattern = choices.take(choices.takeU8());
   const std::string_view text = textOf(choices.rest()).substr(0, 4096);
@@ -84,10 +75,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   // As a compiled form, with the length its header must have.
   std::vector<u8> blob(bytes, bytes + (length & ~size_t{7}));
   const u32 size = static_cast<u32>(blob.size());
-  if (size >= sizeof(size))
-    std::memcpy(blob.data(), &size, sizeof(size));
+  if (size >= sizeof(size)) std::memcpy(blob.data(), &size, sizeof(size));
   const RegexView view(blob);
-  if (view.isValid())
-    runLinear(view, "/some/text-of.a path", scratch.get());
+  if (view.isValid()) runLinear(view, "/some/text-of.a path", scratch.get());
   return 0;
 }

@@ -16,7 +16,7 @@ using Field = std::pair<std::string, std::string>;
 using Fields = std::vector<Field>;
 using Line = UpgradeRequest::Line;
 
-std::string hex(const Sha1Digest &digest) {
+std::string hex(const Sha1Digest& digest) {
   std::string text;
   for (const u8 byte : digest) {
     text += "0123456789abcdef"[byte >> 4];
@@ -26,7 +26,7 @@ std::string hex(const Sha1Digest &digest) {
 }
 
 std::string sha1Of(std::string_view text) {
-  return hex(sha1({reinterpret_cast<const u8 *>(text.data()), text.size()}));
+  return hex(sha1({reinterpret_cast<const u8*>(text.data()), text.size()}));
 }
 
 TEST(sha1MatchesItsVectors) {
@@ -35,35 +35,27 @@ TEST(sha1MatchesItsVectors) {
   CHECK_EQ(sha1Of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
            "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
   // Around the places where padding needs another block.
-  CHECK_EQ(sha1Of(std::string(55, 'a')),
-           "c1c8bbdc22796e28c0e15163d20899b65621d65a");
-  CHECK_EQ(sha1Of(std::string(56, 'a')),
-           "c2db330f6083854c99d4b5bfb6e8f29f201be699");
-  CHECK_EQ(sha1Of(std::string(63, 'a')),
-           "03f09f5b158a7a8cdad920bddc29b81c18a551f5");
-  CHECK_EQ(sha1Of(std::string(64, 'a')),
-           "0098ba824b5c16427bd7a1122a5a442a25ec644d");
-  CHECK_EQ(sha1Of(std::string(65, 'a')),
-           "11655326c708d70319be2610e8a57d9a5b959d3b");
+  CHECK_EQ(sha1Of(std::string(55, 'a')), "c1c8bbdc22796e28c0e15163d20899b65621d65a");
+  CHECK_EQ(sha1Of(std::string(56, 'a')), "c2db330f6083854c99d4b5bfb6e8f29f201be699");
+  CHECK_EQ(sha1Of(std::string(63, 'a')), "03f09f5b158a7a8cdad920bddc29b81c18a551f5");
+  CHECK_EQ(sha1Of(std::string(64, 'a')), "0098ba824b5c16427bd7a1122a5a442a25ec644d");
+  CHECK_EQ(sha1Of(std::string(65, 'a')), "11655326c708d70319be2610e8a57d9a5b959d3b");
 }
 
 TEST(theAcceptValueIsThatOfTheRfc) {
   const WebSocketAccept accept = webSocketAcceptOf("dGhlIHNhbXBsZSBub25jZQ==");
-  CHECK_EQ(std::string(accept.data(), accept.size()),
-           "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  CHECK_EQ(std::string(accept.data(), accept.size()), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
 TEST(keysAreBase64OfSixteenBytes) {
   CHECK(isWebSocketKey("dGhlIHNhbXBsZSBub25jZQ=="));
   CHECK(isWebSocketKey("AAAAAAAAAAAAAAAAAAAAAA=="));
   CHECK(isWebSocketKey("++++++++++++++//////9w=="));
-  for (const char *wrong :
+  for (const char* wrong :
        {"", "==", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ===",
-        "dGhlIHNhbXBsZSBub25jZQQ=", "dGhlIHNhbXBsZSBub25jZQQQ",
-        "dGhlIHNhbXBsZSBub25j=Q==", "dGhlIHNhbXBsZSBub25j-Q==",
-        "dGhlIHNhbXBsZSBub25jZ ==", " GhlIHNhbXBsZSBub25jZQ=="}) {
-    if (!CHECK(!isWebSocketKey(wrong)))
-      check::fail(__FILE__, __LINE__, wrong);
+        "dGhlIHNhbXBsZSBub25jZQQ=", "dGhlIHNhbXBsZSBub25jZQQQ", "dGhlIHNhbXBsZSBub25j=Q==",
+        "dGhlIHNhbXBsZSBub25j-Q==", "dGhlIHNhbXBsZSBub25jZ ==", " GhlIHNhbXBsZSBub25jZQ=="}) {
+    if (!CHECK(!isWebSocketKey(wrong))) check::fail(__FILE__, __LINE__, wrong);
   }
   CHECK(!isWebSocketKey(std::string_view("dGhlIHNhbXBsZSBub25jZ\0==", 24)));
 }
@@ -79,10 +71,8 @@ TEST(listsAreReadByTheirCommas) {
   CHECK(!hasListToken("\"a, upgrade\"", "upgrade"));
   CHECK(!hasListToken("\"a\\\", upgrade\"", "upgrade"));
   CHECK(!hasListToken("\"a, upgrade", "upgrade"));
-  CHECK(hasListToken("foo; a=\"b, c\", permessage-deflate; x",
-                     "permessage-deflate"));
-  CHECK(hasListToken("permessage-deflate;server_max_window_bits=10",
-                     "permessage-deflate"));
+  CHECK(hasListToken("foo; a=\"b, c\", permessage-deflate; x", "permessage-deflate"));
+  CHECK(hasListToken("permessage-deflate;server_max_window_bits=10", "permessage-deflate"));
   CHECK(!hasListToken("x-permessage-deflate", "permessage-deflate"));
 }
 
@@ -94,24 +84,20 @@ Fields goodRequest() {
           {"Sec-WebSocket-Version", "13"}};
 }
 
-HandshakeViolation check(const Fields &fields, Line line = Line::kHttp11Get) {
+HandshakeViolation check(const Fields& fields, Line line = Line::kHttp11Get) {
   UpgradeRequest request;
-  for (const auto &[name, value] : fields)
-    request.take(name, value);
+  for (const auto& [name, value] : fields) request.take(name, value);
   return request.check(line);
 }
 
 // The good request with one field changed, added, or (with an empty value)
 // taken out.
-HandshakeViolation checkWith(const std::string &name,
-                             const std::string &value) {
+HandshakeViolation checkWith(const std::string& name, const std::string& value) {
   Fields fields;
-  for (const Field &field : goodRequest()) {
-    if (field.first != name)
-      fields.push_back(field);
+  for (const Field& field : goodRequest()) {
+    if (field.first != name) fields.push_back(field);
   }
-  if (!value.empty())
-    fields.emplace_back(name, value);
+  if (!value.empty()) fields.emplace_back(name, value);
   return check(fields);
 }
 
@@ -147,21 +133,18 @@ TEST(aRequestTellsWhatItAsksFor) {
   UpgradeRequest request;
   CHECK(!request.isAsking());
   const Fields fields = goodRequest();
-  for (const auto &[name, value] : fields)
-    request.take(name, value);
+  for (const auto& [name, value] : fields) request.take(name, value);
   CHECK(request.isAsking() && !request.offersDeflate());
   CHECK_EQ(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
   request.take("Sec-WebSocket-Extensions", "x-other");
   CHECK(!request.offersDeflate());
-  request.take("Sec-WebSocket-Extensions",
-               "permessage-deflate; client_max_window_bits");
+  request.take("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
   CHECK(request.offersDeflate());
 }
 
-HandshakeViolation checkAnswer(u32 status, const Fields &fields) {
+HandshakeViolation checkAnswer(u32 status, const Fields& fields) {
   UpgradeResponse response;
-  for (const auto &[name, value] : fields)
-    response.take(name, value);
+  for (const auto& [name, value] : fields) response.take(name, value);
   return response.check(status, webSocketAcceptOf("dGhlIHNhbXBsZSBub25jZQ=="));
 }
 
@@ -195,5 +178,5 @@ TEST(handshakeViolationsHaveTheirStatus) {
   CHECK_EQ(statusOf(HandshakeViolation::kAccept), 502);
 }
 
-} // namespace
-} // namespace holdfast::codec
+}  // namespace
+}  // namespace holdfast::codec

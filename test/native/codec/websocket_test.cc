@@ -31,30 +31,25 @@ struct Total {
   FrameTracker tracker;
 };
 
-Total takeInSteps(const Bytes &bytes, size_t step, const FrameRules &rules) {
+Total takeInSteps(const Bytes& bytes, size_t step, const FrameRules& rules) {
   Total total;
   total.report.boundary = 0;
   for (size_t at = 0; at < bytes.size(); at += step) {
     const size_t length = std::min(step, bytes.size() - at);
-    const FrameReport report =
-        total.tracker.take(std::span(bytes).subspan(at, length), rules);
-    if (report.boundary != kNoBoundary)
-      total.report.boundary = at + report.boundary;
+    const FrameReport report = total.tracker.take(std::span(bytes).subspan(at, length), rules);
+    if (report.boundary != kNoBoundary) total.report.boundary = at + report.boundary;
     total.report.taken += report.taken;
     total.report.frames += report.frames;
     total.report.messages += report.messages;
-    total.report.opcodes =
-        static_cast<u16>(total.report.opcodes | report.opcodes);
-    if (report.closeCode != 0)
-      total.report.closeCode = report.closeCode;
-    if (total.tracker.violation() != FrameViolation::kNone)
-      break;
+    total.report.opcodes = static_cast<u16>(total.report.opcodes | report.opcodes);
+    if (report.closeCode != 0) total.report.closeCode = report.closeCode;
+    if (total.tracker.violation() != FrameViolation::kNone) break;
   }
   return total;
 }
 
 // The total, after checking that it does not depend on how the bytes arrive.
-Total takeAll(const Bytes &bytes, const FrameRules &rules) {
+Total takeAll(const Bytes& bytes, const FrameRules& rules) {
   const Total whole = takeInSteps(bytes, bytes.size() + 1, rules);
   for (const size_t step : {1, 2, 3, 5, 7, 16, 125}) {
     const Total cut = takeInSteps(bytes, step, rules);
@@ -73,7 +68,7 @@ Total takeAll(const Bytes &bytes, const FrameRules &rules) {
 }
 
 // A frame with the shortest length; `mask` as in the writers.
-Bytes frame(u8 first, const Bytes &payload, const Mask *mask = nullptr) {
+Bytes frame(u8 first, const Bytes& payload, const Mask* mask = nullptr) {
   Bytes bytes = {first};
   const size_t length = payload.size();
   const u8 bit = mask == nullptr ? 0 : 0x80;
@@ -85,14 +80,11 @@ Bytes frame(u8 first, const Bytes &payload, const Mask *mask = nullptr) {
     bytes.push_back(static_cast<u8>(length));
   } else {
     bytes.push_back(bit | 127);
-    for (size_t i = 0; i < 8; ++i)
-      bytes.push_back(static_cast<u8>(u64{length} >> (56 - 8 * i)));
+    for (size_t i = 0; i < 8; ++i) bytes.push_back(static_cast<u8>(u64{length} >> (56 - 8 * i)));
   }
-  if (mask != nullptr)
-    bytes.insert(bytes.end(), std::begin(mask->bytes), std::end(mask->bytes));
+  if (mask != nullptr) bytes.insert(bytes.end(), std::begin(mask->bytes), std::end(mask->bytes));
   for (size_t i = 0; i < length; ++i) {
-    bytes.push_back(static_cast<u8>(
-        payload[i] ^ (mask == nullptr ? 0 : mask->bytes[i & 3])));
+    bytes.push_back(static_cast<u8>(payload[i] ^ (mask == nullptr ? 0 : mask->bytes[i & 3])));
   }
   return bytes;
 }
@@ -101,8 +93,7 @@ Bytes text(std::string_view text) { return {text.begin(), text.end()}; }
 
 Bytes joined(std::initializer_list<Bytes> parts) {
   Bytes all;
-  for (const Bytes &part : parts)
-    all.insert(all.end(), part.begin(), part.end());
+  for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
@@ -114,12 +105,10 @@ TEST(theExamplesOfRfc6455AreRead) {
   CHECK_EQ(unmasked.report.boundary, 7);
   CHECK(unmasked.report.has(Opcode::kText) && unmasked.tracker.isAtBoundary());
 
-  const Bytes masked = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d,
-                        0x7f, 0x9f, 0x4d, 0x51, 0x58};
+  const Bytes masked = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58};
   CHECK_EQ(takeAll(masked, kClientRules).report.messages, 1);
 
-  const Bytes fragments = {0x01, 0x03, 0x48, 0x65, 0x6c,
-                           0x80, 0x02, 0x6c, 0x6f};
+  const Bytes fragments = {0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f};
   const Total fragmented = takeAll(fragments, kEndpointRules);
   CHECK_EQ(fragmented.report.messages, 1);
   CHECK_EQ(fragmented.report.frames, 2);
@@ -127,21 +116,17 @@ TEST(theExamplesOfRfc6455AreRead) {
   const Bytes ping = {0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f};
   const Total pinged = takeAll(ping, kEndpointRules);
   CHECK(pinged.report.has(Opcode::kPing) && pinged.report.messages == 0);
-  const Bytes pong = {0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d,
-                      0x7f, 0x9f, 0x4d, 0x51, 0x58};
+  const Bytes pong = {0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58};
   CHECK(takeAll(pong, kClientRules).report.has(Opcode::kPong));
 
-  CHECK_EQ(
-      takeAll(frame(0x82, Bytes(256, 0xfe)), kEndpointRules).report.messages,
-      1);
+  CHECK_EQ(takeAll(frame(0x82, Bytes(256, 0xfe)), kEndpointRules).report.messages, 1);
   const Total large = takeAll(frame(0x82, Bytes(65536, 0xff)), kEndpointRules);
   CHECK_EQ(large.report.messages, 1);
   CHECK_EQ(large.report.boundary, 10 + 65536);
 }
 
 TEST(everyLengthAndEverySplitIsFollowed) {
-  for (const size_t length :
-       {0, 1, 2, 124, 125, 126, 127, 255, 256, 65535, 65536}) {
+  for (const size_t length : {0, 1, 2, 124, 125, 126, 127, 255, 256, 65535, 65536}) {
     const Bytes one = frame(0x82, Bytes(length, 'x'), &kKey);
     const Bytes bytes = joined({one, frame(0x89, text("hi"), &kKey)});
     const Total total = takeAll(bytes, kClientRules);
@@ -151,15 +136,10 @@ TEST(everyLengthAndEverySplitIsFollowed) {
     for (size_t cut = 0; cut <= bytes.size();
          cut += cut < 20 || bytes.size() - cut < 40 ? 1 : 997) {
       FrameTracker tracker;
-      const FrameReport first =
-          tracker.take(std::span(bytes).first(cut), kClientRules);
-      CHECK_EQ(first.boundary, cut < one.size()     ? 0
-                               : cut < bytes.size() ? one.size()
-                                                    : cut);
-      CHECK_EQ(tracker.isAtBoundary(),
-               cut == 0 || cut == one.size() || cut == bytes.size());
-      const FrameReport second =
-          tracker.take(std::span(bytes).subspan(cut), kClientRules);
+      const FrameReport first = tracker.take(std::span(bytes).first(cut), kClientRules);
+      CHECK_EQ(first.boundary, cut < one.size() ? 0 : cut < bytes.size() ? one.size() : cut);
+      CHECK_EQ(tracker.isAtBoundary(), cut == 0 || cut == one.size() || cut == bytes.size());
+      const FrameReport second = tracker.take(std::span(bytes).subspan(cut), kClientRules);
       CHECK_EQ(first.frames + second.frames, 2);
       CHECK(tracker.isAtBoundary());
     }
@@ -170,8 +150,7 @@ TEST(aSpanWithoutABoundaryHasNone) {
   FrameTracker tracker;
   const Bytes bytes = frame(0x82, Bytes(100, 'x'));
   (void)tracker.take(std::span(bytes).first(10), kEndpointRules);
-  const FrameReport report =
-      tracker.take(std::span(bytes).subspan(10, 50), kEndpointRules);
+  const FrameReport report = tracker.take(std::span(bytes).subspan(10, 50), kEndpointRules);
   CHECK_EQ(report.boundary, kNoBoundary);
   CHECK_EQ(report.taken, 50);
   CHECK(!tracker.isAtBoundary());
@@ -181,8 +160,7 @@ TEST(controlFramesStandInsideAMessage) {
   // The euro sign is cut between two frames, with a ping in between.
   const Bytes bytes =
       joined({frame(0x01, {'a', 0xe2, 0x82}, &kKey), frame(0x89, {0xff}, &kKey),
-              frame(0x00, {0xac}, &kKey), frame(0x8a, {}, &kKey),
-              frame(0x80, {}, &kKey)});
+              frame(0x00, {0xac}, &kKey), frame(0x8a, {}, &kKey), frame(0x80, {}, &kKey)});
   const Total total = takeAll(bytes, kClientRules);
   CHECK_EQ(total.tracker.violation(), FrameViolation::kNone);
   CHECK_EQ(total.report.frames, 5);
@@ -193,7 +171,7 @@ TEST(controlFramesStandInsideAMessage) {
 }
 
 struct Refused {
-  const char *what;
+  const char* what;
   Bytes bytes;
   FrameRules rules;
   FrameViolation violation;
@@ -205,89 +183,59 @@ TEST(everythingThatIsRefusedIsRefusedForItsReason) {
   FrameRules deflate = kEndpointRules;
   deflate.hasDeflate = true;
   const Refused cases[] = {
-      {"unmasked client", frame(0x81, text("a")), kClientRules,
-       FrameViolation::kUnmasked},
-      {"masked endpoint", frame(0x81, text("a"), &kKey), kEndpointRules,
-       FrameViolation::kMasked},
+      {"unmasked client", frame(0x81, text("a")), kClientRules, FrameViolation::kUnmasked},
+      {"masked endpoint", frame(0x81, text("a"), &kKey), kEndpointRules, FrameViolation::kMasked},
       {"rsv1", frame(0xc1, {}), kEndpointRules, FrameViolation::kReservedBits},
       {"rsv2", frame(0xa1, {}), deflate, FrameViolation::kReservedBits},
       {"rsv3", frame(0x91, {}), deflate, FrameViolation::kReservedBits},
-      {"rsv1 on a ping", frame(0xc9, {}), deflate,
+      {"rsv1 on a ping", frame(0xc9, {}), deflate, FrameViolation::kReservedBits},
+      {"rsv1 on a continuation", joined({frame(0x01, {}), frame(0xc0, {})}), deflate,
        FrameViolation::kReservedBits},
-      {"rsv1 on a continuation", joined({frame(0x01, {}), frame(0xc0, {})}),
-       deflate, FrameViolation::kReservedBits},
-      {"opcode 3", frame(0x83, {}), kEndpointRules,
-       FrameViolation::kReservedOpcode},
-      {"opcode 7", frame(0x87, {}), kEndpointRules,
-       FrameViolation::kReservedOpcode},
-      {"opcode 11", frame(0x8b, {}), kEndpointRules,
-       FrameViolation::kReservedOpcode},
-      {"opcode 15", frame(0x8f, {}), kEndpointRules,
-       FrameViolation::kReservedOpcode},
-      {"fragmented ping", frame(0x09, {}), kEndpointRules,
-       FrameViolation::kControlFragmented},
-      {"fragmented close", frame(0x08, {}), kEndpointRules,
-       FrameViolation::kControlFragmented},
-      {"long ping", frame(0x89, Bytes(126)), kEndpointRules,
-       FrameViolation::kControlTooLong},
+      {"opcode 3", frame(0x83, {}), kEndpointRules, FrameViolation::kReservedOpcode},
+      {"opcode 7", frame(0x87, {}), kEndpointRules, FrameViolation::kReservedOpcode},
+      {"opcode 11", frame(0x8b, {}), kEndpointRules, FrameViolation::kReservedOpcode},
+      {"opcode 15", frame(0x8f, {}), kEndpointRules, FrameViolation::kReservedOpcode},
+      {"fragmented ping", frame(0x09, {}), kEndpointRules, FrameViolation::kControlFragmented},
+      {"fragmented close", frame(0x08, {}), kEndpointRules, FrameViolation::kControlFragmented},
+      {"long ping", frame(0x89, Bytes(126)), kEndpointRules, FrameViolation::kControlTooLong},
       {"very long pong", frame(0x8a, Bytes(65536)), kEndpointRules,
        FrameViolation::kControlTooLong},
-      {"orphan", frame(0x80, {}), kEndpointRules,
+      {"orphan", frame(0x80, {}), kEndpointRules, FrameViolation::kContinuationOrphan},
+      {"orphan behind a message", joined({frame(0x81, {}), frame(0x00, {})}), kEndpointRules,
        FrameViolation::kContinuationOrphan},
-      {"orphan behind a message", joined({frame(0x81, {}), frame(0x00, {})}),
-       kEndpointRules, FrameViolation::kContinuationOrphan},
-      {"message in a message", joined({frame(0x01, {}), frame(0x82, {})}),
-       kEndpointRules, FrameViolation::kMessageInterleaved},
-      {"125 as 16 bits",
-       {0x82, 126, 0, 125},
-       kEndpointRules,
-       FrameViolation::kLengthNotMinimal},
-      {"0 as 16 bits",
-       {0x82, 126, 0, 0},
-       kEndpointRules,
-       FrameViolation::kLengthNotMinimal},
+      {"message in a message", joined({frame(0x01, {}), frame(0x82, {})}), kEndpointRules,
+       FrameViolation::kMessageInterleaved},
+      {"125 as 16 bits", {0x82, 126, 0, 125}, kEndpointRules, FrameViolation::kLengthNotMinimal},
+      {"0 as 16 bits", {0x82, 126, 0, 0}, kEndpointRules, FrameViolation::kLengthNotMinimal},
       {"65535 as 64 bits",
        {0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
        kEndpointRules,
        FrameViolation::kLengthNotMinimal},
-      {"2^63",
-       {0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0},
-       kEndpointRules,
-       FrameViolation::kLengthSign},
+      {"2^63", {0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0}, kEndpointRules, FrameViolation::kLengthSign},
       {"2^62",
        {0x82, 127, 0x40, 0, 0, 0, 0, 0, 0, 0},
        kEndpointRules,
        FrameViolation::kFrameTooLong},
-      {"2^40",
-       {0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0},
-       kEndpointRules,
-       FrameViolation::kFrameTooLong},
-      {"above the limit", frame(0x82, Bytes(11)), small,
-       FrameViolation::kFrameTooLong},
-      {"half a code", frame(0x88, {3}), kEndpointRules,
-       FrameViolation::kCloseLength},
-      {"half a code, masked", frame(0x88, {3}, &kKey), kClientRules,
-       FrameViolation::kCloseLength},
-      {"reason not text", frame(0x88, {3, 0xe8, 'a', 0xff, 'b'}),
-       kEndpointRules, FrameViolation::kCloseReason},
+      {"2^40", {0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0}, kEndpointRules, FrameViolation::kFrameTooLong},
+      {"above the limit", frame(0x82, Bytes(11)), small, FrameViolation::kFrameTooLong},
+      {"half a code", frame(0x88, {3}), kEndpointRules, FrameViolation::kCloseLength},
+      {"half a code, masked", frame(0x88, {3}, &kKey), kClientRules, FrameViolation::kCloseLength},
+      {"reason not text", frame(0x88, {3, 0xe8, 'a', 0xff, 'b'}), kEndpointRules,
+       FrameViolation::kCloseReason},
       {"reason cut", frame(0x88, {3, 0xe8, 0xe2, 0x82}), kEndpointRules,
        FrameViolation::kCloseReason},
-      {"text", frame(0x81, {'a', 0xc0, 0xaf}, &kKey), kClientRules,
+      {"text", frame(0x81, {'a', 0xc0, 0xaf}, &kKey), kClientRules, FrameViolation::kText},
+      {"text cut", frame(0x81, {'a', 0xe2, 0x82}, &kKey), kClientRules, FrameViolation::kText},
+      {"text cut by an empty end", joined({frame(0x01, {0xe2}), frame(0x80, {})}), kEndpointRules,
        FrameViolation::kText},
-      {"text cut", frame(0x81, {'a', 0xe2, 0x82}, &kKey), kClientRules,
-       FrameViolation::kText},
-      {"text cut by an empty end",
-       joined({frame(0x01, {0xe2}), frame(0x80, {})}), kEndpointRules,
-       FrameViolation::kText},
-      {"text in a continuation",
-       joined({frame(0x01, {'a'}), frame(0x80, {0xff})}), kEndpointRules,
+      {"text in a continuation", joined({frame(0x01, {'a'}), frame(0x80, {0xff})}), kEndpointRules,
        FrameViolation::kText},
   };
-  for (const Refused &refused : cases) {
-    const Bytes bytes = joined(
-        {frame(0x82, text("before"),
-               refused.rules.sender == FrameSender::kClient ? &kKey : nullptr),
-         refused.bytes});
+  for (const Refused& refused : cases) {
+    const Bytes bytes =
+        joined({frame(0x82, text("before"),
+                      refused.rules.sender == FrameSender::kClient ? &kKey : nullptr),
+                refused.bytes});
     const Total total = takeAll(bytes, refused.rules);
     if (!CHECK_EQ(total.tracker.violation(), refused.violation)) {
       check::fail(__FILE__, __LINE__, refused.what);
@@ -303,8 +251,7 @@ TEST(everythingThatIsRefusedIsRefusedForItsReason) {
 
 TEST(textIsRefusedAtItsFirstWrongByte) {
   FrameTracker tracker;
-  const Bytes bytes =
-      frame(0x81, {'a', 0xf4, 0x90, 'b', 'c', 'd', 'e', 'f', 'g'});
+  const Bytes bytes = frame(0x81, {'a', 0xf4, 0x90, 'b', 'c', 'd', 'e', 'f', 'g'});
   (void)tracker.take(std::span(bytes).first(4), kEndpointRules);
   CHECK_EQ(tracker.violation(), FrameViolation::kNone);
   (void)tracker.take(std::span(bytes).subspan(4, 1), kEndpointRules);
@@ -314,21 +261,16 @@ TEST(textIsRefusedAtItsFirstWrongByte) {
 TEST(closeCodesAreThoseThatMayBeSent) {
   u32 allowed = 0;
   for (u32 code = 0; code < 65536; ++code) {
-    const bool isFine = (code >= 1000 && code < 5000) &&
-                        (code < 1015 || code >= 3000) && code != 1004 &&
-                        code != 1005 && code != 1006;
+    const bool isFine = (code >= 1000 && code < 5000) && (code < 1015 || code >= 3000) &&
+                        code != 1004 && code != 1005 && code != 1006;
     allowed += isFine ? 1 : 0;
-    if (!CHECK_EQ(isCloseCodeSendable(static_cast<u16>(code)), isFine))
-      return;
-    const Bytes bytes =
-        frame(0x88, {static_cast<u8>(code >> 8), static_cast<u8>(code)}, &kKey);
+    if (!CHECK_EQ(isCloseCodeSendable(static_cast<u16>(code)), isFine)) return;
+    const Bytes bytes = frame(0x88, {static_cast<u8>(code >> 8), static_cast<u8>(code)}, &kKey);
     FrameTracker tracker;
     const FrameReport report = tracker.take(bytes, kClientRules);
     CHECK_EQ(report.closeCode, code);
-    const FrameViolation expected =
-        isFine ? FrameViolation::kNone : FrameViolation::kCloseCode;
-    if (!CHECK_EQ(tracker.violation(), expected))
-      return;
+    const FrameViolation expected = isFine ? FrameViolation::kNone : FrameViolation::kCloseCode;
+    if (!CHECK_EQ(tracker.violation(), expected)) return;
   }
   CHECK_EQ(allowed, 4 + 8 + 2000);
 }
@@ -337,10 +279,8 @@ TEST(aCloseEndsTheStreamOfFrames) {
   for (const bool isValidated : {true, false}) {
     FrameRules rules = kEndpointRules;
     rules.isValidated = isValidated;
-    const Bytes close =
-        frame(0x88, joined({{0x03, 0xf4}, text("restart \xe2\x82\xac")}));
-    const Bytes bytes =
-        joined({frame(0x81, text("a")), close, {0xff, 0xff, 0xff}});
+    const Bytes close = frame(0x88, joined({{0x03, 0xf4}, text("restart \xe2\x82\xac")}));
+    const Bytes bytes = joined({frame(0x81, text("a")), close, {0xff, 0xff, 0xff}});
     const Total total = takeAll(bytes, rules);
     CHECK_EQ(total.tracker.violation(), FrameViolation::kNone);
     CHECK(total.tracker.isClosed() && !total.tracker.isAtBoundary());
@@ -351,16 +291,14 @@ TEST(aCloseEndsTheStreamOfFrames) {
   }
   CHECK(takeAll(frame(0x88, {}, &kKey), kClientRules).tracker.isClosed());
   // In the middle of a text message, after half a character.
-  const Bytes inside =
-      joined({frame(0x01, {0xe2}), frame(0x88, {0x03, 0xe8, 'x'})});
+  const Bytes inside = joined({frame(0x01, {0xe2}), frame(0x88, {0x03, 0xe8, 'x'})});
   CHECK(takeAll(inside, kEndpointRules).tracker.isClosed());
 }
 
 TEST(compressedTextIsNotRead) {
   FrameRules rules = kEndpointRules;
   rules.hasDeflate = true;
-  const Bytes bytes = joined(
-      {frame(0x41, {0xff, 0xfe}), frame(0x80, {0xff}), frame(0xc2, {0xff})});
+  const Bytes bytes = joined({frame(0x41, {0xff, 0xfe}), frame(0x80, {0xff}), frame(0xc2, {0xff})});
   const Total total = takeAll(bytes, rules);
   CHECK_EQ(total.tracker.violation(), FrameViolation::kNone);
   CHECK_EQ(total.report.messages, 2);
@@ -384,12 +322,10 @@ TEST(withoutValidationOnlyWhatCannotBeFollowedIsRefused) {
   CHECK_EQ(total.tracker.violation(), FrameViolation::kNone);
   CHECK_EQ(total.report.frames, 7);
   CHECK_EQ(total.report.boundary, bytes.size());
-  CHECK_EQ(takeAll({0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 0}, rules)
-               .tracker.violation(),
+  CHECK_EQ(takeAll({0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 0}, rules).tracker.violation(),
            FrameViolation::kLengthSign);
-  CHECK_EQ(
-      takeAll({0x82, 127, 0, 1, 0, 0, 0, 0, 0, 0}, rules).tracker.violation(),
-      FrameViolation::kFrameTooLong);
+  CHECK_EQ(takeAll({0x82, 127, 0, 1, 0, 0, 0, 0, 0, 0}, rules).tracker.violation(),
+           FrameViolation::kFrameTooLong);
 }
 
 TEST(theLargestFrameIsFollowedToItsEnd) {
@@ -401,8 +337,7 @@ TEST(theLargestFrameIsFollowedToItsEnd) {
   const Bytes piece(1u << 24);
   u64 left = kFramePayloadMax;
   while (left > 0) {
-    const size_t length =
-        static_cast<size_t>(std::min<u64>(left, piece.size()));
+    const size_t length = static_cast<size_t>(std::min<u64>(left, piece.size()));
     left -= tracker.take(std::span(piece).first(length), kEndpointRules).taken;
   }
   CHECK(tracker.isAtBoundary());
@@ -419,7 +354,8 @@ TEST(violationsHaveTheirCodes) {
   CHECK_EQ(closeCodeOf(FrameViolation::kFrameTooLong), 1009);
 }
 
-template <typename Write> Bytes written(Write write) {
+template <typename Write>
+Bytes written(Write write) {
   u8 buffer[kControlFrameMax];
   Writer writer(buffer);
   write(&writer);
@@ -429,31 +365,25 @@ template <typename Write> Bytes written(Write write) {
 
 TEST(writtenFramesAreThoseOfTheRfc) {
   const Bytes hello = text("Hello");
-  CHECK(written([&](Writer *writer) { writePing(hello, nullptr, writer); }) ==
-        frame(0x89, hello));
-  CHECK(written([&](Writer *writer) { writePong(hello, &kKey, writer); }) ==
-        Bytes({0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51,
-               0x58}));
-  CHECK(written([&](Writer *writer) {
+  CHECK(written([&](Writer* writer) { writePing(hello, nullptr, writer); }) == frame(0x89, hello));
+  CHECK(written([&](Writer* writer) { writePong(hello, &kKey, writer); }) ==
+        Bytes({0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}));
+  CHECK(written([&](Writer* writer) {
           writeClose(kCloseTryAgainLater, "full", nullptr, writer);
         }) == Bytes({0x88, 0x06, 0x03, 0xf5, 'f', 'u', 'l', 'l'}));
-  CHECK(written([&](Writer *writer) {
-          writeClose(0, "ignored", nullptr, writer);
-        }) == Bytes({0x88, 0x00}));
+  CHECK(written([&](Writer* writer) { writeClose(0, "ignored", nullptr, writer); }) ==
+        Bytes({0x88, 0x00}));
 }
 
 TEST(writtenClosesPassTheTracker) {
-  for (const u16 code :
-       {kCloseGoingAway, kCloseServiceRestart, kCloseTryAgainLater}) {
-    for (const Mask *mask : {static_cast<const Mask *>(nullptr), &kKey}) {
+  for (const u16 code : {kCloseGoingAway, kCloseServiceRestart, kCloseTryAgainLater}) {
+    for (const Mask* mask : {static_cast<const Mask*>(nullptr), &kKey}) {
       for (size_t length = 0; length < 200; ++length) {
         std::string reason(length % 3, 'a');
-        while (reason.size() < length)
-          reason += "\xe2\x82\xac";
-        const Bytes bytes = written(
-            [&](Writer *writer) { writeClose(code, reason, mask, writer); });
-        const Total total =
-            takeAll(bytes, mask == nullptr ? kEndpointRules : kClientRules);
+        while (reason.size() < length) reason += "\xe2\x82\xac";
+        const Bytes bytes =
+            written([&](Writer* writer) { writeClose(code, reason, mask, writer); });
+        const Total total = takeAll(bytes, mask == nullptr ? kEndpointRules : kClientRules);
         CHECK(total.tracker.isClosed());
         CHECK_EQ(total.report.closeCode, code);
         CHECK(bytes.size() <= kControlFrameMax);
@@ -476,16 +406,12 @@ TEST(randomStreamsAreCountedWhateverTheCuts) {
     u32 messages = 0;
     bool isInside = false;
     for (u32 i = 0; i < 20; ++i) {
-      const Mask key{{static_cast<u8>(random.nextU32()), 1, 2,
-                      static_cast<u8>(random.nextU32())}};
+      const Mask key{{static_cast<u8>(random.nextU32()), 1, 2, static_cast<u8>(random.nextU32())}};
       const bool isControl = random.chance(1, 3);
       const bool isFinal = random.chance(1, 2);
-      const u8 opcode = isControl  ? (random.chance(1, 2) ? 9 : 10)
-                        : isInside ? 0
-                                   : 1;
+      const u8 opcode = isControl ? (random.chance(1, 2) ? 9 : 10) : isInside ? 0 : 1;
       const size_t length = random.below(isControl ? 126 : 300);
-      const u8 first =
-          static_cast<u8>(opcode | (isControl || isFinal ? 0x80 : 0));
+      const u8 first = static_cast<u8>(opcode | (isControl || isFinal ? 0x80 : 0));
       const Bytes one = frame(first, Bytes(length, 'z'), &key);
       bytes.insert(bytes.end(), one.begin(), one.end());
       ends.push_back(bytes.size());
@@ -496,17 +422,13 @@ TEST(randomStreamsAreCountedWhateverTheCuts) {
     }
     FrameTracker tracker;
     for (size_t at = 0; at < bytes.size();) {
-      const size_t length =
-          std::min<size_t>(1 + random.below(400), bytes.size() - at);
-      const FrameReport report =
-          tracker.take(std::span(bytes).subspan(at, length), kClientRules);
+      const size_t length = std::min<size_t>(1 + random.below(400), bytes.size() - at);
+      const FrameReport report = tracker.take(std::span(bytes).subspan(at, length), kClientRules);
       size_t expected = kNoBoundary;
       for (const size_t end : ends) {
-        if (end >= at && end <= at + length)
-          expected = end - at;
+        if (end >= at && end <= at + length) expected = end - at;
       }
-      if (!CHECK_EQ(report.boundary, expected))
-        return;
+      if (!CHECK_EQ(report.boundary, expected)) return;
       at += length;
     }
     CHECK_EQ(tracker.violation(), FrameViolation::kNone);
@@ -515,5 +437,5 @@ TEST(randomStreamsAreCountedWhateverTheCuts) {
   }
 }
 
-} // namespace
-} // namespace holdfast::codec
+}  // namespace
+}  // namespace holdfast::codec

@@ -19,23 +19,22 @@ struct Parsed {
 };
 
 std::span<const u8> bytesOf(std::string_view text) {
-  return {reinterpret_cast<const u8 *>(text.data()), text.size()};
+  return {reinterpret_cast<const u8*>(text.data()), text.size()};
 }
 
 Parsed request(std::string text) {
   Parsed parsed{std::move(text)};
   http1::HeadScan scan;
-  const http1::HeadResult result = http1::takeRequest(
-      bytesOf(parsed.text), http1::kRequestRules, &scan, parsed.head.get());
+  const http1::HeadResult result =
+      http1::takeRequest(bytesOf(parsed.text), http1::kRequestRules, &scan, parsed.head.get());
   CHECK_EQ(result.kind, http1::HeadResult::Kind::kHead);
   return parsed;
 }
 
-std::string valueOf(const http1::Head &head, std::string_view name, u32 nth) {
+std::string valueOf(const http1::Head& head, std::string_view name, u32 nth) {
   const HeaderLookup lookup = headerLookupOf(head);
   std::string_view value;
-  return lookup.find(lookup.owner, name, nth, &value) ? std::string(value)
-                                                      : "none";
+  return lookup.find(lookup.owner, name, nth, &value) ? std::string(value) : "none";
 }
 
 TEST(fieldsOfAHeadAreFoundByName) {
@@ -43,7 +42,7 @@ TEST(fieldsOfAHeadAreFoundByName) {
       "GET /a HTTP/1.1\r\nHost: a.example\r\nX-Some-Name: one\r\nx-some-name:  "
       "two \r\n"
       "Connection: X-Hop, upgrade\r\nX-Hop: 1\r\nUpgrade: websocket\r\n\r\n");
-  const http1::Head &head = *parsed.head;
+  const http1::Head& head = *parsed.head;
   CHECK_EQ(valueOf(head, "x-some-name", 0), "one");
   CHECK_EQ(valueOf(head, "x-some-name", 1), "two");
   CHECK_EQ(valueOf(head, "x-some-name", 2), "none");
@@ -59,7 +58,7 @@ TEST(aRequestIsRoutedByItsHead) {
   webSocket.headers = {{"Upgrade", ConditionKind::kRegex, "(?i)websocket"}};
   TestTable table({{hostOf({RouteParts{}, webSocket}, {"a.example"})}});
   const auto scratch = std::make_unique<RegexScratch>();
-  const auto routeOf = [&](const http1::Head &head) {
+  const auto routeOf = [&](const http1::Head& head) {
     RouteRequest asked;
     asked.host = head.authority.hostText();
     asked.path = head.pathText();
@@ -68,41 +67,39 @@ TEST(aRequestIsRoutedByItsHead) {
     asked.headers = headerLookupOf(head);
     return table.table().match(asked, scratch.get()).route;
   };
-  const Parsed plain =
-      request("GET /x?y HTTP/1.1\r\nHost: A.example:80\r\n\r\n");
+  const Parsed plain = request("GET /x?y HTTP/1.1\r\nHost: A.example:80\r\n\r\n");
   CHECK_EQ(routeOf(*plain.head), 0);
-  const Parsed upgrade =
-      request("GET /x HTTP/1.1\r\nHost: a.example\r\nConnection: "
-              "Upgrade\r\nUpgrade: WebSocket\r\n\r\n");
+  const Parsed upgrade = request(
+      "GET /x HTTP/1.1\r\nHost: a.example\r\nConnection: "
+      "Upgrade\r\nUpgrade: WebSocket\r\n\r\n");
   CHECK_EQ(routeOf(*upgrade.head), 1);
 }
 
 TEST(aHandshakeIsReadFromBothHeads) {
-  const Parsed asked =
-      request("GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: "
-              "websocket\r\nConnection: Upgrade\r\n"
-              "Sec-WebSocket-Key: "
-              "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-              "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+  const Parsed asked = request(
+      "GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: "
+      "websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: "
+      "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
   const codec::UpgradeRequest upgrade = upgradeRequestOf(*asked.head);
   CHECK_EQ(upgrade.check(Line::kHttp11Get), codec::HandshakeViolation::kNone);
   CHECK(upgrade.offersDeflate());
 
-  Parsed answer{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: "
-                "websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"};
+  Parsed answer{
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: "
+      "websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"};
   http1::HeadScan scan;
-  const http1::HeadResult result =
-      http1::takeResponse(bytesOf(answer.text), http1::kResponseRules,
-                          {http1::Method::kGet, http1::UpgradeTo::kWebSocket},
-                          &scan, answer.head.get());
+  const http1::HeadResult result = http1::takeResponse(
+      bytesOf(answer.text), http1::kResponseRules,
+      {http1::Method::kGet, http1::UpgradeTo::kWebSocket}, &scan, answer.head.get());
   CHECK_EQ(result.kind, http1::HeadResult::Kind::kHead);
   const codec::UpgradeResponse response = upgradeResponseOf(*answer.head);
-  CHECK_EQ(response.check(answer.head->status,
-                          codec::webSocketAcceptOf(upgrade.key())),
+  CHECK_EQ(response.check(answer.head->status, codec::webSocketAcceptOf(upgrade.key())),
            codec::HandshakeViolation::kNone);
   CHECK(!response.hasDeflate());
 }
 
-} // namespace
-} // namespace holdfast::http
+}  // namespace
+}  // namespace holdfast::http

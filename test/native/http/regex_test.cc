@@ -27,9 +27,8 @@ CompiledRegex compiled(std::string_view pattern, RegexUse use) {
 
 // Shared by the tests of this file; what an earlier one left in it must not
 // matter.
-RegexScratch *scratch() {
-  static const std::unique_ptr<RegexScratch> kept =
-      std::make_unique<RegexScratch>();
+RegexScratch* scratch() {
+  static const std::unique_ptr<RegexScratch> kept = std::make_unique<RegexScratch>();
   return kept.get();
 }
 
@@ -38,21 +37,18 @@ bool matches(std::string_view pattern, std::string_view text) {
   const CompiledRegex groups = compiled(pattern, RegexUse::kReplace);
   const bool isMatch = RegexView(whole.bytes).matchesWhole(text, scratch());
   CHECK_EQ(RegexView(groups.bytes).matchesWhole(text, scratch()), isMatch);
-  if (isMatch)
-    CHECK(text.starts_with(whole.literal));
+  if (isMatch) CHECK(text.starts_with(whole.literal));
   return isMatch;
 }
 
-std::string groupsOf(const CompiledRegex &regex, std::string_view text) {
+std::string groupsOf(const CompiledRegex& regex, std::string_view text) {
   RegexGroups groups;
-  if (!RegexView(regex.bytes).find(text, 0, scratch(), &groups))
-    return "none";
+  if (!RegexView(regex.bytes).find(text, 0, scratch(), &groups)) return "none";
   std::string shown;
   for (u32 i = 0; i <= regex.groups; ++i) {
     const u16 begin = groups.slots[2 * i];
     const u16 end = groups.slots[2 * i + 1];
-    if (i != 0)
-      shown += ' ';
+    if (i != 0) shown += ' ';
     const bool isSet = begin != kRegexNoPosition && end != kRegexNoPosition;
     shown += isSet ? std::to_string(begin) + ',' + std::to_string(end) : "-";
   }
@@ -60,14 +56,12 @@ std::string groupsOf(const CompiledRegex &regex, std::string_view text) {
 }
 
 TEST(regexAgreesWithAnotherEngine) {
-  for (const RegexCase &row : kRegexCases) {
+  for (const RegexCase& row : kRegexCases) {
     const bool isSame =
         CHECK_EQ(matches(row.pattern, row.text), row.isWhole) &&
-        CHECK_EQ(groupsOf(compiled(row.pattern, RegexUse::kReplace), row.text),
-                 row.groups);
+        CHECK_EQ(groupsOf(compiled(row.pattern, RegexUse::kReplace), row.text), row.groups);
     if (!isSame) {
-      check::fail(__FILE__, __LINE__,
-                  std::string(row.pattern) + " on " + row.text);
+      check::fail(__FILE__, __LINE__, std::string(row.pattern) + " on " + row.text);
       return;
     }
   }
@@ -90,24 +84,26 @@ TEST(regexMatchesWholeTexts) {
   CHECK(matches("a(b|$)", "a"));
   CHECK(matches(".", std::string_view("\0", 1)));
   CHECK(matches("[^/]", "\xff"));
-  CHECK(matches("\\xff\\x41", "\xff"
-                              "A"));
+  CHECK(matches("\\xff\\x41",
+                "\xff"
+                "A"));
   CHECK(!matches("[^\\x00-\\xff]", "a"));
 }
 
 TEST(regexRepeatsCharactersNotBytes) {
   CHECK(matches("a\xc3\xa9?b", "ab"));
-  CHECK(matches("a\xc3\xa9+b", "a\xc3\xa9\xc3\xa9"
-                               "b"));
-  CHECK(!matches("a\xc3\xa9+b", "a\xc3\xa9\xa9"
-                                "b"));
+  CHECK(matches("a\xc3\xa9+b",
+                "a\xc3\xa9\xc3\xa9"
+                "b"));
+  CHECK(!matches("a\xc3\xa9+b",
+                 "a\xc3\xa9\xa9"
+                 "b"));
 }
 
 // Loops around what can be empty end, and say yes where they should.
 TEST(regexLoopsOverNothingEnd) {
-  for (const char *pattern :
-       {"(a*)*", "(a*)+", "(a|b*)*", "(?:(?:a?){0,3}){2,}", "(|a)*", "(?:)*",
-        "(^)*($)*", "($)+"}) {
+  for (const char* pattern :
+       {"(a*)*", "(a*)+", "(a|b*)*", "(?:(?:a?){0,3}){2,}", "(|a)*", "(?:)*", "(^)*($)*", "($)+"}) {
     CHECK(matches(pattern, ""));
     CHECK(!matches(pattern, "c"));
   }
@@ -116,7 +112,7 @@ TEST(regexLoopsOverNothingEnd) {
 }
 
 struct Wrong {
-  const char *pattern;
+  const char* pattern;
   RegexFault fault;
   u32 position;
 };
@@ -181,11 +177,10 @@ TEST(whatIsNotSupportedIsRefusedAtItsPlace) {
       {"a\xff", RegexFault::kNotUtf8, 1},
       {"a\xc3", RegexFault::kNotUtf8, 2},
   };
-  for (const Wrong &wrong : cases) {
+  for (const Wrong& wrong : cases) {
     CompiledRegex regex;
     RegexError error;
-    const bool isRefused =
-        CHECK(!compileRegex(wrong.pattern, RegexUse::kWhole, &regex, &error));
+    const bool isRefused = CHECK(!compileRegex(wrong.pattern, RegexUse::kWhole, &regex, &error));
     const bool isSame = isRefused && CHECK_EQ(error.fault, wrong.fault);
     if (!isSame || !CHECK_EQ(error.position, wrong.position)) {
       check::fail(__FILE__, __LINE__, wrong.pattern);
@@ -193,33 +188,28 @@ TEST(whatIsNotSupportedIsRefusedAtItsPlace) {
   }
 }
 
-RegexFault faultOf(const std::string &pattern) {
+RegexFault faultOf(const std::string& pattern) {
   CompiledRegex regex;
   RegexError error;
-  return compileRegex(pattern, RegexUse::kReplace, &regex, &error)
-             ? RegexFault::kNone
-             : error.fault;
+  return compileRegex(pattern, RegexUse::kReplace, &regex, &error) ? RegexFault::kNone
+                                                                   : error.fault;
 }
 
 std::string repeated(std::string_view text, size_t count) {
   std::string all;
-  for (size_t i = 0; i < count; ++i)
-    all += text;
+  for (size_t i = 0; i < count; ++i) all += text;
   return all;
 }
 
 TEST(regexLimitsHold) {
   CHECK_EQ(faultOf(std::string(kRegexPatternMax - 1, 'a')), RegexFault::kNone);
-  CHECK_EQ(faultOf(std::string(kRegexPatternMax + 1, 'a')),
-           RegexFault::kTooLong);
+  CHECK_EQ(faultOf(std::string(kRegexPatternMax + 1, 'a')), RegexFault::kTooLong);
   CHECK_EQ(faultOf("a{1000}"), RegexFault::kNone);
   CHECK_EQ(faultOf("(a{500}){2}"), RegexFault::kNone);
   CHECK_EQ(faultOf("(a{600}){2}"), RegexFault::kTooLarge);
-  CHECK_EQ(faultOf("((((a{100}){100}){100}){100}){100}"),
-           RegexFault::kTooLarge);
+  CHECK_EQ(faultOf("((((a{100}){100}){100}){100}){100}"), RegexFault::kTooLarge);
   // Bodies without instructions do not get around the limit.
-  CHECK_EQ(faultOf("(?:(?:(?:(?:){1000}){1000}){1000}){1000}"),
-           RegexFault::kTooLarge);
+  CHECK_EQ(faultOf("(?:(?:(?:(?:){1000}){1000}){1000}){1000}"), RegexFault::kTooLarge);
   const std::string deep =
       repeated("(?:", kRegexNestingMax) + "a" + repeated(")", kRegexNestingMax);
   CHECK_EQ(faultOf(deep), RegexFault::kNone);
@@ -228,31 +218,26 @@ TEST(regexLimitsHold) {
   const CompiledRegex slow = compiled(".*", RegexUse::kReplace);
   for (const size_t length : {kRegexTextMax, kRegexTextMax + 1}) {
     const std::string text(length, 'a');
-    CHECK_EQ(RegexView(any.bytes).matchesWhole(text, scratch()),
-             length == kRegexTextMax);
-    CHECK_EQ(RegexView(slow.bytes).matchesWhole(text, scratch()),
-             length == kRegexTextMax);
+    CHECK_EQ(RegexView(any.bytes).matchesWhole(text, scratch()), length == kRegexTextMax);
+    CHECK_EQ(RegexView(slow.bytes).matchesWhole(text, scratch()), length == kRegexTextMax);
     RegexGroups groups;
-    CHECK_EQ(RegexView(slow.bytes).find(text, 0, scratch(), &groups),
-             length == kRegexTextMax);
+    CHECK_EQ(RegexView(slow.bytes).find(text, 0, scratch(), &groups), length == kRegexTextMax);
   }
 }
 
 // What makes a backtracking engine take for ever: counted in steps, never in
 // time.
 TEST(catastrophicPatternsStayLinear) {
-  const char *patterns[] = {
-      "(a+)+b",          "(a|a)*b",       "(a|aa)+b",
-      "(a*)*b",          "(.*)(.*)(.*)b", "(x+x+)+y",
-      "(a?){30}a{30}",   ".*.*.*.*=.*",   "(([a-z])+.)+[A-Z]([a-z])+b",
-      "(.*a){12}[^a]+b", "a*a*a*a*a*a*b", "^(([a-z]+)*\\s*)*b$"};
-  for (const char *pattern : patterns) {
+  const char* patterns[] = {"(a+)+b",          "(a|a)*b",       "(a|aa)+b",
+                            "(a*)*b",          "(.*)(.*)(.*)b", "(x+x+)+y",
+                            "(a?){30}a{30}",   ".*.*.*.*=.*",   "(([a-z])+.)+[A-Z]([a-z])+b",
+                            "(.*a){12}[^a]+b", "a*a*a*a*a*a*b", "^(([a-z]+)*\\s*)*b$"};
+  for (const char* pattern : patterns) {
     const CompiledRegex regex = compiled(pattern, RegexUse::kReplace);
     const RegexView view(regex.bytes);
     for (const size_t length : {100, 1000, 10000}) {
       const std::string text(length, 'a');
-      const u64 bound = u64{kRegexStepsPerInstruction} *
-                        view.instructionCount() * (length + 1);
+      const u64 bound = u64{kRegexStepsPerInstruction} * view.instructionCount() * (length + 1);
       const u64 before = scratch()->steps();
       (void)view.matchesWhole(text, scratch());
       CHECK(scratch()->steps() - before <= bound);
@@ -272,8 +257,7 @@ TEST(automataThatWouldBeLargeAreSimulated) {
   CHECK(view.matchesWhole("bbbabbbbbbbbbbbb", scratch()));
   CHECK(!view.matchesWhole("bbabbbbbbbbbbbbb", scratch()));
   // What routes usually have is an automaton, and then takes no steps at all.
-  const CompiledRegex usual =
-      compiled("/users/[0-9]+/(posts|files)(/.*)?", RegexUse::kWhole);
+  const CompiledRegex usual = compiled("/users/[0-9]+/(posts|files)(/.*)?", RegexUse::kWhole);
   CHECK(RegexView(usual.bytes).hasAutomaton());
   const u64 before = scratch()->steps();
   CHECK(RegexView(usual.bytes).matchesWhole("/users/42/files/a/b", scratch()));
@@ -310,13 +294,11 @@ TEST(brokenBytesAreNotValid) {
   CHECK(!RegexView({}).isValid());
 }
 
-std::string replaced(std::string_view pattern, std::string_view with,
-                     std::string_view text) {
+std::string replaced(std::string_view pattern, std::string_view with, std::string_view text) {
   u8 buffer[200];
   codec::Writer writer(buffer);
   const CompiledRegex regex = compiled(pattern, RegexUse::kReplace);
-  if (!replaceMatches(RegexView(regex.bytes), with, text, scratch(), &writer))
-    return "failed";
+  if (!replaceMatches(RegexView(regex.bytes), with, text, scratch(), &writer)) return "failed";
   return {writer.written().begin(), writer.written().end()};
 }
 
@@ -333,10 +315,9 @@ TEST(matchesAreReplacedWithGroups) {
   CHECK_EQ(replaced("", "-", "ab"), "-a-b-");
   CHECK_EQ(replaced("a", "bb", std::string(kRewriteMatchesMax, 'a')),
            std::string(2 * kRewriteMatchesMax, 'b'));
-  CHECK_EQ(replaced("a", "b", std::string(kRewriteMatchesMax + 1, 'a')),
-           "failed");
+  CHECK_EQ(replaced("a", "b", std::string(kRewriteMatchesMax + 1, 'a')), "failed");
   CHECK_EQ(replaced("a", std::string(190, 'x'), "aa"), "failed");
 }
 
-} // namespace
-} // namespace holdfast::http
+}  // namespace
+}  // namespace holdfast::http

@@ -10,13 +10,13 @@
 namespace holdfast::http {
 namespace {
 
-int pathRoute(TestTable &table, const std::string &path) {
+int pathRoute(TestTable& table, const std::string& path) {
   TestRequest request;
   request.path = path;
   return table.routeOf(request);
 }
 
-int hostRoute(TestTable &table, const std::string &host) {
+int hostRoute(TestTable& table, const std::string& host) {
   TestRequest request;
   request.host = host;
   return table.routeOf(request);
@@ -26,8 +26,7 @@ TEST(hostsAreExactThenTheLongestWildcardThenTheDefault) {
   const std::vector<RouteParts> any = {RouteParts{}};
   TestTable table(
       {{hostOf(any, {"a.example", "B.Example"}), hostOf(any, {"*.example"}),
-        hostOf(any, {"*.sub.example"}), hostOf(any, {"*"}),
-        hostOf(any, {"[2001:db8::1]"}),
+        hostOf(any, {"*.sub.example"}), hostOf(any, {"*"}), hostOf(any, {"[2001:db8::1]"}),
         hostOf(any, {"*.very.long.name.of.a.host.example", "sub.example"})}});
   CHECK_EQ(hostRoute(table, "a.example"), 0);
   CHECK_EQ(hostRoute(table, "b.example"), 0);
@@ -43,8 +42,7 @@ TEST(hostsAreExactThenTheLongestWildcardThenTheDefault) {
   CHECK_EQ(hostRoute(table, "[2001:db8::1]"), 4);
   CHECK_EQ(hostRoute(table, "x.very.long.name.of.a.host.example"), 5);
   std::string deep = "sub.example";
-  for (int i = 0; i < 100; ++i)
-    deep = "x." + deep;
+  for (int i = 0; i < 100; ++i) deep = "x." + deep;
   CHECK_EQ(hostRoute(table, deep), 2);
 }
 
@@ -63,10 +61,10 @@ TEST(withoutADefaultOtherHostsHaveNoRoute) {
 }
 
 TEST(prefixesMatchByBytesOrBySegments) {
-  TestTable table({{hostOf(
-      {routeTo(PathKind::kPrefix, "/api"), routeTo(PathKind::kSegments, "/seg"),
-       routeTo(PathKind::kSegments, "/cut/"), routeTo(PathKind::kExact, "/e/"),
-       routeTo(PathKind::kRegex, "/r/[0-9]+")})}});
+  TestTable table(
+      {{hostOf({routeTo(PathKind::kPrefix, "/api"), routeTo(PathKind::kSegments, "/seg"),
+                routeTo(PathKind::kSegments, "/cut/"), routeTo(PathKind::kExact, "/e/"),
+                routeTo(PathKind::kRegex, "/r/[0-9]+")})}});
   CHECK_EQ(pathRoute(table, "/api"), 0);
   CHECK_EQ(pathRoute(table, "/apix/y"), 0);
   CHECK_EQ(pathRoute(table, "/ap"), -1);
@@ -85,12 +83,11 @@ TEST(prefixesMatchByBytesOrBySegments) {
 }
 
 TEST(theAsteriskIsAPathOfItsOwn) {
-  TestTable table({{hostOf({RouteParts{}, routeTo(PathKind::kSegments, "/"),
-                            routeTo(PathKind::kExact, "*")})}});
+  TestTable table({{hostOf(
+      {RouteParts{}, routeTo(PathKind::kSegments, "/"), routeTo(PathKind::kExact, "*")})}});
   CHECK_EQ(pathRoute(table, "*"), 2);
   CHECK_EQ(pathRoute(table, "/"), 1);
-  TestTable without(
-      {{hostOf({RouteParts{}, routeTo(PathKind::kSegments, "/")})}});
+  TestTable without({{hostOf({RouteParts{}, routeTo(PathKind::kSegments, "/")})}});
   CHECK_EQ(pathRoute(without, "*"), -1);
 }
 
@@ -104,22 +101,22 @@ TEST(specificityOrdersRoutes) {
   RouteParts query = routeTo(PathKind::kPrefix, "/api/v1");
   query.query = {{"q", ConditionKind::kPresent}};
   std::vector<RouteParts> routes = {
-      routeTo(PathKind::kPrefix, "/"), // 0
+      routeTo(PathKind::kPrefix, "/"),  // 0
       routeTo(PathKind::kRegex,
-              ".*\\.png"), // 1: before the prefix /, which says nothing
-      routeTo(PathKind::kPrefix, "/api"),     // 2
-      routeTo(PathKind::kRegex, "/api/.*/x"), // 3: longer than /api
-      routeTo(PathKind::kSegments, "/api"),   // 4: before the plain /api
-      routeTo(PathKind::kPrefix, "/api/v1"),  // 5
-      query,                                  // 6
-      header,                                 // 7
-      twoHeaders,                             // 8
-      post,                                   // 9
-      routeTo(PathKind::kExact, "/api/v1"),   // 10
+              ".*\\.png"),                     // 1: before the prefix /, which says nothing
+      routeTo(PathKind::kPrefix, "/api"),      // 2
+      routeTo(PathKind::kRegex, "/api/.*/x"),  // 3: longer than /api
+      routeTo(PathKind::kSegments, "/api"),    // 4: before the plain /api
+      routeTo(PathKind::kPrefix, "/api/v1"),   // 5
+      query,                                   // 6
+      header,                                  // 7
+      twoHeaders,                              // 8
+      post,                                    // 9
+      routeTo(PathKind::kExact, "/api/v1"),    // 10
       routeTo(PathKind::kRegex,
-              "/api/v1.*"), // 11: as long as the prefix, so before it
+              "/api/v1.*"),  // 11: as long as the prefix, so before it
       routeTo(PathKind::kRegex,
-              "/api/v1[a-z]"), // 12: the same, but listed later
+              "/api/v1[a-z]"),  // 12: the same, but listed later
   };
   TestTable table({{hostOf(routes)}});
   CHECK_EQ(pathRoute(table, "/a.png"), 1);
@@ -149,12 +146,10 @@ TEST(specificityOrdersRoutes) {
 }
 
 TEST(listedRoutesAreTakenInTheirOrder) {
-  HostParts host = hostOf({routeTo(PathKind::kRegex, ".*\\.png"),
-                           routeTo(PathKind::kPrefix, "/api"),
-                           routeTo(PathKind::kPrefix, "/api/v1"),
-                           routeTo(PathKind::kExact, "/api/v1"),
-                           routeTo(PathKind::kExact, "/e"),
-                           routeTo(PathKind::kPrefix, "/")});
+  HostParts host =
+      hostOf({routeTo(PathKind::kRegex, ".*\\.png"), routeTo(PathKind::kPrefix, "/api"),
+              routeTo(PathKind::kPrefix, "/api/v1"), routeTo(PathKind::kExact, "/api/v1"),
+              routeTo(PathKind::kExact, "/e"), routeTo(PathKind::kPrefix, "/")});
   host.order = RouteOrder::kListed;
   TestTable table({{host}});
   CHECK_EQ(pathRoute(table, "/api/v1/x.png"), 0);
@@ -163,8 +158,7 @@ TEST(listedRoutesAreTakenInTheirOrder) {
   CHECK_EQ(pathRoute(table, "/ex"), 5);
 }
 
-int conditionRoute(ConditionParts condition, const TestRequest &request,
-                   bool isQuery = false) {
+int conditionRoute(ConditionParts condition, const TestRequest& request, bool isQuery = false) {
   RouteParts route;
   (isQuery ? route.query : route.headers).push_back(std::move(condition));
   TestTable table({{hostOf({route})}});
@@ -182,37 +176,24 @@ TEST(conditionsHoldForAnyValueOfTheName) {
   };
   using K = ConditionKind;
   const Row rows[] = {
-      {{"X-A", K::kExact, "one"}, false, true},
-      {{"x-a", K::kExact, "two"}, false, true},
-      {{"x-a", K::kExact, "ONE"}, false, false},
-      {{"x-a", K::kExact, "on"}, false, false},
-      {{"x-a", K::kPrefix, "tw"}, false, true},
-      {{"x-a", K::kSuffix, "ne"}, false, true},
-      {{"x-a", K::kSuffix, "on"}, false, false},
-      {{"x-a", K::kRegex, "t.o"}, false, true},
-      {{"x-a", K::kRegex, "t"}, false, false},
-      {{"x-a", K::kPresent}, false, true},
-      {{"x-b", K::kPresent}, false, false},
-      {{"x-b", K::kExact, ""}, false, false},
-      {{"a", K::kExact, "1"}, true, true},
-      {{"a", K::kExact, "3"}, true, true},
-      {{"a", K::kExact, "2"}, true, false},
-      {{"A", K::kPresent}, true, false},
-      {{"flag", K::kPresent}, true, true},
-      {{"flag", K::kExact, ""}, true, true},
-      {{"fla", K::kPresent}, true, false},
-      {{"c", K::kExact, ""}, true, true},
-      {{"d", K::kExact, "x=y"}, true, true},
-      {{"d", K::kRegex, "x=[yz]"}, true, true},
+      {{"X-A", K::kExact, "one"}, false, true},  {{"x-a", K::kExact, "two"}, false, true},
+      {{"x-a", K::kExact, "ONE"}, false, false}, {{"x-a", K::kExact, "on"}, false, false},
+      {{"x-a", K::kPrefix, "tw"}, false, true},  {{"x-a", K::kSuffix, "ne"}, false, true},
+      {{"x-a", K::kSuffix, "on"}, false, false}, {{"x-a", K::kRegex, "t.o"}, false, true},
+      {{"x-a", K::kRegex, "t"}, false, false},   {{"x-a", K::kPresent}, false, true},
+      {{"x-b", K::kPresent}, false, false},      {{"x-b", K::kExact, ""}, false, false},
+      {{"a", K::kExact, "1"}, true, true},       {{"a", K::kExact, "3"}, true, true},
+      {{"a", K::kExact, "2"}, true, false},      {{"A", K::kPresent}, true, false},
+      {{"flag", K::kPresent}, true, true},       {{"flag", K::kExact, ""}, true, true},
+      {{"fla", K::kPresent}, true, false},       {{"c", K::kExact, ""}, true, true},
+      {{"d", K::kExact, "x=y"}, true, true},     {{"d", K::kRegex, "x=[yz]"}, true, true},
       {{"1", K::kPresent}, true, false},
   };
-  for (const Row &row : rows) {
-    CHECK_EQ(conditionRoute(row.condition, request, row.isQuery),
-             row.isFulfilled ? 0 : -1);
+  for (const Row& row : rows) {
+    CHECK_EQ(conditionRoute(row.condition, request, row.isQuery), row.isFulfilled ? 0 : -1);
     ConditionParts inverted = row.condition;
     inverted.isInverted = true;
-    CHECK_EQ(conditionRoute(inverted, request, row.isQuery),
-             row.isFulfilled ? -1 : 0);
+    CHECK_EQ(conditionRoute(inverted, request, row.isQuery), row.isFulfilled ? -1 : 0);
   }
 }
 
@@ -248,8 +229,8 @@ TEST(splitsFollowTheirWeights) {
   CHECK(first > 850 && first < 1150);
 }
 
-RouteParts rewriting(PathKind kind, std::string path, RewriteKind how,
-                     std::string text, std::string pattern = "") {
+RouteParts rewriting(PathKind kind, std::string path, RewriteKind how, std::string text,
+                     std::string pattern = "") {
   RouteParts parts = routeTo(kind, std::move(path));
   parts.rewrite = {how, std::move(pattern), std::move(text)};
   return parts;
@@ -259,15 +240,15 @@ TEST(pathsAreRewritten) {
   const RewriteKind prefix = RewriteKind::kPrefix;
   const RewriteKind regex = RewriteKind::kRegex;
   TestTable table({{hostOf({
-      rewriting(PathKind::kPrefix, "/api", prefix, "/v2"),  // 0
-      rewriting(PathKind::kSegments, "/api/", prefix, "/"), // 1
-      rewriting(PathKind::kSegments, "/", prefix, "/v2/"),  // 2
-      rewriting(PathKind::kExact, "/old", prefix, "/new"),  // 3
+      rewriting(PathKind::kPrefix, "/api", prefix, "/v2"),   // 0
+      rewriting(PathKind::kSegments, "/api/", prefix, "/"),  // 1
+      rewriting(PathKind::kSegments, "/", prefix, "/v2/"),   // 2
+      rewriting(PathKind::kExact, "/old", prefix, "/new"),   // 3
       rewriting(PathKind::kPrefix, "/", regex, "/\\2/\\1",
-                "^/([^/]*)/([^/]*)"),                    // 4
-      rewriting(PathKind::kPrefix, "/", regex, "", "x"), // 5
-      rewriting(PathKind::kPrefix, "/", prefix, "/v2/"), // 6
-      RouteParts{},                                      // 7
+                "^/([^/]*)/([^/]*)"),                     // 4
+      rewriting(PathKind::kPrefix, "/", regex, "", "x"),  // 5
+      rewriting(PathKind::kPrefix, "/", prefix, "/v2/"),  // 6
+      RouteParts{},                                       // 7
   })}});
   CHECK_EQ(table.rewritten(0, "/api/x"), "/v2/x");
   CHECK_EQ(table.rewritten(0, "/apix"), "/v2x");
@@ -302,8 +283,7 @@ TEST(everyFaultIsToldWithItsPlace) {
   RouteParts bad;
   bad.pathKind = PathKind::kRegex;
   bad.path = "/a(";
-  bad.headers = {{"x y", ConditionKind::kPresent},
-                 {"ok", ConditionKind::kRegex, "*"}};
+  bad.headers = {{"x y", ConditionKind::kPresent}, {"ok", ConditionKind::kRegex, "*"}};
   bad.query = {{"", ConditionKind::kPresent}};
   bad.splits = {{0, 0}};
   bad.rewrite = {RewriteKind::kPrefix, "", "/x"};
@@ -318,30 +298,24 @@ TEST(everyFaultIsToldWithItsPlace) {
   RouteParts relative;
   relative.rewrite = {RewriteKind::kPrefix, "", "x"};
   RouteTableParts parts;
-  parts.hosts = {hostOf({bad, form, bytes, weights, many, relative},
-                        {"a.example", "a..b"}),
-                 hostOf({}, {"*", "A.example"}), hostOf({}, {"*"}),
-                 hostOf({}, {})};
+  parts.hosts = {hostOf({bad, form, bytes, weights, many, relative}, {"a.example", "a..b"}),
+                 hostOf({}, {"*", "A.example"}), hostOf({}, {"*"}), hostOf({}, {})};
   std::vector<u8> flat;
   std::vector<RouteFault> faults;
   CHECK(!compileRouteTable(parts, &flat, &faults));
   CHECK(flat.empty());
   std::multiset<std::string> told;
-  for (const RouteFault &fault : faults) {
-    told.insert(std::to_string(fault.host) + "/" +
-                std::to_string(static_cast<int>(fault.route)) + "/" +
-                std::to_string(static_cast<int>(fault.place)) + "/" +
-                std::to_string(fault.index) + " " +
-                std::to_string(static_cast<int>(fault.kind)) + "@" +
-                std::to_string(fault.regex.position));
+  for (const RouteFault& fault : faults) {
+    told.insert(std::to_string(fault.host) + "/" + std::to_string(static_cast<int>(fault.route)) +
+                "/" + std::to_string(static_cast<int>(fault.place)) + "/" +
+                std::to_string(fault.index) + " " + std::to_string(static_cast<int>(fault.kind)) +
+                "@" + std::to_string(fault.regex.position));
   }
-  const auto row = [](int host, int route, RoutePlace place, int index,
-                      RouteFaultKind kind, int position = 0) {
+  const auto row = [](int host, int route, RoutePlace place, int index, RouteFaultKind kind,
+                      int position = 0) {
     return std::to_string(host) + "/" + std::to_string(route) + "/" +
-           std::to_string(static_cast<int>(place)) + "/" +
-           std::to_string(index) + " " +
-           std::to_string(static_cast<int>(kind)) + "@" +
-           std::to_string(position);
+           std::to_string(static_cast<int>(place)) + "/" + std::to_string(index) + " " +
+           std::to_string(static_cast<int>(kind)) + "@" + std::to_string(position);
   };
   using P = RoutePlace;
   using F = RouteFaultKind;
@@ -364,25 +338,23 @@ TEST(everyFaultIsToldWithItsPlace) {
       row(3, -1, P::kName, 0, F::kEmpty),
   };
   CHECK_EQ(told.size(), expected.size());
-  for (const std::string &line : expected) {
-    if (!CHECK(told.count(line) == 1))
-      check::fail(__FILE__, __LINE__, line);
+  for (const std::string& line : expected) {
+    if (!CHECK(told.count(line) == 1)) check::fail(__FILE__, __LINE__, line);
   }
 }
 
 TEST(pathsAreKeptInTheFormOfRequests) {
-  TestTable table({{hostOf({routeTo(PathKind::kExact, "/caf%c3%a9"),
-                            routeTo(PathKind::kPrefix, "/%61pi%2f"),
-                            routeTo(PathKind::kPrefix, "/."),
-                            routeTo(PathKind::kSegments, "/a%20b"),
-                            routeTo(PathKind::kExact, "/.well-known/...")})}});
+  TestTable table(
+      {{hostOf({routeTo(PathKind::kExact, "/caf%c3%a9"), routeTo(PathKind::kPrefix, "/%61pi%2f"),
+                routeTo(PathKind::kPrefix, "/."), routeTo(PathKind::kSegments, "/a%20b"),
+                routeTo(PathKind::kExact, "/.well-known/...")})}});
   CHECK_EQ(pathRoute(table, "/caf%C3%A9"), 0);
   CHECK_EQ(pathRoute(table, "/api%2Fx"), 1);
   CHECK_EQ(pathRoute(table, "/.git"), 2);
   CHECK_EQ(pathRoute(table, "/a%20b/c"), 3);
   CHECK_EQ(pathRoute(table, "/.well-known/..."), 4);
   struct Row {
-    const char *path;
+    const char* path;
     PathKind kind;
     RouteFaultKind fault;
     u32 position;
@@ -405,37 +377,29 @@ TEST(pathsAreKeptInTheFormOfRequests) {
       {"/a/./b", PathKind::kPrefix, F::kPathDots, 0},
       {"/a/%2e%2E", PathKind::kSegments, F::kPathDots, 0},
   };
-  for (const Row &row : rows) {
+  for (const Row& row : rows) {
     std::vector<u8> flat;
     std::vector<RouteFault> faults;
-    CHECK(!compileRouteTable({{hostOf({routeTo(row.kind, row.path)})}}, &flat,
-                             &faults));
-    const bool isOne = CHECK_EQ(faults.size(), 1) &&
-                       CHECK_EQ(faults[0].kind, row.fault) &&
+    CHECK(!compileRouteTable({{hostOf({routeTo(row.kind, row.path)})}}, &flat, &faults));
+    const bool isOne = CHECK_EQ(faults.size(), 1) && CHECK_EQ(faults[0].kind, row.fault) &&
                        CHECK_EQ(faults[0].regex.position, row.position);
-    if (!isOne)
-      check::fail(__FILE__, __LINE__, row.path);
+    if (!isOne) check::fail(__FILE__, __LINE__, row.path);
   }
 }
 
 TEST(hostNamesHaveTheirForm) {
-  for (const char *name :
-       {"a", "a-b.c_d", "1.2.3.4", "[::1]", "*.a", "*", "A.B"}) {
+  for (const char* name : {"a", "a-b.c_d", "1.2.3.4", "[::1]", "*.a", "*", "A.B"}) {
     TestTable table({{hostOf({RouteParts{}}, {name})}});
   }
-  for (const std::string &name :
-       {std::string(""), std::string("a.*"), std::string("*a.b"),
-        std::string("a b"), std::string("a:80"), std::string("."),
-        std::string(".a"), std::string("a."), std::string("*."),
-        std::string("*.*"), std::string("**"), std::string("["),
-        std::string("[::1"), std::string("[x]"), std::string(256, 'a'),
-        std::string("\xc3\xa9")}) {
+  for (const std::string& name :
+       {std::string(""), std::string("a.*"), std::string("*a.b"), std::string("a b"),
+        std::string("a:80"), std::string("."), std::string(".a"), std::string("a."),
+        std::string("*."), std::string("*.*"), std::string("**"), std::string("["),
+        std::string("[::1"), std::string("[x]"), std::string(256, 'a'), std::string("\xc3\xa9")}) {
     std::vector<u8> flat;
     std::vector<RouteFault> faults;
-    const bool isCompiled =
-        compileRouteTable({{hostOf({}, {name})}}, &flat, &faults);
-    if (!CHECK(!isCompiled))
-      check::fail(__FILE__, __LINE__, name);
+    const bool isCompiled = compileRouteTable({{hostOf({}, {name})}}, &flat, &faults);
+    if (!CHECK(!isCompiled)) check::fail(__FILE__, __LINE__, name);
   }
 }
 
@@ -443,8 +407,7 @@ TEST(aTableIsPositionIndependentAndCheckedWhole) {
   RouteParts route = routeTo(PathKind::kRegex, "/a(b|c)*");
   route.headers = {{"x", ConditionKind::kRegex, "y+"}};
   route.rewrite = {RewriteKind::kRegex, "(a)", "/\\1"};
-  TestTable table({{hostOf({route, routeTo(PathKind::kExact, "/x")},
-                           {"a.example", "*.b"})}});
+  TestTable table({{hostOf({route, routeTo(PathKind::kExact, "/x")}, {"a.example", "*.b"})}});
   const std::vector<u8> moved = table.bytes();
   RouteTable other;
   CHECK(other.attach(moved));
@@ -462,5 +425,5 @@ TEST(aTableIsPositionIndependentAndCheckedWhole) {
   CHECK_EQ(again.routeCount(), 2);
 }
 
-} // namespace
-} // namespace holdfast::http
+}  // namespace
+}  // namespace holdfast::http

@@ -21,12 +21,11 @@ namespace holdfast::proxy {
 namespace {
 
 constexpr u32 kListener = 3;
-constexpr u32 kWaiting = 200; // more than one batch
+constexpr u32 kWaiting = 200;  // more than one batch
 
 class Scene {
-public:
-  explicit Scene(u32 shards = 2)
-      : acceptor_(std::make_unique<Acceptor>(board_)) {
+ public:
+  explicit Scene(u32 shards = 2) : acceptor_(std::make_unique<Acceptor>(board_)) {
     BoardOptions options;
     options.shards = shards;
     options.connectionsMax = 10'000;
@@ -42,15 +41,13 @@ public:
     const ListenResult listening = acceptor_->listen(spec());
     CHECK(listening.handle >= 0);
     handle_ = listening.handle;
-    port_ = fromSockaddr(reinterpret_cast<const sockaddr *>(&listening.bound),
-                         listening.boundLength)
+    port_ = fromSockaddr(reinterpret_cast<const sockaddr*>(&listening.bound), listening.boundLength)
                 .port;
   }
-  Scene(const Scene &) = delete;
-  Scene &operator=(const Scene &) = delete;
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
   ~Scene() {
-    for (const int client : clients_)
-      ::close(client);
+    for (const int client : clients_) ::close(client);
     (void)takeHandedOver();
     acceptor_.reset();
     sys::close(wakeFd_);
@@ -59,15 +56,14 @@ public:
   [[nodiscard]] ListenSpec spec() const {
     ListenSpec spec;
     spec.listener = kListener;
-    spec.address = reinterpret_cast<const sockaddr *>(&address_);
+    spec.address = reinterpret_cast<const sockaddr*>(&address_);
     spec.addressLength = sizeof(address_);
     return spec;
   }
   // A connect is done when the connection is in the queue of the listening
   // socket.
   void connect(u32 count) {
-    for (u32 i = 0; i < count; ++i)
-      clients_.push_back(loopback::connectTo(port_));
+    for (u32 i = 0; i < count; ++i) clients_.push_back(loopback::connectTo(port_));
   }
   // Empties the mailboxes, closing what was in them; returns how many there
   // were.
@@ -87,8 +83,7 @@ public:
   bool isWoken() {
     u64 signals = 0;
     pollfd watched{wakeFd_, POLLIN, 0};
-    return ::poll(&watched, 1, 0) == 1 &&
-           ::read(wakeFd_, &signals, sizeof(signals)) > 0;
+    return ::poll(&watched, 1, 0) == 1 && ::read(wakeFd_, &signals, sizeof(signals)) > 0;
   }
   // How many clients see a reset; the others see the FIN of takeHandedOver().
   u32 countResets() {
@@ -96,17 +91,16 @@ public:
     for (const int client : clients_) {
       int error = 0;
       CHECK_EQ(loopback::receive(client, 1, &error), std::string());
-      if (error == ECONNRESET)
-        resets++;
+      if (error == ECONNRESET) resets++;
     }
     return resets;
   }
 
-  Acceptor &acceptor() { return *acceptor_; }
-  Board &board() { return board_; }
+  Acceptor& acceptor() { return *acceptor_; }
+  Board& board() { return board_; }
   [[nodiscard]] i32 handle() const { return handle_; }
 
-private:
+ private:
   Board board_;
   std::unique_ptr<Acceptor> acceptor_;
   sockaddr_in address_{};
@@ -116,7 +110,7 @@ private:
   std::vector<int> clients_;
 };
 
-} // namespace
+}  // namespace
 
 TEST(acceptorHandsOverWhoWaitsWhenASocketCloses) {
   Scene scene;
@@ -179,4 +173,4 @@ TEST(acceptorClosesWithinItsTimeWhenMailboxesStayFull) {
   CHECK_EQ(scene.countResets(), kBeyond - 1);
 }
 
-} // namespace holdfast::proxy
+}  // namespace holdfast::proxy

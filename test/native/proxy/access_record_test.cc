@@ -9,7 +9,7 @@
 namespace holdfast::proxy {
 namespace {
 
-std::string format(const AccessRecord &record) {
+std::string format(const AccessRecord& record) {
   char text[kAccessRecordMax];
   const u32 length = formatAccessRecord(record, text, sizeof(text));
   return {text, length};
@@ -32,22 +32,20 @@ AccessRecord someRecord() {
   return record;
 }
 
-bool holds(const std::string &text, std::string_view part) {
+bool holds(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
 TEST(accessRecordSaysWhoWhatAndWhy) {
   const std::string line = format(someRecord());
   CHECK(line.starts_with("{") && line.ends_with("}\n"));
-  for (const char *part :
+  for (const char* part :
        {"\"event\":\"close\"", "\"id\":\"2-11-3\"", "\"listener\":\"mqtt\"",
         "\"client\":\"192.0.2.7:4711\"", "\"cluster\":\"brokers\"",
         "\"endpoint\":\"10.0.0.1:1883\"", "\"bytesFromClient\":123",
-        "\"bytesFromEndpoint\":18446744073709551615", "\"durationMs\":45",
-        "\"connectUs\":678", "\"closedBy\":\"client\"",
-        "\"reason\":\"client-closed\""}) {
-    if (!CHECK(holds(line, part)))
-      check::fail(__FILE__, __LINE__, part);
+        "\"bytesFromEndpoint\":18446744073709551615", "\"durationMs\":45", "\"connectUs\":678",
+        "\"closedBy\":\"client\"", "\"reason\":\"client-closed\""}) {
+    if (!CHECK(holds(line, part))) check::fail(__FILE__, __LINE__, part);
   }
 }
 
@@ -63,8 +61,7 @@ TEST(accessRecordOfALivingConnectionHasNoReason) {
 
 TEST(accessRecordEscapesEveryByteOfNames) {
   std::string name;
-  for (int byte = 1; byte < 64; ++byte)
-    name.push_back(static_cast<char>(byte));
+  for (int byte = 1; byte < 64; ++byte) name.push_back(static_cast<char>(byte));
   AccessRecord record = someRecord();
   record.listener = name.c_str();
   const std::string quotes(63, '"');
@@ -73,8 +70,7 @@ TEST(accessRecordEscapesEveryByteOfNames) {
   record.endpoint = controls.c_str();
   const std::string line = format(record);
   CHECK(line.size() < kAccessRecordMax);
-  for (size_t i = 0; i + 1 < line.size(); ++i)
-    CHECK(static_cast<u8>(line[i]) >= 0x20);
+  for (size_t i = 0; i + 1 < line.size(); ++i) CHECK(static_cast<u8>(line[i]) >= 0x20);
   CHECK_EQ(line.back(), '\n');
   u32 unescaped = 0;
   for (size_t i = 0; i < line.size(); ++i) {
@@ -88,8 +84,7 @@ TEST(accessRecordEscapesEveryByteOfNames) {
 }
 
 TEST(connectionIdsParseBack) {
-  for (const Handle handle :
-       {Handle{0, 1}, Handle{17, 3}, Handle{0xfffffffe, 0xffffffff}}) {
+  for (const Handle handle : {Handle{0, 1}, Handle{17, 3}, Handle{0xfffffffe, 0xffffffff}}) {
     char text[kConnectionIdMax];
     CHECK(formatConnectionId(63, handle, text, sizeof(text)) > 0);
     u32 shard = 0;
@@ -100,12 +95,11 @@ TEST(connectionIdsParseBack) {
   }
   u32 shard = 0;
   Handle parsed;
-  for (const char *bad :
-       {"", "1", "1-2", "1-2-", "1-2-3-", "1-2-3-4", "-1-2-3", "g-1-2", "1--2",
-        "123456789-1-1", "1-2-3 ", "0x1-2-3", "1-2-F"}) {
+  for (const char* bad : {"", "1", "1-2", "1-2-", "1-2-3-", "1-2-3-4", "-1-2-3", "g-1-2", "1--2",
+                          "123456789-1-1", "1-2-3 ", "0x1-2-3", "1-2-F"}) {
     CHECK(!parseConnectionId(bad, &shard, &parsed));
   }
 }
 
-} // namespace
-} // namespace holdfast::proxy
+}  // namespace
+}  // namespace holdfast::proxy

@@ -19,9 +19,8 @@ constexpr u32 kFirstId = 40;
 
 // One cluster on a board of its own.
 class Bench {
-public:
-  Bench(Balance balance, const std::vector<u32> &weights,
-        void (*adjust)(ClusterSpec &) = nullptr) {
+ public:
+  Bench(Balance balance, const std::vector<u32>& weights, void (*adjust)(ClusterSpec&) = nullptr) {
     BoardOptions options;
     options.shards = 1;
     options.connectionsMax = 16;
@@ -31,8 +30,7 @@ public:
     cluster.id = 3;
     cluster.balance = balance;
     cluster.endpointCount = static_cast<u32>(weights.size());
-    if (adjust != nullptr)
-      adjust(cluster);
+    if (adjust != nullptr) adjust(cluster);
     parts.clusters.push_back(cluster);
     for (u32 i = 0; i < weights.size(); ++i) {
       EndpointSpec endpoint;
@@ -51,8 +49,7 @@ public:
     CHECK(fd >= 0);
     CHECK(snapshot_.map(fd).isOk());
     sys::close(fd);
-    balancer_ =
-        std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, 1);
+    balancer_ = std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, 1);
   }
 
   // The position that was picked, or kNoIndex.
@@ -60,13 +57,10 @@ public:
     const std::vector<u32> avoided(avoid);
     const Pick picked = balancer_->pick(nowMs, client, avoided);
     isAtLimit = picked.isAtLimit;
-    return picked.endpoint == nullptr ? kNoIndex
-                                      : picked.endpoint->id - kFirstId;
+    return picked.endpoint == nullptr ? kNoIndex : picked.endpoint->id - kFirstId;
   }
 
-  void release(u32 position) {
-    board_.endpointActive(kFirstId + position).fetch_sub(1);
-  }
+  void release(u32 position) { board_.endpointActive(kFirstId + position).fetch_sub(1); }
 
   // How often each endpoint is picked when every connection stays.
   std::vector<u32> shares(u32 picks) {
@@ -75,43 +69,35 @@ public:
       client.ip[15] = static_cast<u8>(i);
       client.ip[14] = static_cast<u8>(i >> 8);
       const u32 position = pick();
-      if (position != kNoIndex)
-        counts[position] += 1;
+      if (position != kNoIndex) counts[position] += 1;
     }
     return counts;
   }
 
-  EndpointEntry &entry(u32 position) {
-    return board_.endpoint(kFirstId + position);
-  }
+  EndpointEntry& entry(u32 position) { return board_.endpoint(kFirstId + position); }
   void healthChanged() { board_.cluster(3).healthEpoch.fetch_add(1); }
-  Balancer &balancer() { return *balancer_; }
-  u32 active(u32 position) {
-    return board_.endpointActive(kFirstId + position).load();
-  }
+  Balancer& balancer() { return *balancer_; }
+  u32 active(u32 position) { return board_.endpointActive(kFirstId + position).load(); }
 
   static inline u32 connectionsMax = 0;
   u64 nowMs = 1'000'000;
-  Address client =
-      Address::fromIpv4(reinterpret_cast<const u8 *>("\xcb\x00\x71\x01"), 1);
+  Address client = Address::fromIpv4(reinterpret_cast<const u8*>("\xcb\x00\x71\x01"), 1);
   bool isAtLimit = false;
 
-private:
+ private:
   Board board_;
   Snapshot snapshot_;
   std::unique_ptr<Balancer> balancer_;
 };
 
-constexpr Balance kAll[] = {Balance::kRoundRobin,       Balance::kRandom,
-                            Balance::kLeastConnections, Balance::kLeastRequest,
-                            Balance::kMaglev,           Balance::kRingHash};
+constexpr Balance kAll[] = {Balance::kRoundRobin,   Balance::kRandom, Balance::kLeastConnections,
+                            Balance::kLeastRequest, Balance::kMaglev, Balance::kRingHash};
 
 TEST(balancersHoldOneConnectionForEachPick) {
   for (const Balance balance : kAll) {
     Bench bench(balance, {1, 1, 1});
     u32 sum = 0;
-    for (const u32 share : bench.shares(300))
-      sum += share;
+    for (const u32 share : bench.shares(300)) sum += share;
     CHECK_EQ(sum, 300);
     CHECK_EQ(bench.active(0) + bench.active(1) + bench.active(2), 300);
   }
@@ -120,8 +106,7 @@ TEST(balancersHoldOneConnectionForEachPick) {
 TEST(balancersSpreadEvenly) {
   for (const Balance balance : kAll) {
     Bench bench(balance, {1, 1, 1});
-    for (const u32 share : bench.shares(3000))
-      CHECK(share > 700 && share < 1300);
+    for (const u32 share : bench.shares(3000)) CHECK(share > 700 && share < 1300);
   }
 }
 
@@ -147,10 +132,8 @@ TEST(roundRobinWithWeightsSpreadsTheHeavyOne) {
 TEST(leastConnectionsFillsWhatIsEmpty) {
   Bench bench(Balance::kLeastConnections, {1, 1, 1});
   (void)bench.shares(30);
-  for (u32 i = 0; i < 8; ++i)
-    bench.release(1);
-  for (u32 i = 0; i < 8; ++i)
-    CHECK_EQ(bench.pick(), 1);
+  for (u32 i = 0; i < 8; ++i) bench.release(1);
+  for (u32 i = 0; i < 8; ++i) CHECK_EQ(bench.pick(), 1);
 }
 
 TEST(balancersLeaveOutWhatIsUnhealthy) {
@@ -189,8 +172,7 @@ TEST(balancersKeepTheCapsOfEndpoints) {
     CHECK_EQ(shares[1], 5);
     CHECK_EQ(bench.pick(), kNoIndex);
     CHECK(bench.isAtLimit);
-    CHECK(bench.entry(0).limitHits.load() + bench.entry(1).limitHits.load() >
-          0);
+    CHECK(bench.entry(0).limitHits.load() + bench.entry(1).limitHits.load() > 0);
     bench.release(1);
     CHECK_EQ(bench.pick(), 1);
   }
@@ -201,8 +183,7 @@ TEST(hashBalancersKeepAClientAtItsPlace) {
   for (const Balance balance : {Balance::kMaglev, Balance::kRingHash}) {
     Bench bench(balance, {1, 1, 1, 1});
     const u32 place = bench.pick();
-    for (u32 i = 0; i < 20; ++i)
-      CHECK_EQ(bench.pick(), place);
+    for (u32 i = 0; i < 20; ++i) CHECK_EQ(bench.pick(), place);
     bench.client.port = 999;
     CHECK_EQ(bench.pick(), place);
     bench.entry((place + 1) % 4).healthy.store(0);
@@ -217,7 +198,7 @@ TEST(hashBalancersKeepAClientAtItsPlace) {
 }
 
 TEST(failuresInARowEjectAndEjectionEnds) {
-  Bench bench(Balance::kRoundRobin, {1, 1, 1}, [](ClusterSpec &cluster) {
+  Bench bench(Balance::kRoundRobin, {1, 1, 1}, [](ClusterSpec& cluster) {
     cluster.ejectAfter = 3;
     cluster.ejectMs = 1000;
     cluster.ejectMsMax = 4000;
@@ -229,8 +210,7 @@ TEST(failuresInARowEjectAndEjectionEnds) {
   };
   fail(0, 2);
   CHECK(bench.shares(30)[0] > 0);
-  bench.balancer().onConnected(
-      kFirstId, 10); // a success in between starts the count anew
+  bench.balancer().onConnected(kFirstId, 10);  // a success in between starts the count anew
   fail(0, 2);
   CHECK(bench.shares(30)[0] > 0);
   fail(0, 1);
@@ -252,15 +232,13 @@ TEST(failuresInARowEjectAndEjectionEnds) {
 
 TEST(belowThePanicThresholdAllAreUsed) {
   Bench bench(Balance::kRoundRobin, {1, 1, 1, 1},
-              [](ClusterSpec &cluster) { cluster.panicPercent = 50; });
-  for (const u32 position : {0u, 1u})
-    bench.entry(position).healthy.store(0);
+              [](ClusterSpec& cluster) { cluster.panicPercent = 50; });
+  for (const u32 position : {0u, 1u}) bench.entry(position).healthy.store(0);
   bench.healthChanged();
   CHECK_EQ(bench.shares(40)[0], 0);
   bench.entry(2).healthy.store(0);
   bench.healthChanged();
-  for (const u32 share : bench.shares(40))
-    CHECK_EQ(share, 10);
+  for (const u32 share : bench.shares(40)) CHECK_EQ(share, 10);
 }
 
 TEST(withoutUsableEndpointsThereIsNoPick) {
@@ -275,7 +253,7 @@ TEST(withoutUsableEndpointsThereIsNoPick) {
 
 TEST(slowStartRaisesAnEndpointsShareOverTime) {
   Bench bench(Balance::kRoundRobin, {1, 1},
-              [](ClusterSpec &cluster) { cluster.slowStartMs = 10'000; });
+              [](ClusterSpec& cluster) { cluster.slowStartMs = 10'000; });
   bench.entry(0).upSinceMs.store(bench.nowMs);
   bench.healthChanged();
   const u32 early = bench.shares(200)[0];
@@ -288,5 +266,5 @@ TEST(slowStartRaisesAnEndpointsShareOverTime) {
   CHECK_EQ(late, 100);
 }
 
-} // namespace
-} // namespace holdfast::proxy
+}  // namespace
+}  // namespace holdfast::proxy

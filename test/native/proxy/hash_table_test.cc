@@ -24,8 +24,7 @@ std::vector<HashMember> members(u32 count, u32 weight = 1) {
 }
 
 // The identity that each of kClients clients is sent to.
-std::vector<u64> placements(HashKind kind, const std::vector<HashMember> &from,
-                            u32 probe = 0) {
+std::vector<u64> placements(HashKind kind, const std::vector<HashMember>& from, u32 probe = 0) {
   const std::vector<u32> words = buildHashTable(kind, from);
   const HashTableView view(words, kind);
   CHECK(view.isValid(static_cast<u32>(from.size())));
@@ -36,31 +35,24 @@ std::vector<u64> placements(HashKind kind, const std::vector<HashMember> &from,
   return placed;
 }
 
-double shareOf(const std::vector<u64> &placed, const HashMember &member) {
-  return static_cast<double>(
-             std::count(placed.begin(), placed.end(), member.identity)) /
-         kClients;
+double shareOf(const std::vector<u64>& placed, const HashMember& member) {
+  return static_cast<double>(std::count(placed.begin(), placed.end(), member.identity)) / kClients;
 }
 
-double movedShare(const std::vector<u64> &before,
-                  const std::vector<u64> &after) {
+double movedShare(const std::vector<u64>& before, const std::vector<u64>& after) {
   u32 moved = 0;
-  for (u32 i = 0; i < kClients; ++i)
-    moved += before[i] != after[i] ? 1 : 0;
+  for (u32 i = 0; i < kClients; ++i) moved += before[i] != after[i] ? 1 : 0;
   return static_cast<double>(moved) / kClients;
 }
 
-void checkShares(HashKind kind, const std::vector<HashMember> &from,
-                 double tolerance) {
+void checkShares(HashKind kind, const std::vector<HashMember>& from, double tolerance) {
   const std::vector<u64> placed = placements(kind, from);
   double weightSum = 0;
-  for (const HashMember &member : from)
-    weightSum += member.weight;
-  for (const HashMember &member : from) {
+  for (const HashMember& member : from) weightSum += member.weight;
+  for (const HashMember& member : from) {
     const double expected = member.weight / weightSum;
     const double share = shareOf(placed, member);
-    CHECK(share > expected * (1 - tolerance) &&
-          share < expected * (1 + tolerance));
+    CHECK(share > expected * (1 - tolerance) && share < expected * (1 + tolerance));
   }
 }
 
@@ -78,8 +70,7 @@ TEST(ringSharesAreRoughlyEven) {
 TEST(hashSharesFollowWeights) {
   for (HashKind kind : {HashKind::kMaglev, HashKind::kRing}) {
     std::vector<HashMember> weighted = members(6);
-    for (u32 i = 0; i < 6; ++i)
-      weighted[i].weight = 1 + i * 2;
+    for (u32 i = 0; i < 6; ++i) weighted[i].weight = 1 + i * 2;
     checkShares(kind, weighted, kind == HashKind::kMaglev ? 0.05 : 0.35);
     weighted[3].weight = 0;
     CHECK_EQ(shareOf(placements(kind, weighted), weighted[3]), 0.0);
@@ -92,8 +83,7 @@ TEST(hashTableDoesNotDependOnOrder) {
     forward[4].weight = 7;
     std::vector<HashMember> shuffled = forward;
     Random random(3);
-    for (u32 i = 11; i > 0; --i)
-      std::swap(shuffled[i], shuffled[random.below(i + 1)]);
+    for (u32 i = 11; i > 0; --i) std::swap(shuffled[i], shuffled[random.below(i + 1)]);
     CHECK(placements(kind, forward) == placements(kind, shuffled));
     CHECK(buildHashTable(kind, forward) == buildHashTable(kind, forward));
   }
@@ -117,8 +107,7 @@ TEST(changingAWeightMovesLittle) {
     const std::vector<HashMember> before = members(20, 10);
     std::vector<HashMember> after = before;
     after[3].weight = 11;
-    const double moved =
-        movedShare(placements(kind, before), placements(kind, after));
+    const double moved = movedShare(placements(kind, before), placements(kind, after));
     CHECK(moved > 0);
     CHECK(moved < 0.04);
   }
@@ -133,35 +122,28 @@ TEST(laterProbesReachOtherMembers) {
     for (int client = 0; client < 1000; ++client) {
       const u64 hash = random.nextU64();
       u32 seen = 0;
-      for (u32 probe = 0; probe < 64; ++probe)
-        seen |= 1u << view.lookup(hash, probe);
+      for (u32 probe = 0; probe < 64; ++probe) seen |= 1u << view.lookup(hash, probe);
       CHECK(__builtin_popcount(seen) >= 6);
     }
     // Without member 0, its clients go to every other one.
     std::vector<u32> heirs(8, 0);
     for (int client = 0; client < 20000; ++client) {
       const u64 hash = random.nextU64();
-      if (view.lookup(hash, 0) != 0)
-        continue;
+      if (view.lookup(hash, 0) != 0) continue;
       u32 probe = 1;
-      while (view.lookup(hash, probe) == 0)
-        ++probe;
+      while (view.lookup(hash, probe) == 0) ++probe;
       heirs[view.lookup(hash, probe)] += 1;
     }
-    for (u32 heir = 1; heir < 8; ++heir)
-      CHECK(heirs[heir] > 100);
+    for (u32 heir = 1; heir < 8; ++heir) CHECK(heirs[heir] > 100);
   }
 }
 
 TEST(hashTableSizesAreBounded) {
   std::vector<HashMember> many = members(16384);
-  for (u32 i = 0; i < many.size(); ++i)
-    many[i].weight = 1 + i % 256;
+  for (u32 i = 0; i < many.size(); ++i) many[i].weight = 1 + i % 256;
   CHECK_EQ(buildHashTable(HashKind::kMaglev, many).size(), kMaglevEntriesLarge);
-  CHECK(buildHashTable(HashKind::kRing, many).size() <=
-        2 * (kRingPointsMax + many.size()));
-  CHECK_EQ(buildHashTable(HashKind::kMaglev, members(2)).size(),
-           kMaglevEntries);
+  CHECK(buildHashTable(HashKind::kRing, many).size() <= 2 * (kRingPointsMax + many.size()));
+  CHECK_EQ(buildHashTable(HashKind::kMaglev, members(2)).size(), kMaglevEntries);
   CHECK_EQ(buildHashTable(HashKind::kMaglev, members(1)).size(), 1);
   CHECK(buildHashTable(HashKind::kMaglev, {}).empty());
   CHECK(buildHashTable(HashKind::kRing, members(3, 0)).empty());
@@ -191,9 +173,9 @@ TEST(hashTableViewRefusesBadWords) {
   CHECK(view.isValid(2));
   CHECK_EQ(view.lookup(u64{4} << 32, 0), 0);
   CHECK_EQ(view.lookup(u64{6} << 32, 0), 1);
-  CHECK_EQ(view.lookup(u64{10} << 32, 0), 0); // around the ring
+  CHECK_EQ(view.lookup(u64{10} << 32, 0), 0);  // around the ring
   CHECK_EQ(view.lookup(u64{10} << 32, 1), 1);
 }
 
-} // namespace
-} // namespace holdfast::proxy
+}  // namespace
+}  // namespace holdfast::proxy

@@ -36,8 +36,7 @@ inline sockaddr_in addressOf(u16 port) {
 inline bool sendAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-    if (n <= 0)
-      return false;
+    if (n <= 0) return false;
     text.remove_prefix(static_cast<size_t>(n));
   }
   return true;
@@ -45,17 +44,14 @@ inline bool sendAll(int fd, std::string_view text) {
 
 // Receives until the end of the stream or `length` bytes; sets `*error` when it
 // was not a clean end.
-inline std::string receive(int fd, size_t length, int *error) {
+inline std::string receive(int fd, size_t length, int* error) {
   std::string text;
   *error = 0;
   while (text.size() < length) {
     char buffer[65536];
-    const ssize_t n =
-        ::recv(fd, buffer, std::min(sizeof(buffer), length - text.size()), 0);
-    if (n < 0)
-      *error = errno;
-    if (n <= 0)
-      break;
+    const ssize_t n = ::recv(fd, buffer, std::min(sizeof(buffer), length - text.size()), 0);
+    if (n < 0) *error = errno;
+    if (n <= 0) break;
     text.append(buffer, static_cast<size_t>(n));
   }
   return text;
@@ -64,9 +60,7 @@ inline std::string receive(int fd, size_t length, int *error) {
 inline int connectTo(u16 port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = addressOf(port);
-  CHECK_EQ(::connect(fd, reinterpret_cast<const sockaddr *>(&address),
-                     sizeof(address)),
-           0);
+  CHECK_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   return fd;
 }
 
@@ -79,23 +73,19 @@ inline void abortConnection(int fd) {
 
 // Sends back what it receives; ends with FIN when the other side does.
 class EchoEndpoint {
-public:
+ public:
   EchoEndpoint() {
-    listenFd_ =
-        ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listenFd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sockaddr_in address = addressOf(0);
     socklen_t length = sizeof(address);
-    CHECK_EQ(::bind(listenFd_, reinterpret_cast<sockaddr *>(&address), length),
-             0);
+    CHECK_EQ(::bind(listenFd_, reinterpret_cast<sockaddr*>(&address), length), 0);
     CHECK_EQ(::listen(listenFd_, 512), 0);
-    CHECK_EQ(::getsockname(listenFd_, reinterpret_cast<sockaddr *>(&address),
-                           &length),
-             0);
+    CHECK_EQ(::getsockname(listenFd_, reinterpret_cast<sockaddr*>(&address), &length), 0);
     port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { run(); });
   }
-  EchoEndpoint(const EchoEndpoint &) = delete;
-  EchoEndpoint &operator=(const EchoEndpoint &) = delete;
+  EchoEndpoint(const EchoEndpoint&) = delete;
+  EchoEndpoint& operator=(const EchoEndpoint&) = delete;
   ~EchoEndpoint() {
     isStopping_.store(true);
     thread_.join();
@@ -104,26 +94,22 @@ public:
 
   [[nodiscard]] u16 port() const { return port_; }
 
-private:
+ private:
   void run() {
     std::vector<pollfd> watched = {{listenFd_, POLLIN, 0}};
     while (!isStopping_.load()) {
-      if (::poll(watched.data(), watched.size(), 20) <= 0)
-        continue;
+      if (::poll(watched.data(), watched.size(), 20) <= 0) continue;
       if (watched[0].revents != 0) {
         const int fd = ::accept4(listenFd_, nullptr, nullptr, SOCK_CLOEXEC);
-        if (fd >= 0)
-          watched.push_back({fd, POLLIN, 0});
+        if (fd >= 0) watched.push_back({fd, POLLIN, 0});
       }
       for (size_t i = watched.size() - 1; i > 0; --i) {
-        if (watched[i].revents == 0 || echo(watched[i].fd))
-          continue;
+        if (watched[i].revents == 0 || echo(watched[i].fd)) continue;
         ::close(watched[i].fd);
         watched.erase(watched.begin() + static_cast<std::ptrdiff_t>(i));
       }
     }
-    for (size_t i = 1; i < watched.size(); ++i)
-      ::close(watched[i].fd);
+    for (size_t i = 1; i < watched.size(); ++i) ::close(watched[i].fd);
   }
 
   // False when the connection has ended.
@@ -140,7 +126,7 @@ private:
 };
 
 // One connection: some messages, each echoed; then an end of its own kind.
-inline void talk(u16 port, Random &random) {
+inline void talk(u16 port, Random& random) {
   const int fd = connectTo(port);
   int error = 0;
   const u32 messages = 1 + random.below(8);
@@ -155,8 +141,7 @@ inline void talk(u16 port, Random &random) {
     CHECK_EQ(error, 0);
     CHECK(echoed == text);
   }
-  if (random.chance(1, 3))
-    return abortConnection(fd);
+  if (random.chance(1, 3)) return abortConnection(fd);
   CHECK_EQ(::shutdown(fd, SHUT_WR), 0);
   CHECK(receive(fd, 1, &error).empty());
   CHECK_EQ(error, 0);
@@ -164,13 +149,13 @@ inline void talk(u16 port, Random &random) {
 }
 
 // Waits for something that other threads are about to do.
-template <typename Condition> bool eventually(Condition condition) {
+template <typename Condition>
+bool eventually(Condition condition) {
   for (int i = 0; i < 10'000; ++i) {
-    if (condition())
-      return true;
+    if (condition()) return true;
     ::usleep(1000);
   }
   return false;
 }
 
-} // namespace holdfast::loopback
+}  // namespace holdfast::loopback

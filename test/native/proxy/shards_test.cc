@@ -62,7 +62,7 @@ SnapshotParts partsFor(u16 port) {
 
 // A whole gateway on threads.
 class Gateway {
-public:
+ public:
   explicit Gateway(u16 endpointPort) : acceptor_(board_) {
     BoardOptions options;
     options.shards = kShards;
@@ -75,24 +75,20 @@ public:
     CHECK(acceptor_.start().isOk());
     const sockaddr_in address = loopback::addressOf(0);
     ListenSpec spec;
-    spec.address = reinterpret_cast<const sockaddr *>(&address);
+    spec.address = reinterpret_cast<const sockaddr*>(&address);
     spec.addressLength = sizeof(address);
     const ListenResult listening = acceptor_.listen(spec);
     CHECK(listening.handle >= 0);
-    port_ = fromSockaddr(reinterpret_cast<const sockaddr *>(&listening.bound),
-                         listening.boundLength)
+    port_ = fromSockaddr(reinterpret_cast<const sockaddr*>(&listening.bound), listening.boundLength)
                 .port;
-    for (u32 i = 0; i < kShards; ++i)
-      threads_.emplace_back([this, i] { runShard(i); });
-    while (ready_.load() < kShards)
-      std::this_thread::yield();
+    for (u32 i = 0; i < kShards; ++i) threads_.emplace_back([this, i] { runShard(i); });
+    while (ready_.load() < kShards) std::this_thread::yield();
     threads_.emplace_back([this] {
-      while (!isStopping_.load())
-        (void)acceptor_.turn(20);
+      while (!isStopping_.load()) (void)acceptor_.turn(20);
     });
   }
-  Gateway(const Gateway &) = delete;
-  Gateway &operator=(const Gateway &) = delete;
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
   ~Gateway() {
     stop();
     sys::close(snapshot_);
@@ -100,22 +96,20 @@ public:
 
   void stop() {
     isStopping_.store(true);
-    for (std::thread &thread : threads_)
-      thread.join();
+    for (std::thread& thread : threads_) thread.join();
     threads_.clear();
     acceptor_.stop();
   }
 
   [[nodiscard]] u16 port() const { return port_; }
-  [[nodiscard]] Board &board() { return board_; }
+  [[nodiscard]] Board& board() { return board_; }
   std::atomic<u32> reloads{0};
 
-private:
+ private:
   void runShard(u32 index) {
     Board mapped;
     const bool isOwnMap = kIsMappedByEach && index != 0;
-    if (isOwnMap)
-      CHECK(mapped.attach(board_.fd()).isOk());
+    if (isOwnMap) CHECK(mapped.attach(board_.fd()).isOk());
     ShardOptions options;
     options.index = index;
     options.connectionsMax = 200;
@@ -129,8 +123,7 @@ private:
     u32 reloadsSeen = 0;
     while (!isStopping_.load()) {
       (void)shard->turn(20);
-      if (reloads.load() == reloadsSeen)
-        continue;
+      if (reloads.load() == reloadsSeen) continue;
       reloadsSeen = reloads.load();
       CHECK(shard->applySnapshot(snapshot_).isOk());
     }
@@ -153,7 +146,7 @@ TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
   constexpr u32 kConnectionsEach = 40;
   const loopback::EchoEndpoint endpoint;
   Gateway gateway(endpoint.port());
-  Board &board = gateway.board();
+  Board& board = gateway.board();
   std::atomic<bool> isOver{false};
   // What the main thread does meanwhile: looks, changes health, reloads, pings.
   std::thread control([&] {
@@ -162,19 +155,15 @@ TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
       u64 total = 0;
       for (u32 i = 0; i < kShards; ++i) {
         total += board.shardConnections(i);
-        for (const std::atomic<u64> &counter : board.shard(i).counters)
-          total += counter.load();
+        for (const std::atomic<u64>& counter : board.shard(i).counters) total += counter.load();
         (void)sys::eventSignal(board.shard(i).wakeFd.load());
       }
-      total +=
-          board.listenerConnections(0) + board.addresses().totals().connections;
+      total += board.listenerConnections(0) + board.addresses().totals().connections;
       board.endpoint(kEndpoint).upSinceMs.store(total % 2);
       board.cluster(0).healthEpoch.fetch_add(1);
-      if (random.chance(1, 4))
-        gateway.reloads.fetch_add(1);
+      if (random.chance(1, 4)) gateway.reloads.fetch_add(1);
       char text[4096];
-      while (board.log(random.below(kShards)).pop(text, sizeof(text)) > 0)
-        continue;
+      while (board.log(random.below(kShards)).pop(text, sizeof(text)) > 0) continue;
       ::usleep(2000);
     }
   });
@@ -182,12 +171,10 @@ TEST(shardsOnThreadsServeManyClientsAndAreLeftEmpty) {
   for (u32 i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
       Random random(i + 1);
-      for (u32 k = 0; k < kConnectionsEach; ++k)
-        loopback::talk(gateway.port(), random);
+      for (u32 k = 0; k < kConnectionsEach; ++k) loopback::talk(gateway.port(), random);
     });
   }
-  for (std::thread &client : clients)
-    client.join();
+  for (std::thread& client : clients) client.join();
   CHECK(loopback::eventually([&] { return board.connections() == 0; }));
   isOver.store(true);
   control.join();
@@ -207,19 +194,16 @@ TEST(shardsOnThreadsShareLongLivedConnectionsEvenly) {
   constexpr u32 kConnections = 90;
   const loopback::EchoEndpoint endpoint;
   Gateway gateway(endpoint.port());
-  Board &board = gateway.board();
+  Board& board = gateway.board();
   std::vector<int> clients;
-  for (u32 i = 0; i < kConnections; ++i)
-    clients.push_back(loopback::connectTo(gateway.port()));
+  for (u32 i = 0; i < kConnections; ++i) clients.push_back(loopback::connectTo(gateway.port()));
   for (const int fd : clients) {
     int error = 0;
     CHECK(loopback::sendAll(fd, "ping"));
     CHECK_EQ(loopback::receive(fd, 4, &error), "ping");
   }
-  for (u32 i = 0; i < kShards; ++i)
-    CHECK_EQ(board.shardConnections(i), kConnections / kShards);
-  for (const int fd : clients)
-    ::close(fd);
+  for (u32 i = 0; i < kShards; ++i) CHECK_EQ(board.shardConnections(i), kConnections / kShards);
+  for (const int fd : clients) ::close(fd);
   CHECK(loopback::eventually([&] { return board.connections() == 0; }));
 }
 
@@ -237,5 +221,5 @@ TEST(shardsOnThreadsResetWhatIsOpenWhenTheyStop) {
   ::close(fd);
 }
 
-} // namespace
-} // namespace holdfast::proxy
+}  // namespace
+}  // namespace holdfast::proxy

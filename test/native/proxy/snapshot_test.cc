@@ -20,7 +20,7 @@ Address ip(std::string_view text, u16 port) {
   return address;
 }
 
-EndpointSpec endpointAt(u32 id, const Address &address) {
+EndpointSpec endpointAt(u32 id, const Address& address) {
   EndpointSpec endpoint;
   endpoint.id = id;
   sockaddr_storage storage;
@@ -53,17 +53,15 @@ SnapshotParts someParts() {
     parts.clusters.push_back(cluster);
   }
   for (u32 i = 0; i < 4; ++i) {
-    parts.endpoints.push_back(
-        endpointAt(100 + i, ip("192.0.2.1", static_cast<u16>(1000 + i))));
+    parts.endpoints.push_back(endpointAt(100 + i, ip("192.0.2.1", static_cast<u16>(1000 + i))));
   }
   return parts;
 }
 
 std::vector<u8> bytesOf(int fd) {
   const size_t length = static_cast<size_t>(sys::fileSize(fd));
-  void *memory = sys::mapShared(fd, length, sys::Access::kRead);
-  std::vector<u8> bytes(static_cast<u8 *>(memory),
-                        static_cast<u8 *>(memory) + length);
+  void* memory = sys::mapShared(fd, length, sys::Access::kRead);
+  std::vector<u8> bytes(static_cast<u8*>(memory), static_cast<u8*>(memory) + length);
   sys::unreserve(memory, length);
   return bytes;
 }
@@ -74,7 +72,7 @@ TEST(snapshotReadsBackWhatWasCompiled) {
   Snapshot snapshot;
   CHECK(snapshot.isEmpty());
   CHECK(snapshot.map(fd).isOk());
-  sys::close(fd); // the mapping stays
+  sys::close(fd);  // the mapping stays
   CHECK_EQ(snapshot.generation(), 7);
   CHECK_EQ(snapshot.listenerCount(), 3);
   CHECK_EQ(snapshot.listener(2).id, 10);
@@ -101,35 +99,25 @@ TEST(snapshotKeepsTheOldOneWhenTheNewOneIsBroken) {
 }
 
 TEST(snapshotCompilationRefusesWhatCannotBe) {
-  const auto isRefused = [](void (*spoil)(SnapshotParts &)) {
+  const auto isRefused = [](void (*spoil)(SnapshotParts&)) {
     SnapshotParts parts = someParts();
     spoil(parts);
     const int fd = compileSnapshot(parts);
-    if (fd >= 0)
-      sys::close(fd);
+    if (fd >= 0) sys::close(fd);
     return fd < 0;
   };
-  CHECK(
-      isRefused([](SnapshotParts &parts) { parts.listeners[0].cluster = 2; }));
-  CHECK(
-      isRefused([](SnapshotParts &parts) { parts.listeners[0].id = 100000; }));
-  CHECK(isRefused(
-      [](SnapshotParts &parts) { parts.listeners[0].bufferHigh = 0; }));
-  CHECK(isRefused(
-      [](SnapshotParts &parts) { parts.listeners[0].bufferLow = 100000; }));
-  CHECK(isRefused(
-      [](SnapshotParts &parts) { parts.listeners[0].cidrCount = 2; }));
-  CHECK(isRefused([](SnapshotParts &parts) { parts.clusters[0].id = 100000; }));
-  CHECK(isRefused(
-      [](SnapshotParts &parts) { parts.clusters[0].proxyProtocol = 3; }));
-  CHECK(isRefused([](SnapshotParts &parts) { parts.endpoints[0].weight = 0; }));
-  CHECK(
-      isRefused([](SnapshotParts &parts) { parts.endpoints[0].weight = 257; }));
-  CHECK(
-      isRefused([](SnapshotParts &parts) { parts.endpoints[0].id = 1000000; }));
-  CHECK(isRefused(
-      [](SnapshotParts &parts) { parts.endpoints[0].addressLength = 1; }));
-  CHECK(!isRefused([](SnapshotParts &) {}));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.listeners[0].cluster = 2; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.listeners[0].id = 100000; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.listeners[0].bufferHigh = 0; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.listeners[0].bufferLow = 100000; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.listeners[0].cidrCount = 2; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.clusters[0].id = 100000; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.clusters[0].proxyProtocol = 3; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.endpoints[0].weight = 0; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.endpoints[0].weight = 257; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.endpoints[0].id = 1000000; }));
+  CHECK(isRefused([](SnapshotParts& parts) { parts.endpoints[0].addressLength = 1; }));
+  CHECK(!isRefused([](SnapshotParts&) {}));
 }
 
 TEST(snapshotOfEveryCutLengthIsRefused) {
@@ -137,16 +125,12 @@ TEST(snapshotOfEveryCutLengthIsRefused) {
   const std::vector<u8> bytes = bytesOf(fd);
   sys::close(fd);
   CHECK(Snapshot::isValid(bytes.data(), bytes.size()));
-  const size_t steps =
-      4096; // the fixed tables byte by byte, the hash tables in strides
-  for (size_t length = 0; length < bytes.size();
-       length += length < steps ? 1 : 997) {
-    const std::vector<u8> cut(
-        bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length));
-    if (!CHECK(!Snapshot::isValid(cut.data(), cut.size())))
-      break;
+  const size_t steps = 4096;  // the fixed tables byte by byte, the hash tables in strides
+  for (size_t length = 0; length < bytes.size(); length += length < steps ? 1 : 997) {
+    const std::vector<u8> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length));
+    if (!CHECK(!Snapshot::isValid(cut.data(), cut.size()))) break;
   }
 }
 
-} // namespace
-} // namespace holdfast::proxy
+}  // namespace
+}  // namespace holdfast::proxy

@@ -2,7 +2,7 @@
 // records.
 //
 // The program's malloc is replaced by one that counts, which only a plain build of it can do.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(HF_IN_NODE)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(HF_IN_NODE)
 
 #include <malloc.h>
 
