@@ -15,6 +15,8 @@ import { listenerOf, shareScene } from './scene-tls.ts';
 import { connectTls, refusal, type TlsTarget } from './tls-flow.ts';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
+/** Of three certificates each: more than a megabyte. */
+const CHAIN_COPIES = 1000;
 
 let origin: Origin;
 let clients: Readonly<Record<string, Issued>>;
@@ -134,6 +136,16 @@ for (const records of RECORDS) {
         assert.equal(subject, 'CN=device-7');
         assert.equal(altNames, 'DNS:device-7.iot.example');
         assert.equal(serverName, 'a.example');
+      });
+
+      test('a chain of a megabyte is not read', async (t) => {
+        const accepted = origin.accepted;
+        const { chain = '', key = '' } = clients['good'] ?? {};
+        const cert = chain + (clients['deepest']?.chain ?? '').repeat(CHAIN_COPIES);
+        const port = scene().port(`required-${records}`);
+        assert.notEqual(await refusal(t, port, { ...target, cert, key }), 'connected');
+        assert.equal(origin.accepted, accepted);
+        assert.equal(await outcome(t, 'required', 'good'), 'connected');
       });
 
       test('a name with NUL is never shown as the name before it', async (t) => {
