@@ -37,6 +37,7 @@ void Scenario::judge() {
   judgeCounters();
   judgeTimeouts();
   judgeReasons();
+  if (library_ != nullptr) judgeTls();
   for (const auto& peer : peers_) {
     outcome_.bytes += peer->received;
     if (peer->role != Peer::Role::kClient) continue;
@@ -50,7 +51,9 @@ void Scenario::judge() {
   for (auto& shard : shards_) shard->stop();
   for (u32 shard = 0; shard < shardCount_; ++shard) {
     for (const ShardCounter gauge :
-         {ShardCounter::kPaused, ShardCounter::kTunnels, ShardCounter::kTimers}) {
+         {ShardCounter::kPaused, ShardCounter::kTunnels, ShardCounter::kTimers,
+          ShardCounter::kTlsConns, ShardCounter::kTlsOnEngine, ShardCounter::kTlsInFlight,
+          ShardCounter::kTlsWaiting}) {
       const u64 left = board_->shard(shard).counters[static_cast<size_t>(gauge)].load();
       if (left != 0) world_.fail(kShardCounterTable[static_cast<size_t>(gauge)].name, shard);
     }
@@ -102,6 +105,36 @@ void Scenario::judgeReasons() {
   }
   if (sumClosed(outcome_.closedBy, {kEndpointReset, kEndpointTimeout}) > endpoints) {
     world_.fail("a reset was booked on an endpoint that made none", 0);
+  }
+}
+
+// What is booked as a fault of TLS was one, and no nonce was used twice.
+void Scenario::judgeTls() {
+  if (library_->gatewayAead.wasNonceReused()) world_.fail("the gateway used a nonce twice", 0);
+  using enum CloseReason;
+  for (const Peer::Role role : {Peer::Role::kClient, Peer::Role::kEndpoint}) {
+    u64 rough = 0;
+    u64 broken = library_->refused;
+    for (const auto& peer : peers_) {
+      if (peer->role != role) continue;
+      const bool isBroken = peer->hasReset() || peer->wasCut || peer->stream->wasBroken;
+      rough += peer->isRough() ? 1 : 0;
+      broken += peer->isRough() || isBroken ? 1 : 0;
+    }
+    const bool isClient = role == Peer::Role::kClient;
+    const auto tls = isClient ? kClientTls : kEndpointTls;
+    const auto truncated = isClient ? kClientTruncated : kEndpointTruncated;
+    if (sumClosed(outcome_.closedBy, {tls}) > rough ||
+        sumClosed(outcome_.closedBy, {truncated}) > broken) {
+      world_.fail("a fault of TLS was booked on a polite peer; clients are 0", isClient ? 0 : 1);
+    }
+    if (isClient && sumClosed(outcome_.closedBy, {kHandshakeFailed, kHelloInvalid}) > broken) {
+      world_.fail("handshakes of polite clients failed", static_cast<i64>(broken));
+    }
+    const bool isTimed = isClient && !hadStalls_ && !policies_.hasSilentPeers;
+    if (isTimed && sumClosed(outcome_.closedBy, {kHandshakeTimeout}) > rough) {
+      world_.fail("a polite client had no time for its handshake", 0);
+    }
   }
 }
 
@@ -161,17 +194,16 @@ void Scenario::judgeHeader(const Peer& client, const Peer& endpoint) {
 void Scenario::judgeDirection(const Peer& from, const Peer& to) {
   // Every byte was compared when it came; here it is how many.
   if (to.received > from.written) world_.fail("more arrived than was sent to", to.id);
-  const bool sawEof = to.stream->isFarEof;
+  const bool sawEof = to.hasSeenEnd();
   // Whoever ended the tunnel: a clean end hides no byte that the gateway had. Only its own
   // lingering ends discard, which is what they are for.
   const bool hasLingered = policies_.hasMaxAge || policies_.hasDrain;
-  const u64 arrived =
-      from.stream->bytesDelivered - std::min(from.headerBytes, from.stream->bytesDelivered);
+  const u64 arrived = from.delivered();
   if (sawEof && !hasLingered && to.stream->farQueue.isEmpty() && to.received < arrived) {
     world_.fail("a clean end hides bytes from", to.id);
   }
   if (!isStrict()) return;
-  const bool isFinDelivered = from.stream->isFinDelivered;
+  const bool isFinDelivered = from.isEndDelivered();
   const bool hasTakenAll = to.stream->farQueue.isEmpty();
   if (sawEof && !isFinDelivered) world_.fail("an abnormal end became a clean one for", to.id);
   if (sawEof && hasTakenAll && to.received != from.written) {
@@ -183,8 +215,8 @@ void Scenario::judgeDirection(const Peer& from, const Peer& to) {
   }
   // What the gateway's kernel had before a reset is delivered before the reset is relayed, unless
   // the thread stood still for longer than a flush may take.
-  const bool isDeliveryDue = from.hasReset() && !hadStalls_;
-  if (isDeliveryDue && to.received + from.headerBytes < from.stream->bytesDelivered) {
+  const bool isDeliveryDue = (from.hasReset() || from.isRough()) && !hadStalls_;
+  if (isDeliveryDue && to.received < arrived) {
     world_.fail("bytes that came before a reset were lost for", to.id);
   }
 }

@@ -57,8 +57,31 @@ bool Peer::act() {
     sendHeader();
     return true;
   }
+  if (tls != nullptr && !tls->isOff && !tls->toy.isDone()) return shakeHands();
   return write() || end();
 }
+
+void Peer::put(std::string_view bytes) {
+  stream->inbound.append(bytes);
+  wireBytes_ += bytes.size();
+}
+
+u64 Peer::delivered() const {
+  const u64 wire = stream->bytesDelivered;
+  if (tls == nullptr) return wire - std::min(headerBytes, wire);
+  u64 plain = 0;
+  for (const auto& [end, bytes] : tls->marks) {
+    if (end <= wire) plain = bytes;
+  }
+  return plain;
+}
+
+bool Peer::isEndDelivered() const {
+  if (tls == nullptr) return stream->isFinDelivered;
+  return tls->closeAt != 0 && tls->closeAt <= stream->bytesDelivered;
+}
+
+bool Peer::hasSeenEnd() const { return tls == nullptr ? stream->isFarEof : tls->hasSeenClose; }
 
 void Peer::sendHeader() {
   isHeaderSent_ = true;
@@ -87,9 +110,10 @@ void Peer::sendHeader() {
     length = at_.random.below(static_cast<u32>(length));
     planned = 0;
     ending = headerPlan == HeaderPlan::kCut ? Ending::kFin : Ending::kNever;
+    if (tls != nullptr) tls->isOff = true;
   }
   headerBytes = length;
-  stream->inbound.append({reinterpret_cast<const char*>(buffer), length});
+  put({reinterpret_cast<const char*>(buffer), length});
 }
 
 bool Peer::write() {
@@ -100,24 +124,33 @@ bool Peer::write() {
   const u64 length = at_.draw(at_.knobs.dribble) ? 1 : 1 + at_.random.below(static_cast<u32>(most));
   std::string bytes;
   for (u64 i = 0; i < length; ++i) bytes.push_back(streamByte(id, written + i));
-  stream->inbound.append(bytes);
-  written += length;
+  if (tls != nullptr) {
+    sendSealed(bytes);
+  } else {
+    put(bytes);
+    written += length;
+  }
   return true;
+}
+
+void Peer::finish() {
+  if (tls != nullptr && !tls->isOff) sayLastWord();
+  stream->isFarFinSent = true;
 }
 
 bool Peer::end() {
   if (hasSentFin()) return false;
   switch (ending) {
     case Ending::kFin:
-      stream->isFarFinSent = true;
+      finish();
       return true;
     case Ending::kFinAfterEof:
       if (!stream->isFarEof || !stream->farQueue.isEmpty()) return false;
-      stream->isFarFinSent = true;
+      finish();
       return true;
     case Ending::kFinWhenTaken:
       if (!isTaken()) return false;
-      stream->isFarFinSent = true;
+      finish();
       return true;
     case Ending::kReset:
       stream->isFarResetSent = true;
@@ -141,11 +174,20 @@ bool Peer::read() {
   size_t length = stream->farQueue.size();
   if (reading == Reading::kSlow)
     length = 1 + at_.random.below(static_cast<u32>(std::min<size_t>(length, 200)));
-  if (reading == Reading::kStops) {
+  const bool isShaking = tls != nullptr && !tls->toy.isDone();
+  if (reading == Reading::kStops && !isShaking) {
     if (received >= stopsAt) return false;
     length = std::min<size_t>(length, stopsAt - received);
   }
-  check(stream->farQueue.view().substr(0, length));
+  std::string_view bytes = stream->farQueue.view().substr(0, length);
+  if (isHeaderExpected && !isHeaderTaken_) bytes.remove_prefix(takeHeader(bytes));
+  if (tls == nullptr) {
+    check(bytes);
+  } else {
+    tls->received.append(bytes);
+    tls->hasNews = true;
+    if (tls->toy.isDone()) openAll();
+  }
   stream->farQueue.drop(length);
   return true;
 }
@@ -166,7 +208,6 @@ size_t Peer::takeHeader(std::string_view bytes) {
 }
 
 void Peer::check(std::string_view bytes) {
-  if (isHeaderExpected && !isHeaderTaken_) bytes.remove_prefix(takeHeader(bytes));
   for (const char byte : bytes) {
     if (received < kNameBytes) {
       early_.push_back(byte);

@@ -15,6 +15,8 @@ constexpr u32 kFloodTurns = 2 * kFloodClients / proxy::kAcceptBatchMax;
 constexpr u32 kRoundsWithoutCauseMax = 2000;
 // After the faults have stopped, everything is over within the longest timeout and some.
 constexpr u64 kCalmNsMax = 400'000'000'000;
+constexpr u32 kHandshakeMs = 5000;
+constexpr size_t kHelloQueueBytes = 32768;
 constexpr u32 kScratchBytes = proxy::kScratchBytes;
 
 Address ip(std::string_view text, u32 port) {
@@ -25,11 +27,12 @@ Address ip(std::string_view text, u32 port) {
 
 }  // namespace
 
-Scenario::Scenario(u64 seed, bool isTracing) : world_(seed) {
+Scenario::Scenario(u64 seed, Series series, bool isTracing) : world_(seed) {
   world = &world_;
   world_.isTracing = isTracing;
   drawKnobs();
   drawSnapshot();
+  if (series == Series::kTls) drawTls();
   startGateway();
 }
 
@@ -38,6 +41,7 @@ Scenario::~Scenario() {
   acceptor_.reset();
   board_.reset();
   world = nullptr;
+  toyLibrary = nullptr;
 }
 
 // Each fault takes part with probability 1/4, with its own strength.
@@ -126,6 +130,40 @@ void Scenario::drawSnapshot() {
   parts_.clusters.push_back(cluster);
 }
 
+// Who speaks TLS, how rough it is, and what the engine does.
+void Scenario::drawTls() {
+  Random& random = world_.random;
+  library_ = std::make_unique<ToyLibrary>();
+  toyLibrary = library_.get();
+  const u32 kind = random.below(8);
+  secured_.isPassedThrough = kind == 0;
+  secured_.isClient = kind <= 5;
+  secured_.isEndpoint = kind == 0 || kind >= 3;
+  secured_.hasRoughPeers = random.chance(1, 3);
+  if (random.chance(1, 4)) library_->refusedPermille = 1 + random.below(200);
+  for (const u8 role : {HF_TLS_TERMINATING, HF_TLS_ORIGINATING}) {
+    proxy::TlsConfigParts& config = parts_.tls.emplace_back();
+    config.name = role == HF_TLS_TERMINATING ? "clients" : "endpoints";
+    config.role = role;
+    config.isDetached = random.chance(3, 4);
+    config.tickets = random.below(3);
+    (void)config.domains.emplace_back();
+  }
+  proxy::ListenerSpec& listener = parts_.listeners[0];
+  listener.handshakeMs = kHandshakeMs;
+  if (secured_.isPassedThrough) {
+    listener.tlsMode = proxy::TlsMode::kPassthrough;
+    // A look does not go across the mark of urgent data, in a hello as little as elsewhere.
+    world_.knobs.urgent = 0;
+    return;
+  }
+  if (secured_.isClient) {
+    listener.tlsMode = proxy::TlsMode::kTerminate;
+    listener.tls = 0;
+  }
+  if (secured_.isEndpoint) parts_.clusters[0].tls = 1;
+}
+
 int Scenario::compile() {
   const int fd = proxy::compileSnapshot(parts_);
   HF_ASSERT(fd >= 0);
@@ -155,6 +193,7 @@ void Scenario::startGateway() {
     shard.connectionsMax = connectionsMax_;
     shard.pendingBytesMax = shardPendingMax_;
     shard.seed = random.nextU64();
+    if (library_ != nullptr) shard.tls = &library_->table;
     shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
     HF_ASSERT(shards_.back()->start().isOk());
     epollFds_.push_back(world_.lastEpollFd);
@@ -196,6 +235,10 @@ void Scenario::newClient() {
   const u32 id = static_cast<u32>(peers_.size()) + 1;
   stream->farAddress = ip(isTrusted ? "10.1.0.7" : "10.2.0.7", 2000 + id);
   stream->nearAddress = ip("10.0.0.1", 80);
+  // A hello that is only looked at must find room in the kernel, as it does in a real one.
+  if (secured_.isPassedThrough) {
+    stream->nearQueueMax = std::max<size_t>(stream->nearQueueMax, kHelloQueueBytes);
+  }
   auto newPeer = std::make_unique<Peer>(world_, Peer::Role::kClient, stream, peers_);
   Peer& peer = *newPeer;
   peers_.push_back(std::move(newPeer));
@@ -217,9 +260,22 @@ void Scenario::newClient() {
     peer.stopsAt = random.below(2000);
   }
   if (world_.isBulk) peer.planned *= 16;
+  if (secured_.isClient) giveTls(peer, HF_TLS_ORIGINATING);
   if (isCalm_) peer.calmDown(waitingInCalm_);
   world_.file(listenFd_, "listening").listening.backlog.push_back(stream);
   world_.wake(listenFd_);
+}
+
+void Scenario::giveTls(Peer& peer, u8 role) {
+  Random& random = world_.random;
+  peer.tls = std::make_unique<TlsEnd>(random, library_->peersAead.table(), role, random.below(3));
+  if (!secured_.hasRoughPeers) return;
+  const bool isMet = role == HF_TLS_ORIGINATING || !secured_.isPassedThrough;
+  if (isMet && random.chance(1, 8))
+    peer.tls->plan = static_cast<HandshakePlan>(1 + random.below(3));
+  // With pass-through they would be rough to each other.
+  if (secured_.isPassedThrough) return;
+  if (random.chance(1, 3)) peer.tls->lastWord = static_cast<LastWord>(1 + random.below(3));
 }
 
 void Scenario::acceptedByEndpoint(void* owner, Stream* stream) {
@@ -242,6 +298,7 @@ void Scenario::acceptedByEndpoint(void* owner, Stream* stream) {
     peer.stopsAt = random.below(500);
   }
   if (self.world_.isBulk) peer.planned *= 16;
+  if (self.secured_.isEndpoint) self.giveTls(peer, HF_TLS_TERMINATING);
   if (self.isCalm_) peer.calmDown(self.waitingInCalm_);
 }
 
@@ -345,12 +402,7 @@ void Scenario::interfere() {
       shard.undrain();
     }
   }
-  if (policies_.hasReloads && random.chance(1, 4)) {
-    parts_.generation += 1;
-    const int snapshot = compile();
-    HF_ASSERT(shard.applySnapshot(snapshot).isOk());
-    sys::close(snapshot);
-  }
+  if (policies_.hasReloads && random.chance(1, 4)) reload(shard);
   if (!world_.streams.empty() && world_.draw(world_.knobs.timeoutError * 20)) {
     Stream& stream = *world_.streams[random.below(static_cast<u32>(world_.streams.size()))];
     if (stream.fd >= 0 && stream.state == Stream::State::kConnected) {
@@ -360,6 +412,19 @@ void Scenario::interfere() {
       world_.breakNear(stream, random.chance(3, 4) ? ETIMEDOUT : EHOSTUNREACH);
     }
   }
+}
+
+// Configs that changed are made anew; handshakes under way keep theirs.
+void Scenario::reload(proxy::Shard& shard) {
+  parts_.generation += 1;
+  for (proxy::TlsConfigParts& config : parts_.tls) {
+    if (world_.random.chance(1, 2)) continue;
+    config.isDetached = !config.isDetached;
+    config.ticketSeconds += 1;
+  }
+  const int snapshot = compile();
+  HF_ASSERT(shard.applySnapshot(snapshot).isOk());
+  sys::close(snapshot);
 }
 
 bool Scenario::moveStream(Stream& stream) {
@@ -385,6 +450,7 @@ void Scenario::turnShard(u32 index) {
 // Everything off, everyone polite: all that is left must come to its end by itself.
 void Scenario::calm() {
   world_.knobs = Knobs{};
+  if (library_ != nullptr) library_->refusedPermille = 0;
   isCalm_ = true;
   for (const auto& peer : peers_) peer->calmDown(waitingInCalm_);
   const u64 end = world_.nowNs + kCalmNsMax;
@@ -437,9 +503,17 @@ void Scenario::checkTurn(u32 index) {
   shard.assertConserved();
   const BoardHeader& header = board_->header();
   const u64 pending = header.pendingBytes.load(std::memory_order_relaxed);
+  // With TLS a conn may hold what was opened or has begun; chunks are not shared.
+  u64 beyond = 0;
+  if (library_ != nullptr) {
+    for (const auto& each : shards_) {
+      beyond += each->tunnels() * 2 * (proxy::kBeyondCapBytes + 4 * u64{kChunkBytes});
+    }
+  }
   // Turns run one after the other here, so no two shards ask for the last bytes at once.
-  if (pending > header.pendingBytesMax) world_.fail("more pending than the process may hold", 0);
-  if (u64{shard.pendingChunks()} * kChunkBytes > shardPendingMax_) {
+  if (pending > header.pendingBytesMax + beyond)
+    world_.fail("more pending than the process may hold", 0);
+  if (u64{shard.pendingChunks()} * kChunkBytes > shardPendingMax_ + beyond) {
     world_.fail("more pending than the shard may hold", index);
   }
   std::vector<proxy::ConnectionView> views;
@@ -447,8 +521,10 @@ void Scenario::checkTurn(u32 index) {
   // Reading stops at the high watermark, so what is above it came in one read.
   u64 readMax = 0;
   for (const auto& stream : world_.streams) readMax = std::max<u64>(readMax, stream->nearQueueMax);
-  const u64 pendingMax =
-      2 * (parts_.listeners[0].bufferHigh + std::min<u64>(readMax, kScratchBytes));
+  u64 pendingMax = 2 * (parts_.listeners[0].bufferHigh + std::min<u64>(readMax, kScratchBytes));
+  if (library_ != nullptr) {
+    pendingMax = tls::RecordLayer::sealedBytesMax(pendingMax) + 2 * proxy::kBeyondCapBytes;
+  }
   for (const proxy::ConnectionView& view : views) {
     if (view.pendingBytes > pendingMax) world_.fail("more pending than a tunnel may hold", index);
     checkClient(view);

@@ -27,9 +27,12 @@ struct Outcome {
   u64 closedBy[countOf<CloseReason>()] = {};
 };
 
+// Worlds with TLS are another series: the same seed is another world.
+enum class Series : u8 { kPlain, kTls };
+
 class Scenario {
  public:
-  Scenario(u64 seed, bool isTracing);
+  Scenario(u64 seed, Series series, bool isTracing);
   Scenario(const Scenario&) = delete;
   Scenario& operator=(const Scenario&) = delete;
   ~Scenario();
@@ -50,6 +53,7 @@ class Scenario {
 
   void drawKnobs();
   void drawSnapshot();
+  void drawTls();
   int compile();
   void startGateway();
 
@@ -61,6 +65,8 @@ class Scenario {
   void turnShard(u32 index);
   void interfere();
   void newClient();
+  void giveTls(Peer& peer, u8 role);
+  void reload(proxy::Shard& shard);
   static void acceptedByEndpoint(void* owner, Stream* stream);
   static void printPeers(void* owner);
   bool moveStream(Stream& stream);
@@ -75,6 +81,7 @@ class Scenario {
   void judgeCounters();
   void judgeTimeouts();
   void judgeReasons();
+  void judgeTls();
   void judgeLinger(const Peer& peer);
   [[nodiscard]] bool isStrict() const;
   [[nodiscard]] const Peer* partnerOf(const Peer& client) const;
@@ -83,6 +90,15 @@ class Scenario {
   Policies policies_;
   Outcome outcome_;
   proxy::SnapshotParts parts_;
+  // Where TLS is in this world; with pass-through both peers speak it.
+  struct Secured {
+    bool isClient = false;
+    bool isEndpoint = false;
+    bool isPassedThrough = false;
+    bool hasRoughPeers = false;
+  };
+  Secured secured_;
+  std::unique_ptr<ToyLibrary> library_;
   bool hadStalls_ = false;  // the clock jumped
   bool isCalm_ = false;
   Peer::Role waitingInCalm_ = Peer::Role::kClient;

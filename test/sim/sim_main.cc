@@ -1,8 +1,9 @@
 // Runs simulated worlds, one for each seed, and prints one line at the end.
 //
 // `--seed N --count K` runs seeds N to N+K-1; every 50th runs twice and must give the same trace.
-// `--seed N --trace` prints every system call of one world. A world that breaks a rule ends the
-// process by SIGABRT, with the seed and the command that runs it again on stderr.
+// `--tls` runs the worlds with TLS instead. `--seed N --trace` prints every system call of one
+// world. A world that breaks a rule ends the process by SIGABRT, with the seed and the command that
+// runs it again on stderr.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,10 +19,14 @@ using holdfast::u64;
 constexpr u64 kSeedsBetweenRepeats = 50;
 
 u64 currentSeed = 0;
+holdfast::sim::Series series = holdfast::sim::Series::kPlain;
+
+const char* seriesOption() { return series == holdfast::sim::Series::kTls ? " --tls" : ""; }
 
 void onAbort(int) {
-  std::fprintf(stderr, "simulation: seed %llu failed; holdfast_sim --seed %llu --trace shows it\n",
-               static_cast<unsigned long long>(currentSeed),
+  std::fprintf(stderr,
+               "simulation: seed %llu failed; holdfast_sim%s --seed %llu --trace shows it\n",
+               static_cast<unsigned long long>(currentSeed), seriesOption(),
                static_cast<unsigned long long>(currentSeed));
   std::signal(SIGABRT, SIG_DFL);
 }
@@ -46,7 +51,7 @@ struct Totals {
 
 holdfast::sim::Outcome runSeed(u64 seed, bool isTracing) {
   currentSeed = seed;
-  holdfast::sim::Scenario scenario(seed, isTracing);
+  holdfast::sim::Scenario scenario(seed, series, isTracing);
   return scenario.run();
 }
 
@@ -72,10 +77,13 @@ int main(int argc, char** argv) {
       count = std::strtoull(argv[++i], nullptr, 10);
     } else if (std::strcmp(argv[i], "--trace") == 0) {
       isTracing = true;
+    } else if (std::strcmp(argv[i], "--tls") == 0) {
+      series = holdfast::sim::Series::kTls;
     } else if (std::strcmp(argv[i], "--reasons") == 0) {
       isVerbose = true;
     } else {
-      std::fprintf(stderr, "usage: %s [--seed N] [--count K] [--trace] [--reasons]\n", argv[0]);
+      std::fprintf(stderr, "usage: %s [--seed N] [--count K] [--tls] [--trace] [--reasons]\n",
+                   argv[0]);
       return 2;
     }
   }
@@ -92,9 +100,9 @@ int main(int argc, char** argv) {
   }
   if (isVerbose) printReasons(totals);
   std::printf(
-      "simulation: %llu worlds, seeds %llu to %llu, %llu clients, %llu joined, %llu judged "
+      "simulation%s: %llu worlds, seeds %llu to %llu, %llu clients, %llu joined, %llu judged "
       "strictly, %llu bytes, %llu turns, ok\n",
-      static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
+      seriesOption(), static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
       static_cast<unsigned long long>(seed + count - 1),
       static_cast<unsigned long long>(totals.clients),
       static_cast<unsigned long long>(totals.pairs), static_cast<unsigned long long>(totals.strict),

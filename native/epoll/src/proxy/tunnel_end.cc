@@ -132,6 +132,16 @@ void Shard::finishIfDone(u32 tunnel) {
   const Conn& up = conns_[record.upstream];
   if ((down.flags & up.flags & kConnEof) == 0) return;
   if (!down.pending.isEmpty() || !up.pending.isEmpty()) return;
+  // A close_notify that the kernel does not take at once is waited for as bytes are.
+  bool isSaid = true;
+  for (const u32 index : {record.downstream, record.upstream}) {
+    Conn& conn = conns_[index];
+    constexpr u16 kOver = kConnFinSent | kConnBroken;
+    if ((conn.flags & kConnTls) == 0 || (conn.flags & kOver) != 0 || closeNotify(index)) continue;
+    conn.flags |= kConnFinDue;
+    isSaid = false;
+  }
+  if (!isSaid) return;
   if (record.state == TunnelState::kLingering) return close(tunnel, record.reason, How::kFin);
   const bool isClientFirst = (record.flags & kTunnelClientFirst) != 0;
   close(tunnel, isClientFirst ? CloseReason::kClientClosed : CloseReason::kEndpointClosed,

@@ -238,7 +238,9 @@ void Shard::opened(u32 tunnel) {
   const HeaderUse use = version != 0 ? HeaderUse::kSendAndDrop : HeaderUse::kDrop;
   if (!passProxyHeader(tunnel, version, use)) return;
   for (const u32 conn : {record.downstream, record.upstream}) {
-    if (conns_[conn].flags & (kConnReadable | kConnError)) queue(conn);
+    // The end of a handshake may wait still, and the edge that told of room is gone.
+    const bool isWaiting = !conns_[conn].pending.isEmpty();
+    if (isWaiting || (conns_[conn].flags & (kConnReadable | kConnError)) != 0) queue(conn);
   }
 }
 

@@ -78,8 +78,10 @@ bool Shard::noteUnread(u32 from, const IoResult& result) {
       if ((source.flags & kConnTls) == 0) {
         endOfStream(from);
       } else {
-        // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
-        relayReset(from, ENODATA);
+        // Without close_notify nobody knows whether that was all (RFC 8446 6.1). A failed write has
+        // taken the error of a reset, and what is left to read is an end.
+        const bool isBroken = (source.flags & kConnBroken) != 0;
+        relayReset(from, isBroken ? source.brokenErrno : ENODATA);
       }
       break;
     case IoResult::Kind::kFailed:
