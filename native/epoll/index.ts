@@ -142,7 +142,10 @@ export interface Acceptor {
    * Gives a listening socket to a listener, with its backlog and the options that sockets accepted
    * from now on inherit. The queue of waiting clients stays.
    */
-  update(handle: number, spec: Pick<ListenSpec, 'listener' | 'backlog' | 'deferSeconds' | 'socket'>): void;
+  update(
+    handle: number,
+    spec: Pick<ListenSpec, 'listener' | 'backlog' | 'deferSeconds' | 'socket'>,
+  ): void;
   setLimits(listener: number, limits: ListenerLimits): void;
   setConnectionsMax(connections: number): void;
   setDistribution(kind: 'least-connections' | 'round-robin'): void;
@@ -168,10 +171,7 @@ export interface Prober {
    * Calls back once: an errno name (or `ETIMEDOUT`), or null on success; the microseconds; and the
    * descriptor of a socket that is kept, else -1.
    */
-  probe(
-    spec: ProbeSpec,
-    done: (error: string | null, micros: number, fd: number) => void,
-  ): void;
+  probe(spec: ProbeSpec, done: (error: string | null, micros: number, fd: number) => void): void;
   close(): void;
 }
 
