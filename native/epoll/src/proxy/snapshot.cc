@@ -67,7 +67,9 @@ struct FlatTls {
   FlatTls() = default;
   FlatTls(const FlatTls&) = delete;
   FlatTls& operator=(const FlatTls&) = delete;
-  ~FlatTls() { explicit_bzero(tlsBytes.data(), tlsBytes.size()); }
+  ~FlatTls() {
+    if (!tlsBytes.empty()) explicit_bzero(tlsBytes.data(), tlsBytes.size());
+  }
 
   TextSpec addText(const std::string& text) {
     const auto offset = static_cast<u32>(texts.size());
