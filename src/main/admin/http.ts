@@ -10,6 +10,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** The largest body that is read; a configuration has the same limit. */
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** What is beyond it is read and dropped up to here, so that whoever sends it sees the answer. */
+const BODY_DROPPED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A request as handlers see it. */
 export interface AdminRequest {
@@ -81,17 +83,22 @@ export async function readText(message: IncomingMessage): Promise<string> {
       message: `the body is larger than ${BODY_BYTES_MAX} bytes`,
       headers: { Connection: 'close' },
     });
-  if (Number(message.headers['content-length'] ?? 0) > BODY_BYTES_MAX) {
+  if (Number(message.headers['content-length'] ?? 0) > BODY_DROPPED_BYTES_MAX) {
     throw tooLarge();
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of message as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) {
+    if (bytes > BODY_DROPPED_BYTES_MAX) {
       throw tooLarge();
     }
-    chunks.push(chunk);
+    if (bytes <= BODY_BYTES_MAX) {
+      chunks.push(chunk);
+    }
+  }
+  if (bytes > BODY_BYTES_MAX) {
+    throw tooLarge();
   }
   return Buffer.concat(chunks).toString('utf8');
 }
