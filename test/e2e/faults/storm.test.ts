@@ -31,6 +31,8 @@ before(async () => {
   mortal = RawPeer.start(file);
   const { port } = await mortal.echo('echo');
   const limits = { connectionsPerAddress: 'unlimited' };
+  // The queue of an endpoint on a busy machine may be full for longer than a connect usually takes.
+  const connect = { timeout: '30s' };
   scene = await Scene.start(file, {
     listeners: [
       { name: 'echo', bind: '127.0.0.1:0', cluster: 'echo', limits },
@@ -43,8 +45,8 @@ before(async () => {
       { name: 'fleet', bind: '127.0.0.1:0', cluster: 'fleet', limits },
     ],
     clusters: [
-      { name: 'echo', endpoints: [`127.0.0.1:${echo.port}`] },
-      { name: 'fleet', endpoints: [`127.0.0.1:${port}`] },
+      { name: 'echo', endpoints: [`127.0.0.1:${echo.port}`], connect },
+      { name: 'fleet', endpoints: [`127.0.0.1:${port}`], connect },
     ],
     canary: { isShortToo: false },
   });
