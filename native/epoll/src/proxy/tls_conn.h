@@ -19,15 +19,16 @@ namespace holdfast::proxy {
 // clang-format on
 enum class TlsPhase : u8 { kNew, kHandshake, kEngine, kDetached };
 
-enum TlsConnFlag : u8 {
+enum TlsConnFlag : u16 {
   kTlsResumed = 1u << 0,
-  kTlsHasPeer = 1u << 1,       // the peer showed a certificate
-  kTlsVerified = 1u << 2,      // and it holds
-  kTlsDetachDue = 1u << 3,     // leaves its engine as soon as that can be
-  kTlsCloseSent = 1u << 4,     // close_notify by the engine
-  kTlsSecondFlight = 1u << 5,  // something of the peer was taken
-  kTlsFailed = 1u << 6,        // never a clean end: no close_notify
-  kTlsAway = 1u << 7,          // a step is with the handshake pool: nothing is read meanwhile
+  kTlsHasPeer = 1u << 1,    // the peer showed a certificate
+  kTlsVerified = 1u << 2,   // and it holds
+  kTlsDetachDue = 1u << 3,  // leaves its engine as soon as that can be
+  kTlsCloseSent = 1u << 4,  // close_notify by the engine
+  kTlsBegun = 1u << 5,      // a step of its handshake was made
+  kTlsFailed = 1u << 6,     // never a clean end: no close_notify
+  kTlsAway = 1u << 7,       // a step is with the handshake pool: nothing is read meanwhile
+  kTlsTicketDue = 1u << 8,  // to an endpoint: stays on its engine until a ticket came
 };
 
 struct TlsConn {
@@ -38,7 +39,7 @@ struct TlsConn {
   u32 record = kNoIndex;             // kDetached: slot of its class
   u16 needed = 0;                    // `received` is worth opening from this many bytes on
   TlsPhase phase = TlsPhase::kNew;
-  u8 flags = 0;
+  u16 flags = 0;
   u8 engine = 0;        // in the shard's table; kHandshake in the pool: the thread
   u8 recordClass = 0;   // of kRecordSlotBytes
   ChunkChain received;  // of a record that is not whole

@@ -260,7 +260,7 @@ void Shard::replyDue(u32 conn) {
   if ((record.flags & kConnOpen) == 0 || !record.pending.isEmpty()) return;
   TlsConn& tls = tlsOf(conn);
   const tls::Sealed sealed = records_->sealDue(recordsOf(tls), {sealScratch_, kSealScratchBytes});
-  bump(count(ShardCounter::kTlsKeyUpdates));
+  bump(count(ShardCounter::kTlsReplies));
   int error = 0;
   if (sealed.produced != 0 && !transmit(conn, sealScratch_, sealed.produced, &error)) {
     writeFailed(conn, error);

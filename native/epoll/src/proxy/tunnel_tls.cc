@@ -77,6 +77,7 @@ void Shard::beginEndpointHandshake(u32 tunnel, const ClusterSpec& cluster) {
   engineConns_++;
   tls.phase = TlsPhase::kHandshake;
   if (entry.isDetached) tls.flags |= kTlsDetachDue;
+  if (entry.hasTickets) tls.flags |= kTlsTicketDue;
   record.state = TunnelState::kEndpointHandshake;
   queue(record.upstream);
 }
@@ -119,7 +120,7 @@ void Shard::runHandshake(u32 conn) {
   TlsConn& tls = tlsOf(conn);
   if ((tls.flags & kTlsAway) != 0) return;
   // A connected socket that is not readable has the first word still to say.
-  const bool isFirst = record.side == Side::kUpstream && (tls.flags & kTlsSecondFlight) == 0;
+  const bool isFirst = record.side == Side::kUpstream && (tls.flags & kTlsBegun) == 0;
   size_t total = chunks_.copyTo(tls.received, scratch_);
   if ((record.flags & kConnReadable) != 0) {
     const size_t room = kHandshakeReadBytes - std::min(total, kHandshakeReadBytes);
@@ -180,7 +181,7 @@ void Shard::takeAnswer(HandshakeAnswer& answer) {
   if (!isOurs || tlsOf(answer.conn.index).phase != TlsPhase::kHandshake) return;
   const u32 conn = answer.conn.index;
   TlsConn& tls = tlsOf(conn);
-  tls.flags = static_cast<u8>(tls.flags & ~kTlsAway);
+  tls.flags = static_cast<u16>(tls.flags & ~kTlsAway);
   int error = 0;
   const bool isSent =
       answer.output.empty() || transmit(conn, answer.output.data(), answer.output.size(), &error);
@@ -201,7 +202,7 @@ void Shard::takeAnswer(HandshakeAnswer& answer) {
 void Shard::stepHandshake(u32 conn, size_t total) {
   Conn& record = conns_[conn];
   TlsConn& tls = tlsOf(conn);
-  tls.flags |= kTlsSecondFlight;
+  tls.flags |= kTlsBegun;
   tls::Handshake handshake = handshakeOf(tls);
   size_t taken = 0;
   HfTlsStep step = HF_TLS_WANT_OUTPUT;
@@ -229,7 +230,7 @@ void Shard::detach(TlsConn& tls) {
   if (step == HF_TLS_DONE && attachRecords(tls, keys)) {
     leaveEngine(tls);
   } else if (step == HF_TLS_FAILED) {
-    tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
+    tls.flags = static_cast<u16>(tls.flags & ~kTlsDetachDue);
   }
   tls::wipe(&keys);
 }
@@ -248,7 +249,7 @@ bool Shard::attachRecords(TlsConn& tls, const tls::RecordKeys& keys) {
     return false;
   }
   tls.phase = TlsPhase::kDetached;
-  tls.flags = static_cast<u8>(tls.flags & ~kTlsDetachDue);
+  tls.flags = static_cast<u16>(tls.flags & ~kTlsDetachDue);
   return true;
 }
 
@@ -264,11 +265,10 @@ void Shard::handshakeDone(u32 conn) {
   HF_UNINITIALIZED HfTlsNegotiated agreed;
   handshakeOf(tls).negotiated(&agreed);
   tls.phase = TlsPhase::kEngine;
-  const bool isClient = conns_[conn].side == Side::kDownstream;
   // Tickets of an endpoint come after its handshake, and only the engine can keep them.
-  const bool isTicketDue = !isClient && agreed.version >= HF_TLS_VERSION_1_3 &&
-                           handshakeOf(tls).engine->ticketsReceived(tls.object) == 0 &&
-                           agreed.isResumed == 0;
+  const bool isTicketDue =
+      (tls.flags & kTlsTicketDue) != 0 && agreed.version >= HF_TLS_VERSION_1_3 &&
+      handshakeOf(tls).engine->ticketsReceived(tls.object) == 0 && agreed.isResumed == 0;
   if ((tls.flags & kTlsDetachDue) != 0 && !isTicketDue) detach(tls);
   settleHandshake(conn, agreed);
 }

@@ -40,7 +40,7 @@ namespace holdfast {
   X(TlsWaiting, "tlsWaiting", "gauge", "Connections whose handshake waits for its turn.")         \
   X(TlsConns, "tlsConnections", "gauge", "Sockets with TLS, on either side.")                     \
   X(TlsOnEngine, "tlsOnEngine", "gauge", "Sockets with TLS that keep a handshake object.")        \
-  X(TlsKeyUpdates, "tlsReplies", "counter",                                                       \
+  X(TlsReplies, "tlsReplies", "counter",                                                          \
     "Records sent on behalf of TLS alone: answers to key updates and refusals.")                  \
   X(AccessRecords, "accessRecords", "counter", "Access records written to the log ring.")         \
   X(AccessDropped, "accessDropped", "counter", "Access records dropped because the ring was full.")

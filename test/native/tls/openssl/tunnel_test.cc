@@ -44,6 +44,22 @@ TEST(tlsTunnelsWithoutTicketsAreNeverResumed) {
   talkThrough(wishes, 20);
 }
 
+// Nobody speaks and no ticket comes: still no handshake object is kept for the tunnel.
+TEST(tlsTunnelsWithoutTicketsLeaveTheEngineAtOnce) {
+  Wishes wishes;
+  wishes.tickets = 0;
+  const loopback::EchoEndpoint endpoint;
+  Gateway gateway(endpoint.port(), wishes);
+  const int fd = loopback::connectTo(gateway.port(kPlain));
+  CHECK(loopback::eventually([&] {
+    return gateway.gauge(ShardCounter::kTlsConns) == 2 &&
+           gateway.counted(kSecured, ListenerCounter::kEstablished) == 1 &&
+           gateway.counted(kPlain, ListenerCounter::kEstablished) == 1 &&
+           gateway.gauge(ShardCounter::kTlsOnEngine) == 0;
+  }));
+  ::close(fd);
+}
+
 // The cap is below what one record needs: nothing is lost and nobody waits for
 // ever.
 TEST(tlsTunnelsGoOnAtTheMemoryCap) {
