@@ -82,7 +82,6 @@ struct HttpRouteParts {
   std::string hashName{};    // of the header, cookie or parameter
   u32 cookieSeconds = 0;     // kCookie: a request without it gets one for this long; 0: none
   std::string cookiePath{};  // of that cookie
-  std::vector<std::string> subset{};  // label=value, all of which an endpoint must have
   std::vector<HttpEditParts> requestEdits{};
   std::vector<HttpEditParts> responseEdits{};
   WebSocketParts webSocket{};
