@@ -14,7 +14,7 @@ namespace holdfast::proxy {
 namespace {
 
 inline constexpr u32 kSnapshotMagic = 0x48465350;  // "HFSP"
-inline constexpr u32 kSnapshotVersion = 2;
+inline constexpr u32 kSnapshotVersion = 3;
 inline constexpr HashKey kIdentityKey{0x656e64706f696e74u, 0x6964656e74697479u};
 // Two halves of a digest that tells configs apart; nobody gains by a collision.
 inline constexpr HashKey kDigestKeys[2] = {{0x746c732d636f6e66u, 0x69672d64696765u},
@@ -212,6 +212,16 @@ int compileSnapshot(const SnapshotParts& parts) {
   for (size_t i = 0; i < clusters.size() && i < parts.serverNames.size(); i++) {
     clusters[i].serverName = flat.addText(parts.serverNames[i]);
   }
+  for (size_t i = 0; i < clusters.size() && i < parts.clusterHttp.size(); i++) {
+    clusters[i].http = parts.clusterHttp[i];
+  }
+  FlatHttp http;
+  std::vector<Cidr> cidrs = parts.cidrs;
+  for (size_t i = 0; i < listeners.size() && i < parts.http.size(); i++) {
+    if (!parts.http[i].isEnabled) continue;
+    listeners[i].http = static_cast<u32>(http.specs.size());
+    if (!flattenHttp(parts.http[i], &http, &flat.texts, &cidrs)) return -EINVAL;
+  }
   // A vector that grows would leave keys in freed memory.
   size_t tlsBytesMax = 0;
   for (const TlsConfigParts& config : parts.tls) tlsBytesMax += encodedTlsBytesMax(config);
@@ -228,8 +238,8 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.clusterCount = static_cast<u32>(clusters.size());
   header.endpointsOffset = place(bytes, parts.endpoints);
   header.endpointCount = static_cast<u32>(parts.endpoints.size());
-  header.cidrsOffset = place(bytes, parts.cidrs);
-  header.cidrCount = static_cast<u32>(parts.cidrs.size());
+  header.cidrsOffset = place(bytes, cidrs);
+  header.cidrCount = static_cast<u32>(cidrs.size());
   header.tableOffset = place(bytes, tables);
   header.tableWords = static_cast<u32>(tables.size());
   header.namesOffset = place(bytes, flat.names);
@@ -240,6 +250,14 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.alpnCount = static_cast<u32>(flat.alpn.size());
   header.textsOffset = place(bytes, flat.texts);
   header.textBytes = static_cast<u32>(flat.texts.size());
+  const u32 tablesOffset = place(bytes, http.tables);
+  for (HttpSpec& spec : http.specs) spec.tableOffset += tablesOffset;
+  header.httpOffset = place(bytes, http.specs);
+  header.httpCount = static_cast<u32>(http.specs.size());
+  header.httpRoutesOffset = place(bytes, http.routes);
+  header.httpRouteCount = static_cast<u32>(http.routes.size());
+  header.editsOffset = place(bytes, http.edits);
+  header.editCount = static_cast<u32>(http.edits.size());
   // From here on there are keys in it, so that it must not grow.
   bytes.reserve(bytes.size() + flat.tls.size() * sizeof(TlsSpec) + flat.tlsBytes.size() +
                 parts.ticketKeys.size() * sizeof(HfTlsTicketKey) + 64);
@@ -301,10 +319,21 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
     return false;
   }
   if (!isTlsValid(bytes, header)) return false;
+  if (!lies(header.httpOffset, header.httpCount, sizeof(HttpSpec), length) ||
+      !lies(header.httpRoutesOffset, header.httpRouteCount, sizeof(HttpRouteSpec), length) ||
+      !lies(header.editsOffset, header.editCount, sizeof(HttpEditSpec), length) ||
+      !isHttpValid(bytes, header)) {
+    return false;
+  }
   const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
   for (u32 i = 0; i < header.listenerCount; i++) {
     const ListenerSpec& listener = listeners[i];
-    if (listener.id >= kListenersMax || listener.cluster >= header.clusterCount) return false;
+    if (listener.id >= kListenersMax) return false;
+    const bool isHttp = listener.http != kNoIndex;
+    if (isHttp && (listener.http >= header.httpCount || listener.tlsMode == TlsMode::kPassthrough))
+      return false;
+    const bool isUnset = isHttp && listener.cluster == kNoIndex;
+    if (!isUnset && listener.cluster >= header.clusterCount) return false;
     if (u64{listener.cidrFirst} + listener.cidrCount > header.cidrCount) return false;
     if (!areRoutesValid(listener, header)) return false;
     if (listener.bufferHigh == 0 || listener.bufferLow > listener.bufferHigh) return false;
@@ -388,10 +417,10 @@ bool Snapshot::isAlpnWanted(const RouteSpec& route, std::span<const u8> alpn) co
   return false;
 }
 
-bool Snapshot::isProxyTrusted(const ListenerSpec& listener, const Address& client) const {
-  const Cidr* cidrs = array<Cidr>(header_->cidrsOffset) + listener.cidrFirst;
-  for (u32 i = 0; i < listener.cidrCount; i++) {
-    if (cidrs[i].contains(client)) return true;
+bool Snapshot::isListed(u32 first, u32 count, const Address& address) const {
+  const Cidr* cidrs = array<Cidr>(header_->cidrsOffset) + first;
+  for (u32 i = 0; i < count; i++) {
+    if (cidrs[i].contains(address)) return true;
   }
   return false;
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/http_snapshot.h"
 #include "proxy/tls_parts.h"
 #include "runtime/address.h"
 #include "runtime/base.h"
@@ -45,15 +46,10 @@ enum class TlsMode : u32 { kOff, kTerminate, kPassthrough, kCount };
 inline constexpr const char* kTlsModeNames[] = {"off", "terminate", "passthrough"};
 static_assert(std::size(kTlsModeNames) == static_cast<size_t>(TlsMode::kCount));
 
-// A text of the snapshot.
-struct TextSpec {
-  u32 offset = 0;  // in the texts
-  u32 length = 0;
-};
-
 struct ListenerSpec {
   u32 id = 0;
-  u32 cluster = 0;  // position in the clusters
+  u32 cluster = 0;      // position in the clusters; with HTTP kNoIndex where routes say it all
+  u32 http = kNoIndex;  // position in the HTTP specs; kNoIndex: bytes are relayed as they are
   u32 idleMs = 0;
   u32 halfCloseMs = 0;
   u32 maxAgeMs = 0;
@@ -115,6 +111,7 @@ struct ClusterSpec {
   u32 tableWords = 0;
   u32 tls = kNoIndex;   // position in the TLS configs; kNoIndex: in clear
   TextSpec serverName;  // empty: the endpoint's address
+  ClusterHttpParts http;
   SocketOptions socket;
 };
 
@@ -145,6 +142,9 @@ struct SnapshotHeader {
   u32 tlsOffset = 0, tlsCount = 0;
   u32 tlsBytesOffset = 0, tlsBytes = 0;
   u32 ticketKeysOffset = 0, ticketKeyCount = 0;
+  u32 httpOffset = 0, httpCount = 0;
+  u32 httpRoutesOffset = 0, httpRouteCount = 0;
+  u32 editsOffset = 0, editCount = 0;
 };
 
 // The parts of a snapshot before it is laid flat. Control code only.
@@ -164,6 +164,8 @@ struct SnapshotParts {
   std::vector<ClusterSpec> clusters;
   std::vector<EndpointSpec> endpoints;
   std::vector<Cidr> cidrs;
+  std::vector<HttpParts> http;                // of each listener; may be shorter
+  std::vector<ClusterHttpParts> clusterHttp;  // of each cluster; may be shorter
 };
 
 // Builds hash tables, lays the parts flat and seals them. Returns the memfd, or -errno.
@@ -202,6 +204,23 @@ class Snapshot {
   [[nodiscard]] const u32* table(const ClusterSpec& cluster) const {
     return array<u32>(header_->tableOffset) + cluster.tableFirst;
   }
+  [[nodiscard]] u32 httpCount() const { return header_ == nullptr ? 0 : header_->httpCount; }
+  [[nodiscard]] const HttpSpec& http(u32 at) const {
+    return array<HttpSpec>(header_->httpOffset)[at];
+  }
+  [[nodiscard]] std::span<const u8> routeTable(const HttpSpec& spec) const {
+    return {reinterpret_cast<const u8*>(header_) + spec.tableOffset, spec.tableBytes};
+  }
+  [[nodiscard]] const HttpRouteSpec& httpRoute(const HttpSpec& spec, u32 number) const {
+    return array<HttpRouteSpec>(header_->httpRoutesOffset)[spec.routeFirst + number];
+  }
+  [[nodiscard]] std::span<const HttpEditSpec> edits(u32 first, u32 count) const {
+    return {array<HttpEditSpec>(header_->editsOffset) + first, count};
+  }
+  // True when forwarding fields of `peer` are believed.
+  [[nodiscard]] bool isForwarderTrusted(const HttpSpec& spec, const Address& peer) const {
+    return isListed(spec.cidrFirst, spec.cidrCount, peer);
+  }
   [[nodiscard]] u32 tlsCount() const { return header_ == nullptr ? 0 : header_->tlsCount; }
   [[nodiscard]] const TlsSpec& tls(u32 at) const { return array<TlsSpec>(header_->tlsOffset)[at]; }
   [[nodiscard]] std::span<const u8> tlsBytes(const TlsSpec& spec) const {
@@ -219,12 +238,15 @@ class Snapshot {
   [[nodiscard]] u32 route(const ListenerSpec& listener, std::string_view serverName,
                           std::span<const u8> alpn) const;
   // True when connections from `client` must start with a PROXY header.
-  [[nodiscard]] bool isProxyTrusted(const ListenerSpec& listener, const Address& client) const;
+  [[nodiscard]] bool isProxyTrusted(const ListenerSpec& listener, const Address& client) const {
+    return isListed(listener.cidrFirst, listener.cidrCount, client);
+  }
 
  private:
   // Position of the cluster of the first route for `name` that takes `alpn`, or kNoIndex.
   [[nodiscard]] u32 routeByName(const ListenerSpec& listener, std::string_view name,
                                 std::span<const u8> alpn) const;
+  [[nodiscard]] bool isListed(u32 first, u32 count, const Address& address) const;
   [[nodiscard]] bool isAlpnWanted(const RouteSpec& route, std::span<const u8> alpn) const;
 
   template <typename T>
