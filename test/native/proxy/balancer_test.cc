@@ -55,7 +55,8 @@ class Bench {
   // The position that was picked, or kNoIndex.
   u32 pick(std::initializer_list<u32> avoid = {}) {
     const std::vector<u32> avoided(avoid);
-    const Pick picked = balancer_->pick(nowMs, client, avoided);
+    const PickKey key{client, hash, hasHash};
+    const Pick picked = balancer_->pick(nowMs, key, avoided);
     isAtLimit = picked.isAtLimit;
     return picked.endpoint == nullptr ? kNoIndex : picked.endpoint->id - kFirstId;
   }
@@ -82,6 +83,8 @@ class Bench {
   static inline u32 connectionsMax = 0;
   u64 nowMs = 1'000'000;
   Address client = Address::fromIpv4(reinterpret_cast<const u8*>("\xcb\x00\x71\x01"), 1);
+  u64 hash = 0;
+  bool hasHash = false;
   bool isAtLimit = false;
 
  private:
@@ -194,6 +197,23 @@ TEST(hashBalancersKeepAClientAtItsPlace) {
     const u32 other = bench.pick();
     CHECK(other != place && other != (place + 1) % 4);
     CHECK_EQ(bench.pick(), other);
+  }
+}
+
+TEST(hashBalancersTakeTheKeyInsteadOfTheAddress) {
+  for (const Balance balance : {Balance::kMaglev, Balance::kRingHash}) {
+    Bench bench(balance, {1, 1, 1, 1});
+    bench.hasHash = true;
+    bench.hash = 0x0123456789abcdef;
+    const u32 place = bench.pick();
+    for (const u32 share : bench.shares(200)) CHECK(share == 0 || share == 200);
+    CHECK_EQ(bench.pick(), place);
+    std::vector<u32> counts(4, 0);
+    for (u32 i = 0; i < 400; ++i) {
+      bench.hash += 0x9e3779b97f4a7c15;
+      counts[bench.pick()] += 1;
+    }
+    for (const u32 count : counts) CHECK(count > 40);
   }
 }
 

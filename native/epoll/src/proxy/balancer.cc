@@ -38,7 +38,7 @@ Balancer::Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& 
   epoch_ = board_.cluster(cluster.id).healthEpoch.load(kRelaxed) - 1;
 }
 
-Pick Balancer::pick(u64 nowMs, const Address& client, std::span<const u32> avoid) {
+Pick Balancer::pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid) {
   if (board_.cluster(cluster_->id).healthEpoch.load(kRelaxed) != epoch_ || nowMs >= refreshAtMs_) {
     refresh(nowMs);
   }
@@ -60,7 +60,7 @@ Pick Balancer::pick(u64 nowMs, const Address& client, std::span<const u32> avoid
       break;
     case Balance::kMaglev:
     case Balance::kRingHash:
-      position = pickHash(client, avoid);
+      position = pickHash(key, avoid);
       break;
     case Balance::kCount:
       break;
@@ -207,8 +207,8 @@ u32 Balancer::pickTwo(std::span<const u32> avoid) {
   return pickAny(avoid);
 }
 
-u32 Balancer::pickHash(const Address& client, std::span<const u32> avoid) {
-  const u64 hash = hashIp(client, kPlacementKey);
+u32 Balancer::pickHash(const PickKey& key, std::span<const u32> avoid) {
+  const u64 hash = key.hasHash ? key.hash : hashIp(key.client, kPlacementKey);
   const HashTableView table{
       {table_, cluster_->tableWords},
       cluster_->balance == Balance::kMaglev ? HashKind::kMaglev : HashKind::kRing};
@@ -253,5 +253,7 @@ void Balancer::onConnectFailed(u32 endpoint, u64 nowMs) {
   entry.upSinceMs.store(nowMs + duration, kRelaxed);
   board_.cluster(cluster_->id).healthEpoch.fetch_add(1, kRelaxed);
 }
+
+void Balancer::onAnswered(u32 /*endpoint*/, u32 /*micros*/, bool /*isError*/, u64 /*nowMs*/) {}
 
 }  // namespace holdfast::proxy

@@ -21,16 +21,27 @@ struct Pick {
   bool isAtLimit = false;  // with null: some endpoint was usable but had all it may have
 };
 
+// What a choice may depend on. Hash balancers take `hash` where there is one, else the address.
+struct PickKey {
+  Address client;
+  u64 hash = 0;
+  bool hasHash = false;
+};
+
 class Balancer {
  public:
   Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& board, u64 seed);
 
   // `avoid` holds endpoint ids that failed for this connection already. O(endpoints) at worst.
-  [[nodiscard]] Pick pick(u64 nowMs, const Address& client, std::span<const u32> avoid);
+  [[nodiscard]] Pick pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid);
 
   // Tells the board how a connect to `endpoint` ended; may eject it.
   void onConnected(u32 endpoint, u32 micros);
   void onConnectFailed(u32 endpoint, u64 nowMs);
+
+  // Once for each request that reached `endpoint`: the time to the first byte of its response, or
+  // to the failure. An error is a 5xx, a reset or a timeout.
+  void onAnswered(u32 endpoint, u32 micros, bool isError, u64 nowMs);
 
  private:
   void refresh(u64 nowMs);
@@ -45,7 +56,7 @@ class Balancer {
   u32 pickRandom(std::span<const u32> avoid);
   u32 pickLeast(std::span<const u32> avoid);
   u32 pickTwo(std::span<const u32> avoid);
-  u32 pickHash(const Address& client, std::span<const u32> avoid);
+  u32 pickHash(const PickKey& key, std::span<const u32> avoid);
   u32 pickAny(std::span<const u32> avoid);
 
   const ClusterSpec* cluster_;

@@ -85,7 +85,7 @@ void Shard::startConnect(u32 tunnel) {
   if (position == kNoIndex) return close(tunnel, CloseReason::kNoEndpoint, How::kReset);
   const ClusterSpec& cluster = snapshot_.cluster(position);
   for (;;) {
-    const Pick pick = balancers_[position]->pick(nowMs(), record.client, record.tried);
+    const Pick pick = balancers_[position]->pick(nowMs(), PickKey{record.client}, record.tried);
     if (pick.endpoint == nullptr) {
       bump(count(ShardCounter::kPickFailures));
       const bool isRetry = record.reason != CloseReason::kCount;
