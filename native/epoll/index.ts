@@ -8,6 +8,23 @@
  * Invariant: nothing here is called per message; the path never enters JavaScript.
  */
 import { createRequire } from 'node:module';
+import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
+
+export type {
+  ClusterHttpInput,
+  HttpConditionInput,
+  HttpEditInput,
+  HttpFault,
+  HttpFaultPlace,
+  HttpHashInput,
+  HttpHostInput,
+  HttpInput,
+  HttpRetryWord,
+  HttpRewriteInput,
+  HttpRouteInput,
+  HttpSplitInput,
+  HttpWebSocketInput,
+} from './http-input.ts';
 
 /** A failed system call. `code` is the errno name (`EADDRINUSE`), `syscall` the call that failed. */
 export interface NativeError extends Error {
@@ -186,8 +203,10 @@ export interface SocketOptionsInput {
 
 export interface ListenerInput {
   readonly id: number;
-  /** Position in {@link SnapshotInput.clusters}. */
+  /** Position in {@link SnapshotInput.clusters}; with HTTP -1, where routes say it all. */
   readonly cluster: number;
+  /** Null: bytes are relayed as they are. */
+  readonly http: HttpInput | null;
   /** 0: never. */
   readonly idleMs: number;
   readonly halfCloseMs: number;
@@ -333,6 +352,7 @@ export interface ClusterInput {
   readonly tls: number;
   /** Name that endpoints are asked for and checked against; empty: their address. */
   readonly serverName: string;
+  readonly http: ClusterHttpInput;
 }
 
 /** Everything the path needs, as plain data; compiled once and shared by all shards. */
@@ -438,6 +458,8 @@ export interface Native {
   tlsProblem(): string;
   /** Checks as a shard would, without keeping anything; takes milliseconds per certificate. */
   checkTls(input: TlsConfigInput): TlsCheck;
+  /** Compiles routes as a snapshot would, and tells everything that is wrong with them. */
+  checkRoutes(input: HttpInput): readonly HttpFault[];
   /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */
   openNetns(name: string): number;
   createAcceptor(board: Board): Acceptor;

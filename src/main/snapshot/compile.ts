@@ -8,6 +8,7 @@
  * takes.
  */
 import type {
+  ClusterHttpInput,
   ClusterInput,
   ListenerInput,
   ListenerLimits,
@@ -18,6 +19,19 @@ import type { ResolvedEndpoint } from '../clusters/index.ts';
 import type { ClusterConfig, Config, ListenerConfig } from '../config/index.ts';
 import type { Ids } from '../model/index.ts';
 import type { TlsMaterial } from '../tls/index.ts';
+
+/** What a cluster is told about HTTP that says nothing of it. */
+const CLUSTER_HTTP: ClusterHttpInput = {
+  idleMs: 30_000,
+  ageMs: 3_600_000,
+  requestsMax: 1000,
+  idlePerEndpoint: 64,
+  connectionsMax: 0,
+  requestsActiveMax: 0,
+  pendingMax: 1024,
+  retriesMax: 0,
+  retryBudgetPermille: 200,
+};
 
 /** What a snapshot is compiled from. */
 export interface CompileSource {
@@ -97,6 +111,7 @@ function compileListener(
   return {
     id: ids.listener(name),
     cluster: positionOf(positions, listener.cluster, listener),
+    http: null,
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,
     maxAgeMs: timeouts.maxAgeMs,
@@ -151,5 +166,6 @@ function compileCluster(
     socket: cluster.socket,
     tls: cluster.tls === null ? -1 : tlsPosition(positions.clusterTls, cluster.name),
     serverName: cluster.tls?.serverName ?? '',
+    http: CLUSTER_HTTP,
   };
 }

@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include "binding/arguments.h"
+#include "binding/http_reader.h"
 #include "binding/objects.h"
 #include "binding/tls_reader.h"
 #include "proxy/access_record.h"
@@ -150,6 +151,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));
   exports.Set("tlsProblem", Napi::Function::New<tlsProblem>(env, "tlsProblem"));
   exports.Set("checkTls", Napi::Function::New<checkTls>(env, "checkTls"));
+  exports.Set("checkRoutes", Napi::Function::New<checkRoutes>(env, "checkRoutes"));
   exports.Set("openNetns", Napi::Function::New<openNetns>(env, "openNetns"));
   exports.Set("processInfo", Napi::Function::New<processInfo>(env, "processInfo"));
   return exports;

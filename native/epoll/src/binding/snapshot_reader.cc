@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "binding/arguments.h"
+#include "binding/http_reader.h"
 #include "binding/objects.h"
 #include "binding/tls_reader.h"
 #include "runtime/board.h"
@@ -82,7 +83,7 @@ proxy::ListenerSpec readListener(Napi::Value value, const std::string& path, Pro
   const Fields fields(value, path, problem);
   proxy::ListenerSpec spec;
   spec.id = fields.u32Of("id", kListenersMax - 1);
-  spec.cluster = fields.u32Of("cluster", kClustersMax - 1);
+  spec.cluster = readPosition(fields, "cluster");
   spec.idleMs = fields.u32Of("idleMs");
   spec.halfCloseMs = fields.u32Of("halfCloseMs");
   spec.maxAgeMs = fields.u32Of("maxAgeMs");
@@ -172,12 +173,17 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
     const std::string path = "listeners[" + std::to_string(i) + "]";
     parts.listeners.push_back(readListener(listeners.Get(i), path, problem, parts.cidrs));
     parts.routes.push_back(readRoutes(listeners.Get(i), path, problem));
+    readHttp(Fields(listeners.Get(i), path, problem).valueOf("http"), path + ".http", problem,
+             &parts.http.emplace_back());
   }
   const Napi::Array clusters = fields.arrayOf("clusters", kClustersMax);
   for (u32 i = 0; i < clusters.Length() && problem.isNone(); i++) {
     const std::string path = "clusters[" + std::to_string(i) + "]";
     parts.clusters.push_back(readCluster(clusters.Get(i), path, problem, parts.endpoints));
-    parts.serverNames.push_back(Fields(clusters.Get(i), path, problem).stringOf("serverName", 255));
+    const Fields cluster(clusters.Get(i), path, problem);
+    parts.serverNames.push_back(cluster.stringOf("serverName", 255));
+    readClusterHttp(cluster.valueOf("http"), path + ".http", problem,
+                    &parts.clusterHttp.emplace_back());
   }
   const Napi::Array configs = fields.arrayOf("tls", proxy::kTlsConfigsMax);
   for (u32 i = 0; i < configs.Length() && problem.isNone(); i++) {
