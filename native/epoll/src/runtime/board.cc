@@ -8,7 +8,7 @@ namespace holdfast {
 namespace {
 
 inline constexpr u32 kBoardMagic = 0x48464244;  // "HFBD"
-inline constexpr u32 kBoardVersion = 1;
+inline constexpr u32 kBoardVersion = 2;
 inline constexpr size_t kPage = 4096;
 
 size_t roundUp(size_t value) { return (value + kPage - 1) & ~(kPage - 1); }
@@ -16,6 +16,7 @@ size_t roundUp(size_t value) { return (value + kPage - 1) & ~(kPage - 1); }
 // Offsets of the fixed tables, in the order they lie in memory.
 struct Layout {
   size_t shards, cells, listeners, clusters, endpoints, endpointActive, mailboxes, logs, addresses;
+  size_t https, routeEntries, routes, routeLatencies, clusterHttps, clusterLatencies;
   size_t total;
 };
 
@@ -35,6 +36,12 @@ Layout layoutFor(u32 shards, u32 addressSlots) {
   at.endpointActive = place(sizeof(std::atomic<u32>) * kEndpointsMax);
   at.mailboxes = place(sizeof(Mailbox) * shards);
   at.logs = place(sizeof(AccessRing) * shards);
+  at.https = place(sizeof(HttpCell) * kListenersMax * shards);
+  at.routeEntries = place(sizeof(RouteEntry) * kRoutesMax);
+  at.routes = place(sizeof(RouteCell) * kRoutesMax * shards);
+  at.routeLatencies = place(sizeof(Histogram) * kRoutesMax * shards);
+  at.clusterHttps = place(sizeof(ClusterHttpCell) * kClustersMax * shards);
+  at.clusterLatencies = place(sizeof(Histogram) * kClustersMax * shards);
   at.addresses = place(AddressTable::bytesFor(addressSlots));
   at.total = offset;
   return at;
@@ -113,6 +120,12 @@ Status Board::lay(u8* memory) {
   endpointActive_ = reinterpret_cast<std::atomic<u32>*>(memory + at.endpointActive);
   mailboxes_ = reinterpret_cast<Mailbox*>(memory + at.mailboxes);
   logs_ = reinterpret_cast<AccessRing*>(memory + at.logs);
+  https_ = reinterpret_cast<HttpCell*>(memory + at.https);
+  routeEntries_ = reinterpret_cast<RouteEntry*>(memory + at.routeEntries);
+  routes_ = reinterpret_cast<RouteCell*>(memory + at.routes);
+  routeLatencies_ = reinterpret_cast<Histogram*>(memory + at.routeLatencies);
+  clusterHttps_ = reinterpret_cast<ClusterHttpCell*>(memory + at.clusterHttps);
+  clusterLatencies_ = reinterpret_cast<Histogram*>(memory + at.clusterLatencies);
   if (!isOwner_ && !addresses_.attach(memory + at.addresses)) return Status::fromErrno(EINVAL);
   return Status::ok();
 }

@@ -4,7 +4,8 @@
 // mailbox and a log ring. The main thread makes it; shards attach by descriptor. No pointers
 // inside, so each thread may map it elsewhere, and a later process can be given it.
 // Invariant: every field says who writes it; whatever several threads write is atomic.
-// Pages become resident when touched, so the fixed tables cost nothing until used.
+// Pages become resident when touched, so the fixed tables cost nothing until used; of what HTTP
+// counts, readers touch only what a mark says was used.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include "runtime/address_table.h"
 #include "runtime/base.h"
 #include "runtime/counters.h"
+#include "runtime/http_counters.h"
 #include "runtime/spsc_ring.h"
 #include "runtime/sys.h"
 
@@ -22,7 +24,10 @@ inline constexpr u32 kShardsMax = 64;
 inline constexpr u32 kListenersMax = 256;
 inline constexpr u32 kClustersMax = 1024;
 inline constexpr u32 kEndpointsMax = 16384;
-inline constexpr u32 kNameMax = 63;             // bytes of a listener or cluster name
+inline constexpr u32 kRoutesMax = 4096;
+inline constexpr u32 kRouteOther = kRoutesMax - 1;  // counts the routes that have no id
+inline constexpr u32 kNameMax = 63;                 // bytes of a listener or cluster name
+inline constexpr u32 kRouteNameMax = 127;
 inline constexpr u32 kDisplayMax = 111;         // bytes of an endpoint as shown in records
 inline constexpr u32 kMailboxSlots = 1024;      // accepted sockets under way to one shard
 inline constexpr u32 kLogRingBytes = 1u << 20;  // access records of one shard under way
@@ -69,12 +74,38 @@ struct alignas(64) ListenerEntry {
   std::atomic<u64> assigned;
   std::atomic<u64> ratePauses;
   std::atomic<u64> refused[countOf<Refusal>()];
+  // Written by main: a snapshot gave it HTTP, so its HttpCells may have been touched.
+  std::atomic<u32> isHttp;
 };
+
+// What a cluster has under way in all shards, where it may be limited.
+enum class Circuit : u8 { kRequests, kPending, kRetries, kConnections, kCount };
 
 struct alignas(64) ClusterEntry {
   char name[kNameMax + 1];
   // Changes whenever an endpoint of the cluster became usable or unusable.
   std::atomic<u32> healthEpoch;
+  std::atomic<u32> latencyWindow;  // the last one that was judged; written by shards
+  // Written by main: a listener with HTTP leads to it, so its HTTP cells may have been touched.
+  std::atomic<u32> isHttp;
+  // Written by shards for each request: apart from what is read for each pick.
+  alignas(64) std::atomic<u32> active[countOf<Circuit>()];
+  std::atomic<u64> refused[countOf<Circuit>()];
+  std::atomic<u64> budgetRefused;
+};
+
+// Written by main, before a snapshot names the id.
+struct alignas(64) RouteEntry {
+  char name[kRouteNameMax + 1];
+  u32 listener;
+  u32 isUsed;  // it belonged to a route before: its cells may have been touched
+};
+
+// Time of answers within one window of the clock.
+struct LatencyWindow {
+  std::atomic<u64> micros;
+  std::atomic<u32> answers;
+  std::atomic<u32> number;
 };
 
 struct alignas(64) EndpointEntry {
@@ -89,6 +120,16 @@ struct alignas(64) EndpointEntry {
   std::atomic<u64> limitHits;
   std::atomic<u64> connectMicros;
   char display[kDisplayMax + 1];
+  // Written by shards for each answer: apart from what is read for each pick.
+  alignas(64) std::atomic<u64> peakLatency;  // see proxy/latency.h
+  std::atomic<u64> answers;
+  std::atomic<u64> answerMicros;
+  std::atomic<u64> errors;
+  LatencyWindow windows[2];  // the present one and the one before
+  std::atomic<u64> ejectionsByErrors;
+  std::atomic<u64> ejectionsByLatency;
+  std::atomic<u32> consecutiveErrors;
+  std::atomic<u32> ejectionCause;
 };
 
 struct BoardHeader {
@@ -137,6 +178,25 @@ class Board {
   [[nodiscard]] std::atomic<u32>& endpointActive(u32 id) { return endpointActive_[id]; }
   [[nodiscard]] Mailbox& mailbox(u32 shard) { return mailboxes_[shard]; }
   [[nodiscard]] AccessRing& log(u32 shard) { return logs_[shard]; }
+  [[nodiscard]] HttpCell& http(u32 shard, u32 listener) {
+    return https_[size_t{shard} * kListenersMax + listener];
+  }
+  [[nodiscard]] RouteCell& route(u32 shard, u32 id) {
+    return routes_[size_t{shard} * kRoutesMax + id];
+  }
+  // From the head of a request to the head of the response sent to the client, microseconds.
+  [[nodiscard]] Histogram& routeLatency(u32 shard, u32 id) {
+    return routeLatencies_[size_t{shard} * kRoutesMax + id];
+  }
+  [[nodiscard]] ClusterHttpCell& clusterHttp(u32 shard, u32 cluster) {
+    return clusterHttps_[size_t{shard} * kClustersMax + cluster];
+  }
+  // From the choice of an endpoint to the first byte of its response, microseconds.
+  [[nodiscard]] Histogram& clusterLatency(u32 shard, u32 cluster) {
+    return clusterLatencies_[size_t{shard} * kClustersMax + cluster];
+  }
+  [[nodiscard]] RouteEntry& routeEntry(u32 id) { return routeEntries_[id]; }
+  [[nodiscard]] const char* routeName(u32 id) { return routeEntries_[id].name; }
   [[nodiscard]] AddressTable& addresses() { return addresses_; }
   [[nodiscard]] HashKey addressKey() const;
 
@@ -161,6 +221,12 @@ class Board {
   std::atomic<u32>* endpointActive_ = nullptr;
   Mailbox* mailboxes_ = nullptr;
   AccessRing* logs_ = nullptr;
+  HttpCell* https_ = nullptr;
+  RouteEntry* routeEntries_ = nullptr;
+  RouteCell* routes_ = nullptr;
+  Histogram* routeLatencies_ = nullptr;
+  ClusterHttpCell* clusterHttps_ = nullptr;
+  Histogram* clusterLatencies_ = nullptr;
   AddressTable addresses_;
 };
 
