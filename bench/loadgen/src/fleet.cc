@@ -22,6 +22,16 @@ constexpr std::size_t kGone = ~std::size_t{0};
 constexpr u64 kExpireEveryNs = 100 * kMillisecondNs;
 // So many failures in opening mean that nobody is there.
 constexpr u64 kFailuresMax = 1000;
+constexpr std::size_t kQuotedBytesMax = 120;
+
+// Printable, for a result that a person reads.
+std::string quote(std::span<const char> bytes) {
+  std::string text(bytes.data(), std::min(bytes.size(), kQuotedBytesMax));
+  for (char& letter : text) {
+    if (letter < ' ' || letter > '~') letter = '.';
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -138,7 +148,7 @@ void Fleet::ready(u32 index, u32 generation, u32 events) {
   constexpr u32 kEnds = EPOLLRDHUP | EPOLLERR | EPOLLHUP;
   if (connection.channel) connection.channel->readable((events & kEnds) != 0);
   if (connection.phase == Phase::kHandshake && !shakeHands(index)) return;
-  if ((events & (EPOLLIN | kEnds)) != 0) read(index);
+  if ((events & (EPOLLIN | kEnds)) != 0) read(index, (events & kEnds) != 0);
 }
 
 void Fleet::connected(u32 index) {
@@ -220,7 +230,7 @@ void Fleet::flush(u32 index) {
   if (connection.isWritable && connection.phase == Phase::kOpen) observer_->writable(index);
 }
 
-void Fleet::read(u32 index) {
+void Fleet::read(u32 index, bool isEnding) {
   const u32 generation = connections_[index].generation;
   for (;;) {
     Connection& connection = connections_[index];
@@ -241,7 +251,8 @@ void Fleet::read(u32 index) {
     const std::size_t used = decode(index, bytes, nowNs());
     if (used == kGone || connections_[index].generation != generation) return;
     keepUnread(connections_[index], bytes.subspan(used), isFromUnread);
-    if (!connections_[index].channel && static_cast<std::size_t>(got) < scratchIn_.size()) return;
+    const bool isDrained = static_cast<std::size_t>(got) < scratchIn_.size() && !isEnding;
+    if (!connections_[index].channel && isDrained) return;
   }
 }
 
@@ -264,11 +275,12 @@ std::size_t Fleet::decode(u32 index, std::span<const char> bytes, u64 now) {
     const Decoded decoded = isGreeting ? payload_.decodeGreeting(rest) : payload_.decode(rest);
     if (decoded.state == Decoded::State::kNeedMore) return used;
     if (decoded.state == Decoded::State::kCorrupt) {
-      ++corrupt_;
+      if (corrupt_++ == 0) firstCorrupt_ = quote(rest);
       ended(index, EPROTO);
       return kGone;
     }
     used += decoded.consumed;
+    if (decoded.state == Decoded::State::kSkip) continue;
     if (isGreeting) {
       sendFirst(index);
     } else if (connections_[index].phase == Phase::kFirst) {
@@ -337,7 +349,8 @@ std::string Fleet::json() const {
       .number("open", open_)
       .number("failed", failed_)
       .number("lost", lost_);
-  object.number("corrupt", corrupt_).nested("errors", errors.str());
+  object.number("corrupt", corrupt_).text("firstCorrupt", firstCorrupt_);
+  object.nested("errors", errors.str());
   return object.str();
 }
 

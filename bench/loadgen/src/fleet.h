@@ -83,7 +83,8 @@ class Fleet : public Loop::Handler {
   u64 lostCount() const { return lost_; }
   u64 failedCount() const { return failed_; }
   u64 corruptCount() const { return corrupt_; }
-  // `{"wanted":...,"open":...,"failed":...,"lost":...,"corrupt":...,"errors":{"ECONNREFUSED":3}}`
+  // `{"wanted":...,"open":...,"failed":...,"lost":...,"corrupt":...,"firstCorrupt":"...",
+  // "errors":{"ECONNREFUSED":3}}`
   std::string json() const;
 
   void ready(u32 index, u32 generation, u32 events) override;
@@ -108,7 +109,8 @@ class Fleet : public Loop::Handler {
   bool shakeHands(u32 index);
   void greet(u32 index);
   void sendFirst(u32 index);
-  void read(u32 index);
+  // `isEnding`: the edge said that no more follows, and there will be no other.
+  void read(u32 index, bool isEnding);
   // Decodes what is at the front; returns the bytes used, or npos when the connection is gone.
   std::size_t decode(u32 index, std::span<const char> bytes, u64 now);
   void keepUnread(Connection& connection, std::span<const char> rest, bool isFromUnread);
@@ -128,6 +130,7 @@ class Fleet : public Loop::Handler {
   std::string scratchOut_;
   std::vector<char> scratchIn_;
   std::map<int, u64> errors_;
+  std::string firstCorrupt_;  // the beginning of what was not understood first
   u32 goal_ = 0;
   u32 opening_ = 0;
   u32 open_ = 0;

@@ -68,6 +68,8 @@ class Control : public Loop::Handler {
   void waitForStep(Loop& loop);
   // True once a line is there that no `waitForStep` has taken; taking it is left to waitForStep.
   bool hasStep() const { return steps_ > 0; }
+  // Takes one of them; false when there is none.
+  bool takeStep() { return steps_ > 0 && steps_-- > 0; }
   bool isInteractive() const { return isInteractive_; }
   void ready(u32 index, u32 generation, u32 events) override;
 

@@ -15,14 +15,14 @@ int main(int argc, char** argv) {
     int (*run)(Flags&);
   };
   static constexpr Mode kModes[] = {
-      {"origin", runOrigin},         {"idle", runIdle},        {"open", runOpen},
-      {"closed", runClosed},         {"bulk", runBulk},        {"churn", runChurn},
-      {"storm", runStorm},           {"slow", runSlow},        {"fanout", runFanout},
-      {"handshakes", runHandshakes}, {"selftest", runSelftest}};
+      {"origin", runOrigin},         {"idle", runIdle},     {"open", runOpen},
+      {"closed", runClosed},         {"bulk", runBulk},     {"churn", runChurn},
+      {"storm", runStorm},           {"slow", runSlow},     {"fanout", runFanout},
+      {"handshakes", runHandshakes}, {"phases", runPhases}, {"selftest", runSelftest}};
   if (argc < 2) {
     fail(
-        "usage: loadgen origin|idle|open|closed|bulk|churn|storm|slow|fanout|handshakes|guard|"
-        "selftest");
+        "usage: loadgen origin|idle|open|closed|bulk|churn|storm|slow|fanout|handshakes|phases|"
+        "guard|selftest");
   }
   if (std::strcmp(argv[1], "guard") == 0) return runGuard(argc, argv);
   for (const Mode& mode : kModes) {

@@ -16,6 +16,8 @@ int runIdle(Flags& flags);
 int runOpen(Flags& flags);
 // A fixed number of messages under way on each active connection: saturation.
 int runClosed(Flags& flags);
+// Messages at a fixed rate, calm and then while something is done to the peer.
+int runPhases(Flags& flags);
 // One connection and many bytes.
 int runBulk(Flags& flags);
 // Connect, one round trip, close, again.

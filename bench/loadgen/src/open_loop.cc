@@ -78,16 +78,19 @@ void OpenLoop::run(Fleet& fleet, const Usage& usage, Companion* companion) {
   std::shuffle(order.begin(), order.end(), std::mt19937_64(options_.seed));
   for (u32 place = 0; place < options_.active; ++place) schedule_.start(order[place], start);
 
-  const u64 edges[] = {windowStartNs_, windowEndNs_, windowEndNs_ + options_.drainNs};
+  const auto edgeNs = [&](u32 edge) {
+    if (edge == 0) return windowStartNs_;
+    return edge == 1 ? windowEndNs_ : windowEndNs_ + options_.drainNs;
+  };
   for (u32 edge = 0; edge < 3; ++edge) {
-    for (u64 now = nowNs(); now < edges[edge]; now = nowNs()) {
+    for (u64 now = nowNs(); now < edgeNs(edge); now = nowNs()) {
       sendDue(now);
       const u64 companionNs = companion == nullptr ? kNever : companion->work(now);
       if (edge == 2 && answered_ + unanswered_ == sent_ && schedule_.nextNs() >= windowEndNs_)
         break;
       const u64 nextNs =
           edge == 2 && schedule_.nextNs() >= windowEndNs_ ? kNever : schedule_.nextNs();
-      loop_.turn(std::min({edges[edge], nextNs, companionNs}));
+      loop_.turn(std::min({edgeNs(edge), nextNs, companionNs}));
     }
     if (edge == 0) before_ = usage.read();
     if (edge == 1) after_ = usage.read();

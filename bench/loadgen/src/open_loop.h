@@ -8,6 +8,7 @@
 // missed.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ class OpenLoop : public Fleet::Observer {
 
   // The fleet must be open. Returns when the window and the drain are over.
   void run(Fleet& fleet, const Usage& usage, Companion* companion);
+  // Ends the window now instead of at its planned end; for a companion that knows when it is done.
+  void endWindow(u64 now) { windowEndNs_ = std::min(windowEndNs_, now); }
   // Everything that was measured; `limited` says when this process was the limit.
   void report(JsonObject& result, const Usage& usage) const;
 

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "origin_web.h"
+
 namespace holdfast::loadgen {
 
 namespace {
@@ -21,6 +23,7 @@ constexpr std::size_t kScratchBytes = 256 * 1024;
 constexpr std::size_t kQueueBytesMax = 4 * 1024 * 1024;
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsPerTurn = 64;
+constexpr std::size_t kGone = ~std::size_t{0};
 
 }  // namespace
 
@@ -68,6 +71,7 @@ void Origin::accepted(int fd) {
 void Origin::closePeer(u32 index) {
   Peer& peer = peers_[index];
   if (peer.role == Role::kSubscriber) std::erase(subscribers_, index);
+  if (peer.role == Role::kStream) std::erase(streams_, index);
   close(peer.fd);
   const u32 generation = peer.generation + 1;
   peer = Peer{};
@@ -86,17 +90,17 @@ void Origin::ready(u32 index, u32 generation, u32 events) {
     return;
   }
   peers_[index].hasUnread = false;
-  read(index);
+  read(index, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 }
 
-void Origin::read(u32 index) {
+void Origin::read(u32 index, bool isEnding) {
   for (;;) {
     const ssize_t got = recv(peers_[index].fd, scratch_.data(), scratch_.size(), 0);
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) return closePeer(index);
     const std::size_t size = static_cast<std::size_t>(got);
     if (!handle(index, std::span<const char>(scratch_.data(), size))) return closePeer(index);
-    if (size < scratch_.size()) return;
+    if (size < scratch_.size() && !isEnding) return;
     if (peers_[index].isBlocked) {
       peers_[index].hasUnread = true;
       return;
@@ -113,10 +117,14 @@ bool Origin::handle(u32 index, std::span<const char> bytes) {
     case Role::kEcho:
       return send(peer, bytes);
     case Role::kSubscriber:
+    case Role::kStream:
       return true;
     case Role::kPublisher:
-      broadcast(bytes);
+      broadcast(subscribers_, bytes);
       return true;
+    case Role::kHttp:
+    case Role::kWebSocket:
+      return handleWeb(index, bytes);
     case Role::kDownload:
       return continueDownload(peer);
     case Role::kUpload:
@@ -134,7 +142,8 @@ bool Origin::handle(u32 index, std::span<const char> bytes) {
 // Returns how many bytes the first message used up.
 std::size_t Origin::chooseRole(u32 index, std::span<const char> bytes) {
   Peer& peer = peers_[index];
-  peer.role = Role::kEcho;
+  peer.role = isHttp(bytes) ? Role::kHttp : Role::kEcho;
+  if (peer.role == Role::kHttp) return 0;
   const Decoded first = payload_.decode(bytes);
   if (first.state != Decoded::State::kMessage || first.stamp.kind == Kind::kEcho) return 0;
   peer.remaining = first.stamp.intendedNs;
@@ -161,6 +170,55 @@ std::size_t Origin::chooseRole(u32 index, std::span<const char> bytes) {
   return first.consumed;
 }
 
+bool Origin::handleWeb(u32 index, std::span<const char> bytes) {
+  Peer& peer = peers_[index];
+  if (peer.isClosing) return true;
+  const bool isKept = !peer.unread.empty();
+  if (isKept) bytes = peer.unread.append(bytes.data(), bytes.size());
+  answer_.clear();
+  event_.clear();
+  const std::size_t used = answerWeb(index, bytes);
+  if (used == kGone || !send(peer, answer_)) return false;
+  if (!event_.empty()) broadcast(streams_, event_);
+  if (peer.isClosing && !peer.isBlocked) return false;
+  if (isKept) {
+    peer.unread.erase(0, used);
+  } else {
+    peer.unread.assign(bytes.data() + used, bytes.size() - used);
+  }
+  return true;
+}
+
+std::size_t Origin::answerWeb(u32 index, std::span<const char> bytes) {
+  Peer& peer = peers_[index];
+  std::size_t used = 0;
+  while (used < bytes.size() && !peer.isClosing && peer.role != Role::kStream) {
+    const std::span<const char> rest = bytes.subspan(used);
+    const WebStep step = peer.role == Role::kHttp ? answerRequest(rest, answer_, event_)
+                                                  : answerFrame(rest, answer_);
+    used += step.consumed;
+    switch (step.next) {
+      case WebStep::Next::kNeedMore:
+        return used;
+      case WebStep::Next::kAbort:
+        return kGone;
+      case WebStep::Next::kGoOn:
+      case WebStep::Next::kPublish:
+        break;
+      case WebStep::Next::kWebSocket:
+        peer.role = Role::kWebSocket;
+        break;
+      case WebStep::Next::kStream:
+        peer.role = Role::kStream;
+        streams_.push_back(index);
+        break;
+      case WebStep::Next::kClose:
+        peer.isClosing = true;
+    }
+  }
+  return used;
+}
+
 bool Origin::send(Peer& peer, std::span<const char> bytes) {
   if (bytes.empty()) return true;
   if (!peer.isBlocked) {
@@ -179,8 +237,8 @@ bool Origin::flush(u32 index) {
   peer.isBlocked = false;
   const std::string queue = std::move(peer.queue);
   peer.queue.clear();
-  return send(peer, queue) &&
-         (peer.isBlocked || peer.role != Role::kDownload || continueDownload(peer));
+  if (!send(peer, queue) || (peer.isClosing && !peer.isBlocked)) return false;
+  return peer.isBlocked || peer.role != Role::kDownload || continueDownload(peer);
 }
 
 bool Origin::continueDownload(Peer& peer) {
@@ -199,9 +257,9 @@ bool Origin::continueDownload(Peer& peer) {
   return true;
 }
 
-void Origin::broadcast(std::span<const char> bytes) {
-  for (std::size_t at = 0; at < subscribers_.size(); ++at) {
-    Peer& peer = peers_[subscribers_[at]];
+void Origin::broadcast(const std::vector<u32>& to, std::span<const char> bytes) {
+  for (const u32 index : to) {
+    Peer& peer = peers_[index];
     // A failed send is left to the reader of that connection, which sees the end too.
     if (peer.queue.size() > kQueueBytesMax || !send(peer, bytes)) ++dropped_;
   }

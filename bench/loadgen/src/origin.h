@@ -1,7 +1,9 @@
-// The origin of all TCP measurements: it does for each connection what the first message asks for.
+// The origin of the measurements: it does for each connection what the first message asks for.
 //
 // An ordinary first message makes it an echo; subscribe and publish make it a fan-out hub; upload
-// counts bytes and acknowledges; download sends bytes. Anything else is echoed byte by byte.
+// counts bytes and acknowledges; download sends bytes. A request of HTTP is answered as such, and
+// so are those that follow, and the frames after an upgrade (origin_web.h). Anything else is echoed
+// byte by byte.
 // Invariant: what a reader does not take waits in that connection's own queue, and reading from it
 // pauses, so memory is bounded by what one read returned; a subscriber's queue is bounded by
 // kQueueBytesMax.
@@ -33,16 +35,28 @@ class Origin : public Loop::Handler {
   u64 droppedCount() const { return dropped_; }
 
  private:
-  enum class Role : u8 { kNew, kEcho, kSubscriber, kPublisher, kUpload, kDownload };
+  enum class Role : u8 {
+    kNew,
+    kEcho,
+    kSubscriber,
+    kPublisher,
+    kUpload,
+    kDownload,
+    kHttp,
+    kWebSocket,
+    kStream
+  };
   struct Peer {
     int fd = -1;
     u32 generation = 0;
     Role role = Role::kNew;
     bool isBlocked = false;
+    bool isClosing = false;  // ends when the queue is empty
     bool hasUnread = false;  // readable edge seen while blocked
     u64 remaining = 0;       // bytes of an upload or download still to come
     u64 position = 0;
     std::string queue;
+    std::string unread;  // a request or frame that is not whole
   };
   struct Acceptor : Loop::Handler {
     Acceptor(Origin& origin, int fd) : origin_(origin), fd_(fd) {}
@@ -52,13 +66,17 @@ class Origin : public Loop::Handler {
   };
 
   void accepted(int fd);
-  void read(u32 index);
+  // `isEnding`: the edge said that no more follows, and there will be no other.
+  void read(u32 index, bool isEnding);
   bool handle(u32 index, std::span<const char> bytes);
   std::size_t chooseRole(u32 index, std::span<const char> bytes);
+  bool handleWeb(u32 index, std::span<const char> bytes);
+  // Answers what is whole at the front; returns the bytes used, or npos when it is to be closed.
+  std::size_t answerWeb(u32 index, std::span<const char> bytes);
   bool send(Peer& peer, std::span<const char> bytes);
   bool flush(u32 index);
   bool continueDownload(Peer& peer);
-  void broadcast(std::span<const char> bytes);
+  void broadcast(const std::vector<u32>& to, std::span<const char> bytes);
   void closePeer(u32 index);
 
   Loop& loop_;
@@ -68,6 +86,9 @@ class Origin : public Loop::Handler {
   std::vector<Peer> peers_;
   std::vector<u32> free_;
   std::vector<u32> subscribers_;
+  std::vector<u32> streams_;
+  std::string answer_;  // of one read
+  std::string event_;
   std::vector<char> scratch_;
   std::string pattern_;
   u64 accepted_ = 0;

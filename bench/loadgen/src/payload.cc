@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "payload_web.h"
+
 namespace holdfast::loadgen {
 
 namespace {
@@ -63,7 +65,8 @@ Decoded TcpPayload::decode(std::span<const char> in) const {
 
 std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes) {
   if (name == "tcp") return std::make_unique<TcpPayload>(messageBytes);
-  fail("unknown payload \"%s\"; there is: tcp", name.c_str());
+  if (std::unique_ptr<Payload> payload = createWebPayload(name, messageBytes)) return payload;
+  fail("unknown payload \"%s\"; there are: tcp, http, http-close, events, websocket", name.c_str());
 }
 
 }  // namespace holdfast::loadgen

@@ -1,9 +1,9 @@
 // What a message looks like on the wire: the one seam where a protocol is added to the load
 // generator.
 //
-// A payload turns a Stamp into bytes and bytes into Stamps. TcpPayload is the plain one; TLS,
-// WebSocket, HTTP/2 and RPC payloads implement the same three calls and are chosen by name in
-// `createPayload`.
+// A payload turns a Stamp into bytes and bytes into Stamps. TcpPayload is the plain one; those of
+// HTTP/1.1 and WebSocket are in payload_web.cc. They implement the same calls and are chosen by
+// name in `createPayload`.
 // Invariant: a payload keeps no state of a connection except what `Decoder` carries; it never
 // touches a descriptor. Payloads are shared by all connections of a fleet.
 #pragma once
@@ -34,7 +34,8 @@ struct Stamp {
 };
 
 struct Decoded {
-  enum class State : u8 { kMessage, kNeedMore, kCorrupt };
+  // kSkip: `consumed` bytes that carry no message, such as a control frame.
+  enum class State : u8 { kMessage, kSkip, kNeedMore, kCorrupt };
   State state = State::kNeedMore;
   std::size_t consumed = 0;
   Stamp stamp;

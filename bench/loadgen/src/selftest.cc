@@ -10,8 +10,10 @@
 
 #include "histogram.h"
 #include "modes.h"
+#include "origin_web.h"
 #include "payload.h"
 #include "schedule.h"
+#include "websocket_text.h"
 
 namespace holdfast::loadgen {
 
@@ -85,6 +87,76 @@ void checkPayload() {
   check(payload.decode(message).state == Decoded::State::kCorrupt, "a wrong last byte is seen");
 }
 
+// What a client's payload sends, the origin answers, and the payload understands.
+void checkWeb() {
+  const Stamp stamp{Kind::kEcho, 0xfedcba9876543210, 7};
+  std::string answer;
+  std::string event;
+  const std::unique_ptr<Payload> http = createPayload("http", 100);
+  std::string request(http->messageBytes(), '\0');
+  http->encode(stamp, request);
+  for (std::size_t size = 0; size < request.size(); ++size) {
+    const std::span<const char> part(request.data(), size);
+    check(answerRequest(part, answer, event).consumed == 0 && answer.empty(), "half a request");
+  }
+  check(answerRequest(request, answer, event).consumed == request.size(), "a request is answered");
+  for (std::size_t size = 0; size < answer.size(); ++size) {
+    check(
+        http->decode(std::span<const char>(answer.data(), size)).state == Decoded::State::kNeedMore,
+        "half an answer");
+  }
+  const Decoded decoded = http->decode(answer);
+  check(decoded.state == Decoded::State::kMessage && decoded.consumed == answer.size() &&
+            decoded.stamp.intendedNs == stamp.intendedNs && decoded.stamp.sentNs == stamp.sentNs,
+        "a stamp survives HTTP");
+  const std::string wrong = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+  check(http->decode(wrong).state == Decoded::State::kCorrupt, "a wrong status is seen");
+  check(createPayload("http", 99)->decode(answer).state == Decoded::State::kCorrupt,
+        "a wrong length is seen");
+  answer.back() = '!';
+  check(http->decode(answer).state == Decoded::State::kCorrupt, "a wrong last byte is seen");
+}
+
+void checkWebSocket() {
+  // RFC 6455 1.3.
+  check(acceptOf("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "the key's answer");
+  std::string event;
+  for (const u64 bytes : {64, 125, 126, 65535, 65536}) {
+    const std::unique_ptr<Payload> payload = createPayload("websocket", bytes);
+    std::string upgrade;
+    const WebStep step = answerRequest(payload->greeting(), upgrade, event);
+    check(step.next == WebStep::Next::kWebSocket, "an upgrade is answered");
+    check(payload->decodeGreeting(upgrade).consumed == upgrade.size(), "and understood");
+    std::string frame(payload->messageBytes(), '\0');
+    payload->encode(Stamp{Kind::kEcho, 123456789, 42}, frame);
+    check(frame.find("HF") == std::string::npos, "a client masks");
+    std::string answer;
+    check(answerFrame(frame, answer).consumed == frame.size(), "a frame is answered");
+    const Decoded decoded = payload->decode(answer);
+    check(decoded.state == Decoded::State::kMessage && decoded.consumed == answer.size() &&
+              decoded.stamp.intendedNs == 123456789 && decoded.stamp.sentNs == 42,
+          "a stamp survives WebSocket");
+  }
+}
+
+void checkEvents() {
+  const std::unique_ptr<Payload> payload = createPayload("events", 64);
+  std::string request(payload->messageBytes(), '\0');
+  std::string answer;
+  std::string event;
+  payload->encode(Stamp{Kind::kSubscribe, 1, 2}, request);
+  check(answerRequest(request, answer, event).next == WebStep::Next::kStream, "a stream begins");
+  payload->encode(Stamp{Kind::kPublish, 3, 4}, request);
+  std::string published;
+  check(answerRequest(request, published, event).next == WebStep::Next::kPublish, "is published");
+  check(payload->decode(published).stamp.intendedNs == 3, "who publishes is answered");
+  answer += event;
+  const Decoded first = payload->decode(answer);
+  check(first.stamp.intendedNs == 1, "the first event");
+  const Decoded second = payload->decode(std::span<const char>(answer).subspan(first.consumed));
+  check(second.state == Decoded::State::kMessage && second.stamp.intendedNs == 3, "the second");
+}
+
 }  // namespace
 
 int runSelftest(Flags& flags) {
@@ -92,6 +164,9 @@ int runSelftest(Flags& flags) {
   checkHistogram();
   checkSchedule();
   checkPayload();
+  checkWeb();
+  checkWebSocket();
+  checkEvents();
   if (failures == 0) std::puts("selftest passed");
   return failures == 0 ? 0 : kExitFailed;
 }
