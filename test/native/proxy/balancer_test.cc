@@ -1,104 +1,24 @@
-// Balancers: shares by weight and load, health, ejection, caps, and endpoints
-// to avoid.
+// Balancers: shares by weight and load, health, caps, endpoints to avoid, and ejection for failed
+// connects.
 #include "proxy/balancer.h"
 
-#include <sys/socket.h>
-
-#include <cstring>
-#include <memory>
+#include <algorithm>
 #include <vector>
 
-#include "runtime/sys.h"
+#include "proxy/balancer_bench.h"
 
 #include "check.h"
 
 namespace holdfast::proxy {
 namespace {
 
-constexpr u32 kFirstId = 40;
-
-// One cluster on a board of its own.
-class Bench {
- public:
-  Bench(Balance balance, const std::vector<u32>& weights, void (*adjust)(ClusterSpec&) = nullptr) {
-    BoardOptions options;
-    options.shards = 1;
-    options.connectionsMax = 16;
-    CHECK(board_.create(options).isOk());
-    SnapshotParts parts;
-    ClusterSpec cluster;
-    cluster.id = 3;
-    cluster.balance = balance;
-    cluster.endpointCount = static_cast<u32>(weights.size());
-    if (adjust != nullptr) adjust(cluster);
-    parts.clusters.push_back(cluster);
-    for (u32 i = 0; i < weights.size(); ++i) {
-      EndpointSpec endpoint;
-      endpoint.id = kFirstId + i;
-      endpoint.weight = weights[i];
-      endpoint.connectionsMax = connectionsMax;
-      Address address;
-      CHECK(parseIp("192.0.2.1", static_cast<u16>(1000 + i), &address));
-      sockaddr_storage storage;
-      endpoint.addressLength = toSockaddr(address, &storage);
-      std::memcpy(&endpoint.address, &storage, endpoint.addressLength);
-      parts.endpoints.push_back(endpoint);
-      board_.endpoint(endpoint.id).healthy.store(1);
-    }
-    const int fd = compileSnapshot(parts);
-    CHECK(fd >= 0);
-    CHECK(snapshot_.map(fd).isOk());
-    sys::close(fd);
-    balancer_ = std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, 1);
-  }
-
-  // The position that was picked, or kNoIndex.
-  u32 pick(std::initializer_list<u32> avoid = {}) {
-    const std::vector<u32> avoided(avoid);
-    const PickKey key{client, hash, hasHash};
-    const Pick picked = balancer_->pick(nowMs, key, avoided);
-    isAtLimit = picked.isAtLimit;
-    return picked.endpoint == nullptr ? kNoIndex : picked.endpoint->id - kFirstId;
-  }
-
-  void release(u32 position) { board_.endpointActive(kFirstId + position).fetch_sub(1); }
-
-  // How often each endpoint is picked when every connection stays.
-  std::vector<u32> shares(u32 picks) {
-    std::vector<u32> counts(snapshot_.cluster(0).endpointCount, 0);
-    for (u32 i = 0; i < picks; ++i) {
-      client.ip[15] = static_cast<u8>(i);
-      client.ip[14] = static_cast<u8>(i >> 8);
-      const u32 position = pick();
-      if (position != kNoIndex) counts[position] += 1;
-    }
-    return counts;
-  }
-
-  EndpointEntry& entry(u32 position) { return board_.endpoint(kFirstId + position); }
-  void healthChanged() { board_.cluster(3).healthEpoch.fetch_add(1); }
-  Balancer& balancer() { return *balancer_; }
-  u32 active(u32 position) { return board_.endpointActive(kFirstId + position).load(); }
-
-  static inline u32 connectionsMax = 0;
-  u64 nowMs = 1'000'000;
-  Address client = Address::fromIpv4(reinterpret_cast<const u8*>("\xcb\x00\x71\x01"), 1);
-  u64 hash = 0;
-  bool hasHash = false;
-  bool isAtLimit = false;
-
- private:
-  Board board_;
-  Snapshot snapshot_;
-  std::unique_ptr<Balancer> balancer_;
-};
-
 constexpr Balance kAll[] = {Balance::kRoundRobin,   Balance::kRandom, Balance::kLeastConnections,
-                            Balance::kLeastRequest, Balance::kMaglev, Balance::kRingHash};
+                            Balance::kLeastRequest, Balance::kMaglev, Balance::kRingHash,
+                            Balance::kPeakEwma};
 
 TEST(balancersHoldOneConnectionForEachPick) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1});
     u32 sum = 0;
     for (const u32 share : bench.shares(300)) sum += share;
     CHECK_EQ(sum, 300);
@@ -108,21 +28,21 @@ TEST(balancersHoldOneConnectionForEachPick) {
 
 TEST(balancersSpreadEvenly) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1});
     for (const u32 share : bench.shares(3000)) CHECK(share > 700 && share < 1300);
   }
 }
 
 TEST(balancersFollowWeights) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 3});
+    BalancerBench bench(balance, {1, 3});
     const std::vector<u32> shares = bench.shares(4000);
     CHECK(shares[0] > 700 && shares[0] < 1400);
   }
 }
 
 TEST(roundRobinWithWeightsSpreadsTheHeavyOne) {
-  Bench bench(Balance::kRoundRobin, {2, 1, 1});
+  BalancerBench bench(Balance::kRoundRobin, {2, 1, 1});
   u32 inARow = 0;
   u32 longest = 0;
   for (u32 i = 0; i < 40; ++i) {
@@ -133,7 +53,7 @@ TEST(roundRobinWithWeightsSpreadsTheHeavyOne) {
 }
 
 TEST(leastConnectionsFillsWhatIsEmpty) {
-  Bench bench(Balance::kLeastConnections, {1, 1, 1});
+  BalancerBench bench(Balance::kLeastConnections, {1, 1, 1});
   (void)bench.shares(30);
   for (u32 i = 0; i < 8; ++i) bench.release(1);
   for (u32 i = 0; i < 8; ++i) CHECK_EQ(bench.pick(), 1);
@@ -141,7 +61,7 @@ TEST(leastConnectionsFillsWhatIsEmpty) {
 
 TEST(balancersLeaveOutWhatIsUnhealthy) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1});
     bench.entry(1).healthy.store(0);
     bench.healthChanged();
     const std::vector<u32> shares = bench.shares(300);
@@ -155,7 +75,7 @@ TEST(balancersLeaveOutWhatIsUnhealthy) {
 
 TEST(balancersAvoidWhatFailedForThisConnection) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1});
     for (u32 i = 0; i < 50; ++i) {
       const u32 position = bench.pick({kFirstId, kFirstId + 2});
       CHECK_EQ(position, 1);
@@ -167,9 +87,9 @@ TEST(balancersAvoidWhatFailedForThisConnection) {
 }
 
 TEST(balancersKeepTheCapsOfEndpoints) {
-  Bench::connectionsMax = 5;
+  BalancerBench::connectionsMax = 5;
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1, 1});
+    BalancerBench bench(balance, {1, 1});
     const std::vector<u32> shares = bench.shares(20);
     CHECK_EQ(shares[0], 5);
     CHECK_EQ(shares[1], 5);
@@ -179,12 +99,12 @@ TEST(balancersKeepTheCapsOfEndpoints) {
     bench.release(1);
     CHECK_EQ(bench.pick(), 1);
   }
-  Bench::connectionsMax = 0;
+  BalancerBench::connectionsMax = 0;
 }
 
 TEST(hashBalancersKeepAClientAtItsPlace) {
   for (const Balance balance : {Balance::kMaglev, Balance::kRingHash}) {
-    Bench bench(balance, {1, 1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1, 1});
     const u32 place = bench.pick();
     for (u32 i = 0; i < 20; ++i) CHECK_EQ(bench.pick(), place);
     bench.client.port = 999;
@@ -202,7 +122,7 @@ TEST(hashBalancersKeepAClientAtItsPlace) {
 
 TEST(hashBalancersTakeTheKeyInsteadOfTheAddress) {
   for (const Balance balance : {Balance::kMaglev, Balance::kRingHash}) {
-    Bench bench(balance, {1, 1, 1, 1});
+    BalancerBench bench(balance, {1, 1, 1, 1});
     bench.hasHash = true;
     bench.hash = 0x0123456789abcdef;
     const u32 place = bench.pick();
@@ -218,7 +138,7 @@ TEST(hashBalancersTakeTheKeyInsteadOfTheAddress) {
 }
 
 TEST(failuresInARowEjectAndEjectionEnds) {
-  Bench bench(Balance::kRoundRobin, {1, 1, 1}, [](ClusterSpec& cluster) {
+  BalancerBench bench(Balance::kRoundRobin, {1, 1, 1}, [](ClusterSpec& cluster) {
     cluster.ejectAfter = 3;
     cluster.ejectMs = 1000;
     cluster.ejectMsMax = 4000;
@@ -251,8 +171,8 @@ TEST(failuresInARowEjectAndEjectionEnds) {
 }
 
 TEST(belowThePanicThresholdAllAreUsed) {
-  Bench bench(Balance::kRoundRobin, {1, 1, 1, 1},
-              [](ClusterSpec& cluster) { cluster.panicPercent = 50; });
+  BalancerBench bench(Balance::kRoundRobin, {1, 1, 1, 1},
+                      [](ClusterSpec& cluster) { cluster.panicPercent = 50; });
   for (const u32 position : {0u, 1u}) bench.entry(position).healthy.store(0);
   bench.healthChanged();
   CHECK_EQ(bench.shares(40)[0], 0);
@@ -263,7 +183,7 @@ TEST(belowThePanicThresholdAllAreUsed) {
 
 TEST(withoutUsableEndpointsThereIsNoPick) {
   for (const Balance balance : kAll) {
-    Bench bench(balance, {1});
+    BalancerBench bench(balance, {1});
     bench.entry(0).healthy.store(0);
     bench.healthChanged();
     CHECK_EQ(bench.pick(), kNoIndex);
@@ -272,8 +192,8 @@ TEST(withoutUsableEndpointsThereIsNoPick) {
 }
 
 TEST(slowStartRaisesAnEndpointsShareOverTime) {
-  Bench bench(Balance::kRoundRobin, {1, 1},
-              [](ClusterSpec& cluster) { cluster.slowStartMs = 10'000; });
+  BalancerBench bench(Balance::kRoundRobin, {1, 1},
+                      [](ClusterSpec& cluster) { cluster.slowStartMs = 10'000; });
   bench.entry(0).upSinceMs.store(bench.nowMs);
   bench.healthChanged();
   const u32 early = bench.shares(200)[0];

@@ -137,6 +137,11 @@ Napi::Value BoardObject::endpointCounters(const Napi::CallbackInfo& info) {
   set(EndpointCounter::kConnects, entry.connects.load(kRelaxed));
   set(EndpointCounter::kConnectFailures, entry.connectFailures.load(kRelaxed));
   set(EndpointCounter::kEjections, entry.ejections.load(kRelaxed));
+  set(EndpointCounter::kEjectionsByErrors, entry.ejectionsByErrors.load(kRelaxed));
+  set(EndpointCounter::kEjectionsByLatency, entry.ejectionsByLatency.load(kRelaxed));
+  set(EndpointCounter::kAnswers, entry.answers.load(kRelaxed));
+  set(EndpointCounter::kErrors, entry.errors.load(kRelaxed));
+  set(EndpointCounter::kAnswerMicros, entry.answerMicros.load(kRelaxed));
   set(EndpointCounter::kHealthy, entry.healthy.load(kRelaxed));
   set(EndpointCounter::kLimitHits, entry.limitHits.load(kRelaxed));
   set(EndpointCounter::kConnectMicros, entry.connectMicros.load(kRelaxed));
@@ -188,7 +193,11 @@ void BoardObject::setListener(const Napi::CallbackInfo& info) {
 void BoardObject::setCluster(const Napi::CallbackInfo& info) {
   const i64 index = indexOf(info, kClustersMax, "cluster");
   if (index < 0) return;
-  setText(board_->cluster(static_cast<u32>(index)).name, kNameMax, info[1].ToString().Utf8Value());
+  ClusterEntry& entry = board_->cluster(static_cast<u32>(index));
+  setText(entry.name, kNameMax, info[1].ToString().Utf8Value());
+  // Gauges stay: whoever is counted there gives it back.
+  for (std::atomic<u64>& refused : entry.refused) refused.store(0, kRelaxed);
+  entry.budgetRefused.store(0, kRelaxed);
 }
 
 void BoardObject::setEndpoint(const Napi::CallbackInfo& info) {
@@ -201,9 +210,13 @@ void BoardObject::setEndpoint(const Napi::CallbackInfo& info) {
   entry.ejectionsInARow.store(0, kRelaxed);
   for (std::atomic<u64>* value :
        {&entry.ejectedUntilMs, &entry.upSinceMs, &entry.connects, &entry.connectFailures,
-        &entry.ejections, &entry.limitHits, &entry.connectMicros}) {
+        &entry.ejections, &entry.limitHits, &entry.connectMicros, &entry.peakLatency,
+        &entry.answers, &entry.answerMicros, &entry.errors, &entry.ejectionsByErrors,
+        &entry.ejectionsByLatency}) {
     value->store(0, kRelaxed);
   }
+  for (LatencyWindow& window : entry.windows) window.number.store(0, kRelaxed);
+  entry.consecutiveErrors.store(0, kRelaxed);
   board_->endpointActive(static_cast<u32>(index)).store(0, kRelaxed);
 }
 

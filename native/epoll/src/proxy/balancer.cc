@@ -1,9 +1,11 @@
-// The six balancers, and passive ejection.
+// The seven balancers: which endpoints are usable, and how one of them is chosen.
 #include "proxy/balancer.h"
 
 #include <algorithm>
 
+#include "proxy/circuit.h"
 #include "proxy/hash_table.h"
+#include "proxy/latency.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -15,7 +17,11 @@ inline constexpr u32 kSlowStartFloor = kWeightScale / 10;
 inline constexpr u64 kRefreshMs = 100;
 // Entries of a hash table looked at before falling back to any usable endpoint.
 inline constexpr u32 kHashProbesMax = 64;
-inline constexpr u32 kEjectionDoublingsMax = 10;
+// What an endpoint that was never measured counts as while it works on its first requests.
+inline constexpr u32 kUnknownMicros = 10'000'000;
+// Loads are compared as products with weights; more than this at work makes no difference.
+inline constexpr u64 kActiveMax = 1u << 15;
+static_assert(u64{kPeakMicrosMax} * 2 * kActiveMax <= ~u64{0} / (256 * kWeightScale));
 
 // The same for every gateway, so that several of them agree on where a client belongs.
 inline constexpr HashKey kPlacementKey{0x686f6c6466617374u, 0x706c6163656d656eu};
@@ -29,19 +35,19 @@ Balancer::Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& 
       endpoints_(snapshot.endpoints(cluster)),
       table_(snapshot.table(cluster)),
       board_(board),
+      entry_(circuitOf(board, cluster)),
       random_(seed),
       credits_(cluster.endpointCount, 0),
       isUsableNow_(cluster.endpointCount, 0) {
   usable_.reserve(cluster.endpointCount);
   weights_.reserve(cluster.endpointCount);
   rotation_ = random_.below(cluster.endpointCount == 0 ? 1 : cluster.endpointCount);
-  epoch_ = board_.cluster(cluster.id).healthEpoch.load(kRelaxed) - 1;
+  epoch_ = entry_.healthEpoch.load(kRelaxed) - 1;
+  if (cluster.ejectLatencyPermille != 0) means_.reserve(cluster.endpointCount);
 }
 
 Pick Balancer::pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid) {
-  if (board_.cluster(cluster_->id).healthEpoch.load(kRelaxed) != epoch_ || nowMs >= refreshAtMs_) {
-    refresh(nowMs);
-  }
+  if (entry_.healthEpoch.load(kRelaxed) != epoch_ || nowMs >= refreshAtMs_) refresh(nowMs);
   isAtLimit_ = false;
   if (usable_.empty()) return Pick{};
   u32 position = kNoIndex;
@@ -56,7 +62,8 @@ Pick Balancer::pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid) {
       position = pickLeast(avoid);
       break;
     case Balance::kLeastRequest:
-      position = pickTwo(avoid);
+    case Balance::kPeakEwma:
+      position = pickTwo(nowMs, avoid);
       break;
     case Balance::kMaglev:
     case Balance::kRingHash:
@@ -84,7 +91,7 @@ u32 Balancer::slowStartWeight(u32 position, u64 nowMs) const {
 }
 
 void Balancer::refresh(u64 nowMs) {
-  epoch_ = board_.cluster(cluster_->id).healthEpoch.load(kRelaxed);
+  epoch_ = entry_.healthEpoch.load(kRelaxed);
   usable_.clear();
   weights_.clear();
   for (u32 i = 0; i < cluster_->endpointCount; i++) {
@@ -192,14 +199,24 @@ u32 Balancer::pickLeast(std::span<const u32> avoid) {
   return tryHold(best) ? best : pickAny(avoid);
 }
 
-u32 Balancer::pickTwo(std::span<const u32> avoid) {
+// What choosing this endpoint costs: requests at work, with peak-ewma times how long each takes.
+u64 Balancer::loadOf(u32 id, u64 nowMs) const {
+  const u64 active = board_.endpointActive(id).load(kRelaxed);
+  if (cluster_->balance != Balance::kPeakEwma) return active + 1;
+  const PeakLatency latency{board_.endpoint(id).peakLatency.load(kRelaxed)};
+  // The first request of an unknown endpoint goes out at once, the next ones wait for its answer.
+  const u32 unknown = active == 0 ? 0 : kUnknownMicros;
+  const u64 micros = latency.isKnown() ? latency.micros(nowMs) : unknown;
+  return (micros + 1) * (std::min(active, kActiveMax) + 1);
+}
+
+u32 Balancer::pickTwo(u64 nowMs, std::span<const u32> avoid) {
   const u32 count = static_cast<u32>(usable_.size());
   const u32 first = random_.below(count);
   const u32 second = count == 1 ? first : (first + 1 + random_.below(count - 1)) % count;
-  const auto load = [&](u32 i) {
-    return u64{board_.endpointActive(endpoints_[usable_[i]].id).load(kRelaxed)} + 1;
-  };
-  const bool isFirstLighter = load(first) * weights_[second] <= load(second) * weights_[first];
+  const u64 firstLoad = loadOf(endpoints_[usable_[first]].id, nowMs);
+  const u64 secondLoad = loadOf(endpoints_[usable_[second]].id, nowMs);
+  const bool isFirstLighter = firstLoad * weights_[second] <= secondLoad * weights_[first];
   for (const u32 i : {isFirstLighter ? first : second, isFirstLighter ? second : first}) {
     const u32 position = usable_[i];
     if (!isAvoided(endpoints_[position].id, avoid) && tryHold(position)) return position;
@@ -223,37 +240,5 @@ u32 Balancer::pickHash(const PickKey& key, std::span<const u32> avoid) {
 
 // The last resort of the balancers whose first choice was not to be had.
 u32 Balancer::pickAny(std::span<const u32> avoid) { return pickRoundRobin(avoid); }
-
-void Balancer::onConnected(u32 endpoint, u32 micros) {
-  EndpointEntry& entry = board_.endpoint(endpoint);
-  entry.connectMicros.fetch_add(micros, kRelaxed);
-  if (entry.consecutiveFailures.load(kRelaxed) != 0) entry.consecutiveFailures.store(0, kRelaxed);
-  if (entry.ejectionsInARow.load(kRelaxed) != 0) entry.ejectionsInARow.store(0, kRelaxed);
-}
-
-void Balancer::onConnectFailed(u32 endpoint, u64 nowMs) {
-  EndpointEntry& entry = board_.endpoint(endpoint);
-  entry.connectFailures.fetch_add(1, kRelaxed);
-  const u32 failures = entry.consecutiveFailures.fetch_add(1, kRelaxed) + 1;
-  if (cluster_->ejectAfter == 0 || failures < cluster_->ejectAfter) return;
-  u64 until = entry.ejectedUntilMs.load(kRelaxed);
-  if (until > nowMs) return;
-  u64 ejected = 0;
-  for (u32 i = 0; i < cluster_->endpointCount; i++) {
-    if (board_.endpoint(endpoints_[i].id).ejectedUntilMs.load(kRelaxed) > nowMs) ejected++;
-  }
-  if ((ejected + 1) * 100 > u64{cluster_->endpointCount} * cluster_->ejectPercentMax) return;
-  const u32 doublings = std::min(entry.ejectionsInARow.load(kRelaxed), kEjectionDoublingsMax);
-  const u64 duration = std::min<u64>(u64{cluster_->ejectMs} << doublings, cluster_->ejectMsMax);
-  // Another shard may eject the same endpoint at this moment: one of the two wins.
-  if (!entry.ejectedUntilMs.compare_exchange_strong(until, nowMs + duration, kRelaxed)) return;
-  entry.ejectionsInARow.fetch_add(1, kRelaxed);
-  entry.ejections.fetch_add(1, kRelaxed);
-  entry.consecutiveFailures.store(0, kRelaxed);
-  entry.upSinceMs.store(nowMs + duration, kRelaxed);
-  board_.cluster(cluster_->id).healthEpoch.fetch_add(1, kRelaxed);
-}
-
-void Balancer::onAnswered(u32 /*endpoint*/, u32 /*micros*/, bool /*isError*/, u64 /*nowMs*/) {}
 
 }  // namespace holdfast::proxy

@@ -356,6 +356,7 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
   for (u32 i = 0; i < header.clusterCount; i++) {
     const ClusterSpec& cluster = clusters[i];
     if (cluster.id >= kClustersMax || cluster.balance >= Balance::kCount) return false;
+    if (cluster.parent != kNoIndex && cluster.parent >= kClustersMax) return false;
     if (u64{cluster.endpointFirst} + cluster.endpointCount > header.endpointCount) return false;
     if (u64{cluster.tableFirst} + cluster.tableWords > header.tableWords) return false;
     if (cluster.proxyProtocol > 2 || cluster.retries > 255) return false;

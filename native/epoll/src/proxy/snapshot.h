@@ -26,10 +26,12 @@ enum class Balance : u32 {
   kLeastRequest,
   kMaglev,
   kRingHash,
+  kPeakEwma,
   kCount,
 };
 inline constexpr const char* kBalanceNames[] = {
-    "round-robin", "random", "least-connections", "least-request", "maglev", "ring-hash",
+    "round-robin", "random",    "least-connections", "least-request",
+    "maglev",      "ring-hash", "peak-ewma",
 };
 static_assert(std::size(kBalanceNames) == static_cast<size_t>(Balance::kCount));
 
@@ -94,6 +96,9 @@ struct TlsSpec {
 
 struct ClusterSpec {
   u32 id = 0;
+  // The cluster that this one is a subset of, by id: its health epoch and its circuit limits count.
+  // kNoIndex: its own.
+  u32 parent = kNoIndex;
   Balance balance = Balance::kRoundRobin;
   u32 endpointFirst = 0;
   u32 endpointCount = 0;
@@ -103,6 +108,8 @@ struct ClusterSpec {
   i32 netnsFd = -1;
   u32 slowStartMs = 0;
   u32 ejectAfter = 0;
+  u32 ejectAfterErrors = 0;
+  u32 ejectLatencyPermille = 0;  // of the cluster's median; 0: never
   u32 ejectMs = 0;
   u32 ejectMsMax = 0;
   u32 ejectPercentMax = 0;

@@ -67,9 +67,32 @@ namespace holdfast {
   X(Connects, "connects", "counter", "Connects started.")                                     \
   X(ConnectFailures, "connectFailures", "counter", "Connects that failed or timed out.")      \
   X(Ejections, "ejections", "counter", "Passive ejections.")                                  \
+  X(EjectionsByErrors, "ejectionsByErrors", "counter",                                        \
+    "Of these, for errors in a row (ejection.afterErrors).")                                  \
+  X(EjectionsByLatency, "ejectionsByLatency", "counter",                                      \
+    "Of these, for slow answers (ejection.latencyFactor).")                                   \
+  X(Answers, "answers", "counter", "Requests that were answered, or failed.")                 \
+  X(Errors, "errors", "counter", "Of these, 5xx, resets and timeouts.")                       \
+  X(AnswerMicros, "answerMicros", "counter",                                                  \
+    "Microseconds from requests to the first bytes of their answers, summed.")                \
   X(Healthy, "healthy", "gauge", "1 unless active health checks found it down.")              \
   X(LimitHits, "limitHits", "counter", "Times the connection cap kept it from being picked.") \
   X(ConnectMicros, "connectMicros", "counter", "Microseconds spent in successful connects.")
+
+// X(identifier, name, kind, sentence): per cluster, written by all shards. The first ones are what
+// circuit limits are about (Circuit), followed by the refusals of each.
+#define HF_CLUSTER_COUNTERS(X)                                                                  \
+  X(Requests, "requestsActive", "gauge", "Requests under way.")                                 \
+  X(Pending, "requestsPending", "gauge", "Requests that wait for a connect.")                   \
+  X(Retries, "retriesActive", "gauge", "Retries under way.")                                    \
+  X(Connections, "httpConnections", "gauge", "HTTP connections to endpoints, in use or kept.")  \
+  X(RequestsRefused, "requestsRefused", "counter", "Requests refused by limits.requests.")      \
+  X(PendingRefused, "pendingRefused", "counter", "Requests refused by limits.pending.")         \
+  X(RetriesRefused, "retriesRefused", "counter", "Retries left out because of limits.retries.") \
+  X(ConnectionsRefused, "httpConnectionsRefused", "counter",                                    \
+    "Requests refused by limits.connections.")                                                  \
+  X(BudgetRefused, "retryBudgetRefused", "counter",                                             \
+    "Retries left out because of limits.retryBudget.")
 
 // X(identifier, name, who, sentence): `who` ended the connection.
 #define HF_CLOSE_REASONS(X)                                                                       \
@@ -149,6 +172,7 @@ namespace holdfast {
 enum class ShardCounter : u8 { HF_SHARD_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class ListenerCounter : u8 { HF_LISTENER_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class EndpointCounter : u8 { HF_ENDPOINT_COUNTERS(HF_ENUM_FIRST) kCount };
+enum class ClusterCounter : u8 { HF_CLUSTER_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class CloseReason : u8 { HF_CLOSE_REASONS(HF_ENUM_FIRST) kCount };
 enum class Refusal : u8 { HF_REFUSALS(HF_ENUM_FIRST) kCount };
 enum class Activity : u8 { HF_ACTIVITIES(HF_ENUM_FIRST) kCount };
@@ -176,6 +200,7 @@ struct NameInfo {
 inline constexpr CounterInfo kShardCounterTable[] = {HF_SHARD_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr CounterInfo kListenerCounterTable[] = {HF_LISTENER_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr CounterInfo kEndpointCounterTable[] = {HF_ENDPOINT_COUNTERS(HF_ROW_COUNTER)};
+inline constexpr CounterInfo kClusterCounterTable[] = {HF_CLUSTER_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr CloseReasonInfo kCloseReasonTable[] = {HF_CLOSE_REASONS(HF_ROW_REASON)};
 inline constexpr NameInfo kRefusalTable[] = {HF_REFUSALS(HF_ROW_NAME)};
 inline constexpr const char* kActivityTable[] = {HF_ACTIVITIES(HF_ROW_ACTIVITY)};
