@@ -11,8 +11,10 @@
 namespace holdfast::binding {
 namespace {
 
-// How long the writer sleeps when every ring is empty.
+// How long the writer sleeps when every ring is empty, and when none had a whole batch: it then
+// finds many records at once instead of waking for each.
 inline constexpr std::chrono::milliseconds kIdleSleep{20};
+inline constexpr std::chrono::milliseconds kGatherSleep{4};
 inline constexpr u32 kBatchBytes = 64 * 1024;
 inline constexpr int kWaitMs = 100;
 
@@ -64,9 +66,10 @@ void runWriter(const std::shared_ptr<AccessLogState>& state) {
     if (const int next = state->nextFd.exchange(-1); next >= 0) {
       sys::close(state->fd.exchange(next));
     }
-    if (drainRings(*state, buffer) > 0) continue;
-    if (isStopping) break;
-    std::this_thread::sleep_for(kIdleSleep);
+    const size_t moved = drainRings(*state, buffer);
+    if (isStopping && moved == 0) break;
+    if (isStopping || moved >= kBatchBytes) continue;
+    std::this_thread::sleep_for(moved > 0 ? kGatherSleep : kIdleSleep);
   }
   sys::close(state->fd.exchange(-1));
   state->isDone.store(true);

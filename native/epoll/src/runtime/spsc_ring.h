@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 
 #include "runtime/base.h"
 
@@ -54,7 +55,9 @@ class LogRing {
   [[nodiscard]] bool push(const char* bytes, u32 length) {
     const u64 head = head_.load(std::memory_order_relaxed);
     if (head - tail_.load(std::memory_order_acquire) + length > kCapacity) return false;
-    for (u32 i = 0; i < length; i++) bytes_[(head + i) & (kCapacity - 1)] = bytes[i];
+    const u32 first = runAt(head, length);
+    std::memcpy(bytes_ + (head & (kCapacity - 1)), bytes, first);
+    std::memcpy(bytes_, bytes + first, length - first);
     head_.store(head + length, std::memory_order_release);
     return true;
   }
@@ -64,7 +67,9 @@ class LogRing {
     const u64 tail = tail_.load(std::memory_order_relaxed);
     const u64 held = head_.load(std::memory_order_acquire) - tail;
     const u32 length = held < room ? static_cast<u32>(held) : room;
-    for (u32 i = 0; i < length; i++) out[i] = bytes_[(tail + i) & (kCapacity - 1)];
+    const u32 first = runAt(tail, length);
+    std::memcpy(out, bytes_ + (tail & (kCapacity - 1)), first);
+    std::memcpy(out + first, bytes_, length - first);
     tail_.store(tail + length, std::memory_order_release);
     return length;
   }
@@ -74,6 +79,12 @@ class LogRing {
   }
 
  private:
+  // Bytes of `length` that lie in one piece from `position` on.
+  [[nodiscard]] static u32 runAt(u64 position, u32 length) {
+    const u32 rest = kCapacity - static_cast<u32>(position & (kCapacity - 1));
+    return length < rest ? length : rest;
+  }
+
   alignas(64) std::atomic<u64> head_;
   alignas(64) std::atomic<u64> tail_;
   alignas(64) char bytes_[kCapacity];
