@@ -200,6 +200,8 @@ export interface HttpFault {
   readonly index: number;
   /** Byte in the text, from 0; -1 where it is not about a byte. */
   readonly position: number;
+  /** Bytes from there on that are wrong; 0 where that cannot be said. */
+  readonly length: number;
   /** What is wrong, a clause without a full stop. */
   readonly text: string;
 }

@@ -5,6 +5,7 @@
 
 #include "codec/http1_field.h"
 #include "http/route_table.h"
+#include "http/template.h"
 #include "runtime/address.h"
 #include "runtime/board.h"
 
@@ -201,36 +202,88 @@ void readHosts(const Fields& fields, Problem& problem, proxy::HttpParts* parts) 
   }
 }
 
-// A pattern and the text that takes its place are two values of the configuration.
-const char* nameOf(const http::RouteFault& fault, const http::RouteTableParts& table) {
-  static constexpr const char* kPlaces[] = {"host",   "name",  "path",  "methods",
-                                            "header", "query", "split", "rewriteText"};
-  const bool isRewrite = fault.place == http::RoutePlace::kRewrite;
-  if (!isRewrite || fault.route == kNoIndex) return kPlaces[static_cast<size_t>(fault.place)];
-  const http::RewriteParts& rewrite = table.hosts[fault.host].routes[fault.route].rewrite;
-  const bool isPatternTooLong =
-      fault.kind == http::RouteFaultKind::kTooLong && rewrite.text.size() <= http::kRoutePathMax;
-  return fault.kind == http::RouteFaultKind::kRegex || isPatternTooLong ? "rewritePattern"
-                                                                        : "rewriteText";
+// One fault as HttpFault of http-input.ts; -1 stands for "none".
+struct FaultFields {
+  u32 host = 0;
+  double route = -1;
+  const char* place = "";
+  u32 index = 0;
+  double position = -1;
+  size_t length = 0;
+  const char* text = "";
+};
+
+void addFault(const FaultFields& fault, Napi::Array* out) {
+  Napi::Object row = Napi::Object::New(out->Env());
+  row.Set("host", fault.host);
+  row.Set("route", fault.route);
+  row.Set("place", fault.place);
+  row.Set("index", fault.index);
+  row.Set("position", fault.position);
+  row.Set("length", static_cast<double>(fault.length));
+  row.Set("text", fault.text);
+  out->Set(out->Length(), row);
 }
 
-Napi::Object describeFault(Napi::Env env, const http::RouteFault& fault,
-                           const http::RouteTableParts& table) {
+bool isPositioned(http::RouteFaultKind kind) {
+  return kind == http::RouteFaultKind::kRegex || kind == http::RouteFaultKind::kPathBytes ||
+         kind == http::RouteFaultKind::kPathEscape || kind == http::RouteFaultKind::kRewriteText;
+}
+
+FaultFields describe(const http::RouteFault& fault) {
+  static constexpr const char* kPlaces[] = {"host",   "name",  "path",  "methods",
+                                            "header", "query", "split", "rewriteText"};
   const bool isRegex = fault.kind == http::RouteFaultKind::kRegex;
-  const bool isPositioned = isRegex || fault.kind == http::RouteFaultKind::kPathForm ||
-                            fault.kind == http::RouteFaultKind::kPathBytes ||
-                            fault.kind == http::RouteFaultKind::kPathEscape ||
-                            fault.kind == http::RouteFaultKind::kPathDots ||
-                            fault.kind == http::RouteFaultKind::kRewriteText;
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("host", fault.host);
-  out.Set("route", fault.route == kNoIndex ? -1.0 : static_cast<double>(fault.route));
-  out.Set("place", nameOf(fault, table));
-  out.Set("index", fault.index);
-  out.Set("position", isPositioned ? static_cast<double>(fault.regex.position) : -1.0);
-  out.Set("text", isRegex ? http::kRegexFaultTexts[static_cast<size_t>(fault.regex.fault)]
-                          : http::kRouteFaultTexts[static_cast<size_t>(fault.kind)]);
+  const bool isRewrite = fault.place == http::RoutePlace::kRewrite;
+  FaultFields out;
+  out.host = fault.host;
+  if (fault.route != kNoIndex) out.route = fault.route;
+  // A pattern and the text that takes its place are two values of the configuration.
+  out.place = isRegex && isRewrite ? "rewritePattern" : kPlaces[static_cast<size_t>(fault.place)];
+  out.index = fault.index;
+  if (isPositioned(fault.kind)) out.position = fault.regex.position;
+  out.text = isRegex ? http::kRegexFaultTexts[static_cast<size_t>(fault.regex.fault)]
+                     : http::kRouteFaultTexts[static_cast<size_t>(fault.kind)];
   return out;
+}
+
+void checkTemplate(const std::string& text, http::TemplateUse use, FaultFields fault,
+                   Napi::Array* out) {
+  std::string compiled;
+  http::TemplateFault problem;
+  if (http::compileTemplate(text, &compiled, &problem, use)) return;
+  fault.position = static_cast<double>(problem.position);
+  fault.length = problem.length;
+  fault.text = http::kTemplateProblemTexts[static_cast<size_t>(problem.problem)];
+  addFault(fault, out);
+}
+
+void checkEdits(const std::vector<proxy::HttpEditParts>& edits, FaultFields fault,
+                Napi::Array* out) {
+  for (const proxy::HttpEditParts& edit : edits) {
+    checkTemplate(edit.value, http::TemplateUse::kHeader, fault, out);
+    fault.index++;
+  }
+}
+
+void checkTemplates(const proxy::HttpParts& parts, Napi::Array* out) {
+  size_t number = 0;
+  for (u32 i = 0; i < parts.table.hosts.size(); i++) {
+    for (u32 j = 0; j < parts.table.hosts[i].routes.size(); j++) {
+      const proxy::HttpRouteParts& route = parts.routes[number++];
+      const bool isContent = route.action == proxy::HttpAction::kRespond;
+      const auto use = isContent ? http::TemplateUse::kContent : http::TemplateUse::kHeader;
+      FaultFields fault;
+      fault.host = i;
+      fault.route = j;
+      fault.place = "text";
+      checkTemplate(route.text, use, fault, out);
+      fault.place = "requestEdit";
+      checkEdits(route.requestEdits, fault, out);
+      fault.place = "responseEdit";
+      checkEdits(route.responseEdits, fault, out);
+    }
+  }
 }
 
 }  // namespace
@@ -286,12 +339,11 @@ Napi::Value checkRoutes(const Napi::CallbackInfo& info) {
   if (throwIf(env, problem)) return env.Undefined();
   std::vector<u8> bytes;
   std::vector<http::RouteFault> faults;
-  const bool isCompiled = http::compileRouteTable(parts.table, &bytes, &faults);
   Napi::Array out = Napi::Array::New(env);
-  if (isCompiled) return out;
-  for (const http::RouteFault& fault : faults) {
-    out.Set(out.Length(), describeFault(env, fault, parts.table));
+  if (!http::compileRouteTable(parts.table, &bytes, &faults)) {
+    for (const http::RouteFault& fault : faults) addFault(describe(fault), &out);
   }
+  checkTemplates(parts, &out);
   return out;
 }
 
