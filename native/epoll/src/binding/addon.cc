@@ -6,6 +6,7 @@
 
 #include "binding/arguments.h"
 #include "binding/http_reader.h"
+#include "binding/http_tables.h"
 #include "binding/objects.h"
 #include "binding/tls_reader.h"
 #include "proxy/access_record.h"
@@ -38,6 +39,8 @@ Napi::Object describeAbi(Napi::Env env) {
   abi.Set("shardCounters", describeCounters(env, kShardCounterTable));
   abi.Set("listenerCounters", describeCounters(env, kListenerCounterTable));
   abi.Set("endpointCounters", describeCounters(env, kEndpointCounterTable));
+  abi.Set("clusterCounters", describeCounters(env, kClusterCounterTable));
+  abi.Set("http", describeHttp(env));
   Napi::Array reasons = Napi::Array::New(env);
   for (u32 i = 0; i < countOf<CloseReason>(); i++) {
     Napi::Object row = Napi::Object::New(env);
@@ -152,6 +155,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("tlsProblem", Napi::Function::New<tlsProblem>(env, "tlsProblem"));
   exports.Set("checkTls", Napi::Function::New<checkTls>(env, "checkTls"));
   exports.Set("checkRoutes", Napi::Function::New<checkRoutes>(env, "checkRoutes"));
+  exports.Set("checkTemplate", Napi::Function::New<checkTemplate>(env, "checkTemplate"));
   exports.Set("openNetns", Napi::Function::New<openNetns>(env, "openNetns"));
   exports.Set("processInfo", Napi::Function::New<processInfo>(env, "processInfo"));
   return exports;

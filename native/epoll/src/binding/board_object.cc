@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "binding/arguments.h"
+#include "binding/http_board.h"
 #include "binding/objects.h"
 
 namespace holdfast::binding {
@@ -18,16 +19,6 @@ Napi::Value numbers(Napi::Env env, const std::atomic<u64>* values, size_t count)
     out.Set(static_cast<u32>(i), static_cast<double>(values[i].load(kRelaxed)));
   }
   return out;
-}
-
-// Truncated at `room` bytes on a character boundary, always terminated.
-void setText(char* out, size_t room, const std::string& text) {
-  size_t length = text.size() < room ? text.size() : room;
-  while (length > 0 && length < text.size() && (static_cast<u8>(text[length]) & 0xc0) == 0x80) {
-    length--;
-  }
-  std::memcpy(out, text.data(), length);
-  std::memset(out + length, 0, room + 1 - length);
 }
 
 }  // namespace
@@ -45,6 +36,15 @@ Napi::Function BoardObject::define(Napi::Env env) {
                          InstanceMethod<&BoardObject::shardConnections>("shardConnections"),
                          InstanceMethod<&BoardObject::listenerConnections>("listenerConnections"),
                          InstanceMethod<&BoardObject::endpointConnections>("endpointConnections"),
+                         InstanceMethod<&BoardObject::clusterCounters>("clusterCounters"),
+                         InstanceMethod<&BoardObject::httpCounters>("httpCounters"),
+                         InstanceMethod<&BoardObject::httpEnds>("httpEnds"),
+                         InstanceMethod<&BoardObject::httpViolations>("httpViolations"),
+                         InstanceMethod<&BoardObject::clusterHttpCounters>("clusterHttpCounters"),
+                         InstanceMethod<&BoardObject::clusterLatency>("clusterLatency"),
+                         InstanceMethod<&BoardObject::routeCounters>("routeCounters"),
+                         InstanceMethod<&BoardObject::routeLatency>("routeLatency"),
+                         InstanceMethod<&BoardObject::setRoute>("setRoute"),
                          InstanceMethod<&BoardObject::setListener>("setListener"),
                          InstanceMethod<&BoardObject::setCluster>("setCluster"),
                          InstanceMethod<&BoardObject::setEndpoint>("setEndpoint"),
@@ -188,6 +188,7 @@ void BoardObject::setListener(const Napi::CallbackInfo& info) {
     for (std::atomic<u64>& counter : cell.counters) counter.store(0, kRelaxed);
     for (std::atomic<u64>& closed : cell.closed) closed.store(0, kRelaxed);
   }
+  clearHttp(*board_, id);
 }
 
 void BoardObject::setCluster(const Napi::CallbackInfo& info) {
@@ -276,6 +277,7 @@ void BoardObject::resetShard(const Napi::CallbackInfo& info) {
                                    ShardCounter::kPaused, ShardCounter::kPendingChunks}) {
     block.counters[static_cast<size_t>(gauge)].store(0, kRelaxed);
   }
+  endHttp(*board_, shard);
   block.isInTurn.store(0, kRelaxed);
   block.activity.store(0, kRelaxed);
 }

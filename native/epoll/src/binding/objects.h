@@ -38,6 +38,16 @@ class BoardObject : public Napi::ObjectWrap<BoardObject> {
   Napi::Value shardConnections(const Napi::CallbackInfo& info);
   Napi::Value listenerConnections(const Napi::CallbackInfo& info);
   Napi::Value endpointConnections(const Napi::CallbackInfo& info);
+  // http_board.cc
+  Napi::Value clusterCounters(const Napi::CallbackInfo& info);
+  Napi::Value httpCounters(const Napi::CallbackInfo& info);
+  Napi::Value httpEnds(const Napi::CallbackInfo& info);
+  Napi::Value httpViolations(const Napi::CallbackInfo& info);
+  Napi::Value clusterHttpCounters(const Napi::CallbackInfo& info);
+  Napi::Value clusterLatency(const Napi::CallbackInfo& info);
+  Napi::Value routeCounters(const Napi::CallbackInfo& info);
+  Napi::Value routeLatency(const Napi::CallbackInfo& info);
+  void setRoute(const Napi::CallbackInfo& info);
   void setListener(const Napi::CallbackInfo& info);
   void setCluster(const Napi::CallbackInfo& info);
   void setEndpoint(const Napi::CallbackInfo& info);
@@ -47,7 +57,7 @@ class BoardObject : public Napi::ObjectWrap<BoardObject> {
   void ping(const Napi::CallbackInfo& info);
   void resetShard(const Napi::CallbackInfo& info);
   // The index at argument 0, or -1 with a RangeError thrown.
-  i64 indexOf(const Napi::CallbackInfo& info, u32 limit, const char* what);
+  static i64 indexOf(const Napi::CallbackInfo& info, u32 limit, const char* what);
 
   std::shared_ptr<Board> board_;
 };

@@ -139,6 +139,7 @@ proxy::ClusterSpec readCluster(Napi::Value value, const std::string& path, Probl
   const Fields fields(value, path, problem);
   proxy::ClusterSpec spec;
   spec.id = fields.u32Of("id", kClustersMax - 1);
+  spec.parent = readPosition(fields, "parent");
   spec.balance = readBalance(fields);
   spec.connectMs = fields.u32Of("connectMs");
   spec.retries = fields.u32Of("retries", 255);
@@ -146,6 +147,8 @@ proxy::ClusterSpec readCluster(Napi::Value value, const std::string& path, Probl
   spec.netnsFd = fields.fdOf("netnsFd");
   spec.slowStartMs = fields.u32Of("slowStartMs");
   spec.ejectAfter = fields.u32Of("ejectAfter");
+  spec.ejectAfterErrors = fields.u32Of("ejectAfterErrors");
+  spec.ejectLatencyPermille = fields.u32Of("ejectLatencyPermille");
   spec.ejectMs = fields.u32Of("ejectMs");
   spec.ejectMsMax = fields.u32Of("ejectMsMax");
   spec.ejectPercentMax = fields.u32Of("ejectPercentMax", 100);
@@ -160,6 +163,15 @@ proxy::ClusterSpec readCluster(Napi::Value value, const std::string& path, Probl
         readEndpoint(items.Get(i), path + ".endpoints[" + std::to_string(i) + "]", problem));
   }
   return spec;
+}
+
+proxy::AccessFormat readAccessFormat(const Fields& fields) {
+  const std::string name = fields.stringOf("accessFormat", 64);
+  for (u32 i = 0; i < static_cast<u32>(proxy::AccessFormat::kCount); i++) {
+    if (name == proxy::kAccessFormatNames[i]) return static_cast<proxy::AccessFormat>(i);
+  }
+  fields.wrong("accessFormat", "one of abi.http.accessFormats");
+  return proxy::AccessFormat::kJson;
 }
 
 }  // namespace
@@ -191,6 +203,10 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
     readTlsConfig(configs.Get(i), "tls[" + std::to_string(i) + "]", problem, &config);
   }
   parts.ticketKeys = readTicketKeys(fields);
+  if (fields.has("accessFormat")) {
+    parts.accessFormat = readAccessFormat(fields);
+    parts.accessTemplate = fields.stringOf("accessTemplate", http::kTemplateTextMax);
+  }
   return parts;
 }
 

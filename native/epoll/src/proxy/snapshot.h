@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/http_record.h"
 #include "proxy/http_snapshot.h"
 #include "proxy/tls_parts.h"
 #include "runtime/address.h"
@@ -152,6 +153,8 @@ struct SnapshotHeader {
   u32 httpOffset = 0, httpCount = 0;
   u32 httpRoutesOffset = 0, httpRouteCount = 0;
   u32 editsOffset = 0, editCount = 0;
+  AccessFormat accessFormat = AccessFormat::kJson;
+  TextSpec accessTemplate;  // compiled
 };
 
 // The parts of a snapshot before it is laid flat. Control code only.
@@ -171,8 +174,10 @@ struct SnapshotParts {
   std::vector<ClusterSpec> clusters;
   std::vector<EndpointSpec> endpoints;
   std::vector<Cidr> cidrs;
-  std::vector<HttpParts> http;                // of each listener; may be shorter
-  std::vector<ClusterHttpParts> clusterHttp;  // of each cluster; may be shorter
+  std::vector<HttpParts> http;                      // of each listener; may be shorter
+  std::vector<ClusterHttpParts> clusterHttp;        // of each cluster; may be shorter
+  AccessFormat accessFormat = AccessFormat::kJson;  // of requests
+  std::string accessTemplate;                       // kTemplate: its text
 };
 
 // Builds hash tables, lays the parts flat and seals them. Returns the memfd, or -errno.
@@ -224,6 +229,8 @@ class Snapshot {
   [[nodiscard]] std::span<const HttpEditSpec> edits(u32 first, u32 count) const {
     return {array<HttpEditSpec>(header_->editsOffset) + first, count};
   }
+  [[nodiscard]] AccessFormat accessFormat() const { return header_->accessFormat; }
+  [[nodiscard]] std::string_view accessTemplate() const { return text(header_->accessTemplate); }
   // True when forwarding fields of `peer` are believed.
   [[nodiscard]] bool isForwarderTrusted(const HttpSpec& spec, const Address& peer) const {
     return isListed(spec.cidrFirst, spec.cidrCount, peer);

@@ -74,8 +74,8 @@ struct alignas(64) ListenerEntry {
   std::atomic<u64> assigned;
   std::atomic<u64> ratePauses;
   std::atomic<u64> refused[countOf<Refusal>()];
-  // Written by main: a snapshot gave it HTTP, so its HttpCells may have been touched.
-  std::atomic<u32> isHttp;
+  // Written by main: it had routes of HTTP, so its HttpCells may have been touched.
+  u32 isHttp;
 };
 
 // What a cluster has under way in all shards, where it may be limited.
@@ -86,8 +86,6 @@ struct alignas(64) ClusterEntry {
   // Changes whenever an endpoint of the cluster became usable or unusable.
   std::atomic<u32> healthEpoch;
   std::atomic<u32> latencyWindow;  // the last one that was judged; written by shards
-  // Written by main: a listener with HTTP leads to it, so its HTTP cells may have been touched.
-  std::atomic<u32> isHttp;
   // Written by shards for each request: apart from what is read for each pick.
   alignas(64) std::atomic<u32> active[countOf<Circuit>()];
   std::atomic<u64> refused[countOf<Circuit>()];
@@ -96,9 +94,7 @@ struct alignas(64) ClusterEntry {
 
 // Written by main, before a snapshot names the id.
 struct alignas(64) RouteEntry {
-  char name[kRouteNameMax + 1];
-  u32 listener;
-  u32 isUsed;  // it belonged to a route before: its cells may have been touched
+  char name[kRouteNameMax + 1];  // empty: it never belonged to a route
 };
 
 // Time of answers within one window of the clock.
