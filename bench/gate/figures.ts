@@ -121,31 +121,31 @@ export const FIGURES: readonly CountedFigure[] = [
     name: 'product-bytes-per-idle-connection',
     title: 'user memory per idle proxied connection, Node included',
     kind: 'product',
-    measure: ({ parts, tree }) => measureBytes(parts, tree),
+    measure: measureBytes,
   },
   {
     name: 'product-crossings-per-message',
     title: 'calls into JavaScript per message',
     kind: 'product',
-    measure: ({ parts, tree }) => measureCrossings(parts, tree),
+    measure: measureCrossings,
   },
   {
     name: 'product-allocations-per-message',
     title: 'allocations per message, Node included',
     kind: 'product',
-    measure: ({ parts, tree }) => measureAllocations(parts, tree),
+    measure: measureAllocations,
   },
   {
     name: 'product-syscalls-per-message',
     title: 'system calls per message, Node included',
     kind: 'product',
-    measure: ({ parts, tree }) => measureSyscalls(parts, tree),
+    measure: measureSyscalls,
   },
   {
     name: 'product-syscalls-per-connection',
     title: 'system calls per connection, Node included',
     kind: 'product',
-    measure: ({ parts, tree }) => measureConnectionSyscalls(parts, tree),
+    measure: measureConnectionSyscalls,
   },
 ];
 

@@ -19,13 +19,15 @@ import {
   countSyscalls,
   hasStrace,
   type Measured,
-  measureMessageAllocations,
+  measureTrafficAllocations,
   Rig,
   type RigParts,
   ROOT,
   RunFailure,
   readSettledMemory,
-  sendMessages,
+  sendTraffic,
+  TCP_MESSAGES,
+  type Traffic,
 } from '../rig/index.ts';
 
 const MESSAGES = 40_000;
@@ -53,13 +55,26 @@ export function perThing(
   return Math.max(0, many.events - few.events - byItself) / things;
 }
 
+/** What is measured: the product of a tree, under this traffic. */
+export interface ProductSubject {
+  readonly parts: RigParts;
+  readonly tree: string;
+  /** Absent: messages over TCP. */
+  readonly traffic?: Traffic;
+}
+
 /** User memory of an idle connection in the product, V8's own noise included. */
-export async function measureBytes(parts: RigParts, tree: string): Promise<Measured> {
-  await using rig = await Rig.start(parts, createHoldfast('head', tree));
+export async function measureBytes(subject: ProductSubject): Promise<Measured> {
+  const { parts, tree, traffic = TCP_MESSAGES } = subject;
+  await using rig = await Rig.start(parts, createHoldfast('head', tree), traffic.rig);
   const most = Math.floor(parts.machine.descriptorsMax / 2) - 500;
   const steps = IDLE_STEPS.filter((step) => step <= most);
   if (steps.length < 2) return 'there are too few descriptors';
-  const run = rig.load('idle', { steps: steps.join(','), watch: false });
+  const run = rig.load('idle', {
+    steps: steps.join(','),
+    payload: traffic.payload,
+    watch: false,
+  });
   const points: [number, number][] = [];
   for (const step of steps) {
     await run.event('step');
@@ -70,13 +85,15 @@ export async function measureBytes(parts: RigParts, tree: string): Promise<Measu
   return slopeOf(points);
 }
 
-/** Allocations of the whole process for each message. */
-export function measureAllocations(parts: RigParts, tree: string): Promise<Measured> {
-  return measureMessageAllocations(parts, createHoldfast('head', tree));
+/** Allocations of the whole process for each message or request. */
+export function measureAllocations(subject: ProductSubject): Promise<Measured> {
+  const { parts, tree, traffic = TCP_MESSAGES } = subject;
+  return measureTrafficAllocations(parts, createHoldfast('head', tree), traffic);
 }
 
-/** Calls of JavaScript functions, in all threads, for each message. */
-export async function measureCrossings(parts: RigParts, tree: string): Promise<Measured> {
+/** Calls of JavaScript functions, in all threads, for each message or request. */
+export async function measureCrossings(subject: ProductSubject): Promise<Measured> {
+  const { parts, tree, traffic = TCP_MESSAGES } = subject;
   const folder = join(BUILD, `crossings-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   const probe = join(ROOT, 'bench', 'gate', 'probe-crossings.mjs');
@@ -98,12 +115,15 @@ export async function measureCrossings(parts: RigParts, tree: string): Promise<M
     return { events: last.calls - before.calls, ms: last.ms - before.ms };
   };
   try {
-    await using rig = await Rig.start(parts, createHoldfast('head', tree), { env });
-    const { events } = await count(() => sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS));
+    const options = { ...traffic.rig, env };
+    await using rig = await Rig.start(parts, createHoldfast('head', tree), options);
+    const send = (messages: number): Promise<void> =>
+      sendTraffic(rig, traffic, { count: messages, active: BUSY_CONNECTIONS });
+    const { events } = await count(() => send(MESSAGES / 10));
     if (events === 0) throw new RunFailure('the call counter counts nothing');
     const idle = await count(() => delay(IDLE_MS));
-    const few = await count(() => sendMessages(rig, MESSAGES, BUSY_CONNECTIONS));
-    const many = await count(() => sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS));
+    const few = await count(() => send(MESSAGES));
+    const many = await count(() => send(MESSAGES * 3));
     return perThing({ idle, few, many }, MESSAGES * 2);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -122,29 +142,30 @@ async function countCalls(rig: Rig, work: () => Promise<unknown>): Promise<Count
 
 /** System calls of the product while it does `work` that often, and three times as often. */
 async function measureCalls(
-  parts: RigParts,
-  tree: string,
+  subject: ProductSubject,
   work: { readonly times: number; readonly run: (rig: Rig, times: number) => Promise<void> },
 ): Promise<Measured> {
   if (!(await hasStrace())) return 'strace is not installed';
-  await using rig = await Rig.start(parts, createHoldfast('head', tree));
+  const { parts, tree, traffic = TCP_MESSAGES } = subject;
+  await using rig = await Rig.start(parts, createHoldfast('head', tree), traffic.rig);
   const idle = await countCalls(rig, () => delay(IDLE_MS));
   const few = await countCalls(rig, () => work.run(rig, work.times));
   const many = await countCalls(rig, () => work.run(rig, work.times * 3));
   return perThing({ idle, few, many }, work.times * 2);
 }
 
-/** System calls of the product for each message, one connection ready at a time. */
-export function measureSyscalls(parts: RigParts, tree: string): Promise<Measured> {
-  return measureCalls(parts, tree, {
+/** System calls of the product for each message or request, one connection ready at a time. */
+export function measureSyscalls(subject: ProductSubject): Promise<Measured> {
+  const { traffic = TCP_MESSAGES } = subject;
+  return measureCalls(subject, {
     times: TRACED_MESSAGES,
-    run: (rig, messages) => sendMessages(rig, messages, 1),
+    run: (rig, count) => sendTraffic(rig, traffic, { count, active: 1 }),
   });
 }
 
 /** System calls of the product for a connection that comes, makes one round trip, and goes. */
-export function measureConnectionSyscalls(parts: RigParts, tree: string): Promise<Measured> {
-  return measureCalls(parts, tree, {
+export function measureConnectionSyscalls(subject: ProductSubject): Promise<Measured> {
+  return measureCalls(subject, {
     times: TRACED_CONNECTIONS,
     run: async (rig, count) => {
       const run = rig.load('churn', { connections: 1, count, 'warmup-ms': 0, watch: false });

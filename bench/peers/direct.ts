@@ -11,6 +11,7 @@ export const direct: Candidate = {
   name: 'direct',
   title: 'no gateway',
   role: 'floor',
+  carries: ['tcp', 'http', 'websocket'],
   find: async () => ({ version: 'none' }),
   start: async (options: StartOptions) => ({
     address: `127.0.0.1:${options.originPort}`,

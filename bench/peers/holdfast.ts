@@ -18,10 +18,14 @@ import {
   type StartOptions,
   TLS_VERSIONS,
 } from '../rig/index.ts';
-import { startPeer } from './start.ts';
+import { createReload, startPeer } from './start.ts';
 
 const CLI = join('src', 'main', 'cli', 'holdfast.mjs');
+const FILE = 'holdfast.yaml';
 const RELOAD_MS = 150;
+/** Requests on one connection, and connections that are kept: out of the way. */
+const MANY = 1_000_000_000;
+const KEPT = 1024;
 
 /** TLS of the listener, where asked for. */
 function configureTls({ tls }: StartOptions): string {
@@ -30,7 +34,38 @@ function configureTls({ tls }: StartOptions): string {
     tls: { mode: terminate, certificates: [{ cert: ${tls.certificate}, key: ${tls.key} }] }`;
 }
 
-function configure(options: StartOptions): string {
+/** Protocol of the listener, with what keeps limits of HTTP out of the way. */
+function configureProtocol({ http }: StartOptions, generation: number): string {
+  if (http === undefined) {
+    return `
+    protocol: tcp
+    cluster: origin`;
+  }
+  return `
+    protocol: http
+    http:
+      limits: { requests: ${MANY} }
+      timeouts: { keepAlive: 1h }
+      forwarded: ${http.isBare ? '[]' : '[x-forwarded]'}
+      requestId: false
+      hosts:
+        - routes:
+            - match: { path: { exact: /generation } }
+              respond: { status: 200, body: "${generation}" }
+            - match: { path: / }
+              cluster: origin
+              websocket: true`;
+}
+
+/** Connections to the origin are kept, as everybody else keeps them. */
+function configureKeeping({ http }: StartOptions): string {
+  if (http === undefined) return '';
+  return `
+    http: { keepAlive: { idle: 1h, maxAge: never, requests: ${MANY}, connections: ${KEPT} } }`;
+}
+
+function configure(options: StartOptions, generation = 0): string {
+  const front = configureTls(options) + configureProtocol(options, generation);
   return `# Written by bench/peers/holdfast.ts for one measurement.
 version: 1
 shards: ${options.workers}
@@ -38,12 +73,10 @@ admin: { socket: ${options.folder}/holdfast.sock }
 log: { level: error, access: off }
 listeners:
   - name: front
-    bind: [127.0.0.1:${options.frontPort}]
-    protocol: tcp${configureTls(options)}
-    cluster: origin
+    bind: [127.0.0.1:${options.frontPort}]${front}
 clusters:
   - name: origin
-    endpoints: [127.0.0.1:${options.originPort}]
+    endpoints: [127.0.0.1:${options.originPort}]${configureKeeping(options)}
 `;
 }
 
@@ -83,23 +116,36 @@ export function createHoldfast(name: string, tree: string): Candidate {
   }
 
   async function start(options: StartOptions): Promise<Running> {
-    const path = join(options.folder, 'holdfast.yaml');
+    const path = join(options.folder, FILE);
     const running = await startPeer(options, {
       argv: [process.execPath, join(tree, CLI), 'run', path],
-      files: { 'holdfast.yaml': configure(options) },
+      files: { [FILE]: configure(options) },
     });
+    const signal = (): void => void process.kill(running.guarded.pid, 'SIGHUP');
+    const reloadTcp = async (): Promise<void> => {
+      signal();
+      await delay(RELOAD_MS);
+    };
     return {
       ...running,
-      reload: async () => {
-        process.kill(running.guarded.pid, 'SIGHUP');
-        await delay(RELOAD_MS);
-      },
+      reload:
+        options.http === undefined
+          ? reloadTcp
+          : createReload(options, { file: FILE, configure, signal }),
       connectionsByWorker: async () =>
         parseShardConnections(await readAdmin(join(options.folder, 'holdfast.sock'), '/metrics')),
     };
   }
 
-  return { name, title: 'Holdfast', role: 'product', tlsVersions: TLS_VERSIONS, find, start };
+  return {
+    name,
+    title: 'Holdfast',
+    role: 'product',
+    carries: ['tcp', 'http', 'websocket'],
+    tlsVersions: TLS_VERSIONS,
+    find,
+    start,
+  };
 }
 
 /** Holdfast of this tree. */

@@ -1,5 +1,5 @@
 /**
- * The program behind the peer `http-proxy-3`: FRONT_PORT ORIGIN_PORT.
+ * The program behind the peer `http-proxy-3`: FRONT_PORT ORIGIN_PORT [x-forwarded].
  *
  * Path: client -> HTTP parser of Node -> http-proxy-3 -> keep-alive agent -> origin.
  * Does nothing beyond what the package's own first example does.
@@ -21,6 +21,8 @@ const httpProxy = (await import(name)) as HttpProxyPackage;
 const proxy = httpProxy.createProxyServer({
   target: `http://127.0.0.1:${originPort}`,
   agent: new Agent({ keepAlive: true }),
+  ws: true,
+  xfwd: process.argv[4] === 'x-forwarded',
 });
 proxy.on('error', () => {});
 proxy.listen(frontPort, '127.0.0.1');

@@ -26,9 +26,10 @@ async function find(): Promise<Presence> {
 }
 
 function start(options: StartOptions): Promise<Running> {
-  const { frontPort, originPort } = options;
+  const { frontPort, originPort, http } = options;
+  const xForwarded = http?.isBare === true ? [] : ['x-forwarded'];
   return startPeer(options, {
-    argv: [process.execPath, PROGRAM, `${frontPort}`, `${originPort}`],
+    argv: [process.execPath, PROGRAM, `${frontPort}`, `${originPort}`, ...xForwarded],
   });
 }
 
@@ -37,7 +38,7 @@ export const httpProxy: Candidate = {
   name: 'http-proxy-3',
   title: 'http-proxy-3',
   role: 'peer',
-  speaks: 'http',
+  carries: ['http', 'websocket'],
   find,
   start,
 };

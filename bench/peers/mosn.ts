@@ -1,5 +1,5 @@
 /**
- * MOSN with its TCP proxy filter, built from its Go module.
+ * MOSN with its TCP proxy filter, or its proxy of HTTP/1.1, built from its Go module.
  *
  * Path: one process; `npm run bench -- setup mosn` builds it into bench/build.
  * Beyond the defaults: GOMAXPROCS is the number of workers, logs go nowhere, and the connection
@@ -29,6 +29,38 @@ function configureTls({ tls }: StartOptions): object {
   return { tls_context: { status: true, cert_chain: tls.certificate, private_key: tls.key } };
 }
 
+/** The filter of the listener: bytes as they are, or HTTP. */
+function configureFilter({ http }: StartOptions): object {
+  if (http === undefined) {
+    return { type: 'tcp_proxy', config: { stat_prefix: 'front', cluster: 'origin' } };
+  }
+  return {
+    type: 'proxy',
+    config: {
+      downstream_protocol: 'Http1',
+      upstream_protocol: 'Http1',
+      router_config_name: 'front',
+    },
+  };
+}
+
+const IDENTITY = [
+  { header: { key: 'X-Forwarded-For', value: '%downstream_remote_address%' } },
+  { header: { key: 'X-Forwarded-Proto', value: 'http' } },
+];
+
+/** Where requests go, for HTTP. */
+function configureRouters({ http }: StartOptions): object {
+  if (http === undefined) return {};
+  const host = {
+    name: 'all',
+    domains: ['*'],
+    routers: [{ match: { prefix: '/' }, route: { cluster_name: 'origin' } }],
+    ...(http.isBare ? {} : { request_headers_to_add: IDENTITY }),
+  };
+  return { routers: [{ router_config_name: 'front', virtual_hosts: [host] }] };
+}
+
 function configure(options: StartOptions): string {
   return JSON.stringify({
     servers: [
@@ -36,6 +68,7 @@ function configure(options: StartOptions): string {
         default_log_path: '/dev/null',
         default_log_level: 'FATAL',
         processor: options.workers,
+        ...configureRouters(options),
         listeners: [
           {
             name: 'front',
@@ -45,9 +78,7 @@ function configure(options: StartOptions): string {
             filter_chains: [
               {
                 ...configureTls(options),
-                filters: [
-                  { type: 'tcp_proxy', config: { stat_prefix: 'front', cluster: 'origin' } },
-                ],
+                filters: [configureFilter(options)],
               },
             ],
           },
@@ -93,8 +124,9 @@ function start(options: StartOptions): Promise<Running> {
 /** MOSN. */
 export const mosn: Candidate = {
   name: 'mosn',
-  title: 'MOSN tcp_proxy',
+  title: 'MOSN',
   role: 'peer',
+  carries: ['tcp', 'http'],
   tlsVersions: ['1.2'],
   find,
   start,

@@ -1,12 +1,13 @@
 /**
- * nginx with its stream module, as Debian packages it.
+ * nginx as Debian packages it: its stream module for TCP, its HTTP proxy for HTTP and WebSocket.
  *
  * Path: one worker process for each worker asked for; the master does not touch connections.
  * With TLS: versions 1.2 and 1.3, tickets as they are by default, no cache of its own.
  * Beyond the defaults: a backlog as large as everybody else's, room for the connections, and long
- * timeouts. Buffers keep their default of 16 KiB, which nginx holds for each direction of a
- * connection. `reuseport` stays off, so that several workers share one accept queue as in most
- * installations.
+ * timeouts. With HTTP: HTTP/1.1 and kept connections to the origin, no limit of requests for each
+ * connection. Buffers keep their defaults; in the stream module that is 16 KiB, which nginx holds
+ * for each direction of a connection. `reuseport` stays off, so that several workers share one
+ * accept queue as in most installations.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,10 +18,11 @@ import {
   type StartOptions,
   TLS_VERSIONS,
 } from '../rig/index.ts';
-import { askVersion, countSockets, findProgram, startPeer } from './start.ts';
+import { askVersion, countSockets, createReload, findProgram, startPeer } from './start.ts';
 
 const MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 const INSTALL = 'apt-get install nginx-light libnginx-mod-stream';
+const FILE = 'nginx.conf';
 const RELOAD_MS = 150;
 /** Listening socket and master channel: sockets of a worker that carry no client. */
 const SOCKETS_OF_ITS_OWN = 2;
@@ -33,8 +35,66 @@ function configureTls({ tls }: StartOptions): string {
     ssl_protocols TLSv1.2 TLSv1.3; # 1.3 is off by default before 1.23`;
 }
 
-function configure(options: StartOptions): string {
-  const ssl = options.tls === undefined ? '' : ' ssl';
+const listenOn = (options: StartOptions): string =>
+  `listen 127.0.0.1:${options.frontPort}${options.tls === undefined ? '' : ' ssl'} backlog=4096;` +
+  configureTls(options);
+
+function configureStream(options: StartOptions): string {
+  return `stream {
+  access_log off;
+  proxy_timeout 1h;
+  proxy_connect_timeout 5s;
+  upstream origin { server 127.0.0.1:${options.originPort}; }
+  server {
+    ${listenOn(options)}
+    tcp_nodelay on;
+    proxy_pass origin;
+  }
+}
+`;
+}
+
+/** Requests on one connection, and connections that are kept: out of the way. */
+const MANY = 1_000_000_000;
+const KEPT = 1024;
+
+function configureHttp(options: StartOptions, generation: number): string {
+  const identity =
+    options.http?.isBare === true
+      ? ''
+      : `
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $host;`;
+  return `http {
+  access_log off;
+  keepalive_timeout 1h;
+  keepalive_requests ${MANY};
+  tcp_nodelay on;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  upstream origin {
+    server 127.0.0.1:${options.originPort};
+    keepalive ${KEPT};
+    keepalive_requests ${MANY};
+    keepalive_timeout 1h;
+  }
+  server {
+    ${listenOn(options)}
+    proxy_http_version 1.1;
+    proxy_connect_timeout 5s;
+    proxy_read_timeout 1h;
+    proxy_send_timeout 1h;
+    proxy_set_header Host $host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;${identity}
+    location = /generation { return 200 "${generation}"; }
+    location / { proxy_pass http://origin; }
+  }
+}
+`;
+}
+
+function configure(options: StartOptions, generation = 0): string {
   return `# Written by bench/peers/nginx.ts for one measurement.
 ${existsSync(MODULE) ? `load_module ${MODULE};` : '# the stream module is built in'}
 daemon off;
@@ -47,18 +107,7 @@ events {
   worker_connections ${options.connectionsMax};
   multi_accept on;              # several accepts for each event, as the others do
 }
-stream {
-  access_log off;
-  proxy_timeout 1h;
-  proxy_connect_timeout 5s;
-  upstream origin { server 127.0.0.1:${options.originPort}; }
-  server {
-    listen 127.0.0.1:${options.frontPort}${ssl} backlog=4096;${configureTls(options)}
-    tcp_nodelay on;
-    proxy_pass origin;
-  }
-}
-`;
+${options.http === undefined ? configureStream(options) : configureHttp(options, generation)}`;
 }
 
 async function find(): Promise<Presence> {
@@ -73,17 +122,22 @@ async function find(): Promise<Presence> {
 async function start(options: StartOptions): Promise<Running> {
   const program = findProgram('nginx') ?? 'nginx';
   const running = await startPeer(options, {
-    argv: [program, '-p', options.folder, '-c', 'nginx.conf', '-e', `${options.folder}/nginx.log`],
-    files: { 'nginx.conf': configure(options) },
+    argv: [program, '-p', options.folder, '-c', FILE, '-e', `${options.folder}/nginx.log`],
+    files: { [FILE]: configure(options) },
     children: options.workers,
   });
   const { pid } = running.guarded;
+  const signal = (): void => void process.kill(pid, 'SIGHUP');
+  const reloadStream = async (): Promise<void> => {
+    signal();
+    await delay(RELOAD_MS);
+  };
   return {
     ...running,
-    reload: async () => {
-      process.kill(pid, 'SIGHUP');
-      await delay(RELOAD_MS);
-    },
+    reload:
+      options.http === undefined
+        ? reloadStream
+        : createReload(options, { file: FILE, configure, signal }),
     connectionsByWorker: async () => {
       const workers = running.pids().filter((each) => each !== pid);
       const sockets = await Promise.all(workers.map(countSockets));
@@ -92,11 +146,12 @@ async function start(options: StartOptions): Promise<Running> {
   };
 }
 
-/** nginx stream. */
+/** nginx. */
 export const nginx: Candidate = {
   name: 'nginx',
-  title: 'nginx stream',
+  title: 'nginx',
   role: 'peer',
+  carries: ['tcp', 'http', 'websocket'],
   tlsVersions: TLS_VERSIONS,
   find,
   start,

@@ -22,6 +22,7 @@ export const nodePipe: Candidate = {
   name: 'node-pipe',
   title: 'net.Socket.pipe',
   role: 'peer',
+  carries: ['tcp'],
   tlsVersions: TLS_VERSIONS,
   find: async () => ({ version: process.version.slice(1) }),
   start,

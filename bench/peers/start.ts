@@ -17,6 +17,10 @@ import { type Guarded, RunFailure, type Running, type StartOptions } from '../ri
 const run = promisify(execFile);
 const START_MS_MAX = 20_000;
 const POLL_MS = 20;
+const RELOAD_MS_MAX = 10_000;
+const RELOAD_AGAIN_MS = 500;
+const RELOAD_POLL_MS = 4;
+const RELOAD_POLL_MS_MAX = 32;
 
 /** What a peer runs. */
 export interface PeerCommand {
@@ -89,6 +93,62 @@ export async function startPeer(
     address: `127.0.0.1:${options.frontPort}`,
     pids: () => guarded.pids(),
     stop: () => guarded.stop(),
+  };
+}
+
+const QUESTION = 'GET /generation HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n';
+
+/** What GET /generation answers in front; empty when nobody does. No more than a socket's work. */
+function readGeneration({ frontPort }: StartOptions): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect({ host: '127.0.0.1', port: frontPort });
+  let text = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (part: string) => {
+    text += part;
+  });
+  socket.once('error', () => resolve(''));
+  socket.once('close', () => resolve(/\r\n\r\n(\d+)/.exec(text)?.[1] ?? ''));
+  socket.write(QUESTION);
+  return promise;
+}
+
+/** How a candidate with HTTP gets its next configuration. */
+export interface Reloading {
+  /** The file that the candidate reads again. */
+  readonly file: string;
+  /** Its text, with GET /generation answered by the number. */
+  readonly configure: (options: StartOptions, generation: number) => string;
+  /** Tells the candidate. */
+  readonly signal: () => void;
+}
+
+/**
+ * A reload that is over when requests meet the new routes.
+ *
+ * @throws RunFailure when they do not within RELOAD_MS_MAX.
+ */
+export function createReload(options: StartOptions, reloading: Reloading): () => Promise<void> {
+  let generation = 0;
+  return async () => {
+    generation += 1;
+    const text = reloading.configure(options, generation);
+    writeFileSync(join(options.folder, reloading.file), text);
+    const startMs = performance.now();
+    let askedMs = Number.NEGATIVE_INFINITY;
+    for (let waitMs = RELOAD_POLL_MS; ; waitMs = Math.min(waitMs * 2, RELOAD_POLL_MS_MAX)) {
+      const nowMs = performance.now();
+      if (nowMs - startMs > RELOAD_MS_MAX) {
+        throw new RunFailure(`reload ${generation} had no effect`);
+      }
+      // A signal that comes while the last reload is not over may be dropped.
+      if (nowMs - askedMs > RELOAD_AGAIN_MS) {
+        reloading.signal();
+        askedMs = nowMs;
+      }
+      await delay(waitMs);
+      if ((await readGeneration(options)) === `${generation}`) return;
+    }
   };
 }
 

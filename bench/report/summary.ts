@@ -108,7 +108,7 @@ function judge(claim: Claim, runs: readonly RawRun[]): Verdict {
   const values =
     claim.over === undefined
       ? own.filter(isNumber)
-      : pairRatios(own, valuesOf(runs, claim.over, claim.figure));
+      : pairRatios(own, valuesOf(runs, claim.over, claim.overFigure ?? claim.figure));
   if (values.length === 0) return { claim, state: 'not measured' };
   const value = medianOf(values);
   const isHeld =

@@ -9,6 +9,18 @@
 import type { Processes } from './processes.ts';
 import type { TlsFiles, TlsVersion } from './tls.ts';
 
+/** What clients speak. WebSocket is what a candidate for HTTP does when told to. */
+export type Protocol = 'tcp' | 'http' | 'websocket';
+
+/** How a candidate treats what it is sent. */
+export interface HttpOptions {
+  /**
+   * True: nothing is added to requests. Otherwise everybody says who the client is by
+   * X-Forwarded-For, -Proto and -Host, and adds nothing else. Host stays in both.
+   */
+  readonly isBare: boolean;
+}
+
 /** Whether a candidate is on this machine. */
 export type Presence =
   | { readonly version: string }
@@ -26,6 +38,8 @@ export interface StartOptions {
   readonly workers: number;
   /** Descriptors a process may have; a candidate sizes its tables by it. */
   readonly connectionsMax: number;
+  /** With it the front port speaks HTTP/1.1; absent: bytes are carried as they are. */
+  readonly http?: HttpOptions;
   /** With it the front port speaks TLS 1.2 and 1.3 and the origin plain TCP, as always. */
   readonly tls?: TlsFiles;
   /** What a measurement adds to the environment of the candidate's processes. */
@@ -38,11 +52,20 @@ export interface Running {
   readonly address: string;
   /** All processes, at this moment. */
   pids(): number[];
-  /** Loads its configuration again. Absent where the candidate cannot. */
+  /**
+   * Loads its configuration again; with HTTP another one, whose answer to GET /generation shows
+   * that it is in force when this resolves. Absent where the candidate cannot.
+   */
   reload?(): Promise<void>;
   /** Live client connections of each worker. Absent where the candidate does not tell. */
   connectionsByWorker?(): Promise<number[]>;
   stop(): Promise<void>;
+}
+
+/** What decides how many descriptors a connection takes. */
+export interface DescriptorOptions {
+  readonly isTls: boolean;
+  readonly isHttp: boolean;
 }
 
 /** A candidate of the comparison. */
@@ -53,12 +76,11 @@ export interface Candidate {
   readonly title: string;
   /** `product` is Holdfast, `floor` is no gateway at all. */
   readonly role: 'product' | 'peer' | 'floor';
-  /** A candidate for HTTP alone takes part in HTTP scenarios only; absent: it carries any bytes. */
-  readonly speaks?: 'http';
+  readonly carries: readonly Protocol[];
   /** Versions of TLS it can terminate; others are left out of what asks for it. */
   readonly tlsVersions?: readonly TlsVersion[];
   /** Descriptors one proxied connection takes in its process; absent: 2, a socket on each side. */
-  readonly descriptorsPerConnection?: (options: { readonly isTls: boolean }) => number;
+  readonly descriptorsPerConnection?: (options: DescriptorOptions) => number;
   find(): Promise<Presence>;
   start(options: StartOptions): Promise<Running>;
 }

@@ -1,16 +1,28 @@
 /** What scenarios, peers and the gate stand on: machine, ports, processes, memory, load. */
 export { BUILD, buildLoadgen, buildTlsLoadgen, ROOT } from './build.ts';
-export type { Candidate, Presence, Running, StartOptions } from './candidate.ts';
+export type {
+  Candidate,
+  HttpOptions,
+  Presence,
+  Protocol,
+  Running,
+  StartOptions,
+} from './candidate.ts';
 export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
 export {
+  type Amount,
   BUSY_CONNECTIONS,
   countSyscalls,
+  HTTP_REQUESTS,
   hasStrace,
   type Measured,
-  measureMessageAllocations,
-  measureMessageSyscalls,
+  measureTrafficAllocations,
+  measureTrafficSyscalls,
   parseStrace,
-  sendMessages,
+  sendTraffic,
+  TCP_MESSAGES,
+  type Traffic,
+  WEBSOCKET_MESSAGES,
 } from './instruments.ts';
 export {
   type LoadFlags,

@@ -14,7 +14,7 @@ import { BUILD, ROOT } from './build.ts';
 import type { Candidate } from './candidate.ts';
 import { RunFailure } from './failure.ts';
 import type { LoadFlags } from './load.ts';
-import { Rig, type RigParts } from './rig.ts';
+import { Rig, type RigOptions, type RigParts } from './rig.ts';
 
 const run = promisify(execFile);
 
@@ -24,23 +24,50 @@ export type Measured = number | string;
 /** Messages of the smaller run; the larger one has three times as many. */
 const MESSAGES = 40_000;
 const TRACED_MESSAGES = 4_000;
-const MESSAGES_PER_ROUND_TRIP = 2;
 /** Divides every count of messages here, so that each connection has the same part. */
 export const BUSY_CONNECTIONS = 40;
 
-/** Sends so many messages (two for each round trip), as fast as they come back. */
-export async function sendMessages(rig: Rig, messages: number, active: number): Promise<void> {
+/** What is sent while an instrument looks. */
+export interface Traffic {
+  /** By the names of the load generator. */
+  readonly payload: 'tcp' | 'http' | 'websocket';
+  /** What is counted for each round trip: a message in each direction, or one request. */
+  readonly perRoundTrip: number;
+  /** How the candidate is started. */
+  readonly rig: RigOptions;
+}
+
+const HTTP: RigOptions = { http: { isBare: false } };
+/** Messages over TCP. */
+export const TCP_MESSAGES: Traffic = { payload: 'tcp', perRoundTrip: 2, rig: {} };
+/** Small GETs on connections that are kept. */
+export const HTTP_REQUESTS: Traffic = { payload: 'http', perRoundTrip: 1, rig: HTTP };
+/** Messages of WebSockets. */
+export const WEBSOCKET_MESSAGES: Traffic = { payload: 'websocket', perRoundTrip: 2, rig: HTTP };
+
+/** How much of it. */
+export interface Amount {
+  /** Messages in both directions, or requests. */
+  readonly count: number;
+  readonly active: number;
+}
+
+/** Sends so much, as fast as it comes back. */
+export async function sendTraffic(rig: Rig, traffic: Traffic, amount: Amount): Promise<void> {
+  const { payload, perRoundTrip } = traffic;
+  const { count, active } = amount;
   const flags: LoadFlags = {
+    payload,
     connections: active,
     active,
-    messages: messages / MESSAGES_PER_ROUND_TRIP,
+    messages: count / perRoundTrip,
     watch: false,
     'duration-ms': 60_000,
   };
   const run = rig.load('closed', flags);
   await run.pass('ready');
   const { answeredInWindow = 0 } = await run.result();
-  if (answeredInWindow * MESSAGES_PER_ROUND_TRIP < messages) {
+  if (answeredInWindow * perRoundTrip < count) {
     throw new RunFailure(`only ${answeredInWindow} round trips came back`);
   }
 }
@@ -95,12 +122,18 @@ export async function hasStrace(): Promise<boolean> {
   );
 }
 
-/** System calls of a candidate for each message, with so many connections active at once. */
-export async function measureMessageSyscalls(rig: Rig, active: number): Promise<Measured> {
+/** System calls of a candidate for each thing sent, with so many connections active at once. */
+export async function measureTrafficSyscalls(
+  rig: Rig,
+  traffic: Traffic,
+  active: number,
+): Promise<Measured> {
   if (!(await hasStrace())) return 'strace is not installed';
-  const few = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES, active));
-  const many = await countSyscalls(rig, () => sendMessages(rig, TRACED_MESSAGES * 3, active));
-  return (many - few) / (TRACED_MESSAGES * 2);
+  const count = TRACED_MESSAGES;
+  const few = await countSyscalls(rig, () => sendTraffic(rig, traffic, { count, active }));
+  const thrice = { count: count * 3, active };
+  const many = await countSyscalls(rig, () => sendTraffic(rig, traffic, thrice));
+  return (many - few) / (count * 2);
 }
 
 /** Builds the library that counts allocations; returns its path. */
@@ -113,24 +146,27 @@ async function buildAllocationCounter(): Promise<string> {
 }
 
 /**
- * Allocations of all processes of a candidate for each message. Only for programs that allocate by
- * the C library.
+ * Allocations of all processes of a candidate for each thing sent. Only for programs that allocate
+ * by the C library.
  */
-export async function measureMessageAllocations(
+export async function measureTrafficAllocations(
   parts: RigParts,
   candidate: Candidate,
+  traffic: Traffic,
 ): Promise<Measured> {
   const path = join(BUILD, `allocations-${process.pid}`);
   const env = { LD_PRELOAD: await buildAllocationCounter(), HF_ALLOCATIONS: path };
   const read = (): number => Number(readFileSync(path).readBigUInt64LE(0));
   try {
-    await using rig = await Rig.start(parts, candidate, { env });
-    await sendMessages(rig, MESSAGES / 10, BUSY_CONNECTIONS);
+    await using rig = await Rig.start(parts, candidate, { ...traffic.rig, env });
+    const send = (count: number): Promise<void> =>
+      sendTraffic(rig, traffic, { count, active: BUSY_CONNECTIONS });
+    await send(MESSAGES / 10);
     const start = read();
     if (start === 0) throw new RunFailure('the allocation counter counts nothing');
-    await sendMessages(rig, MESSAGES, BUSY_CONNECTIONS);
+    await send(MESSAGES);
     const between = read();
-    await sendMessages(rig, MESSAGES * 3, BUSY_CONNECTIONS);
+    await send(MESSAGES * 3);
     const few = between - start;
     return Math.max(0, read() - between - few) / (MESSAGES * 2);
   } finally {

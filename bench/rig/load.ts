@@ -38,6 +38,8 @@ export interface LoadResult {
     readonly failed: number;
     readonly lost: number;
     readonly corrupt: number;
+    /** The beginning of what was not understood first, or nothing. */
+    readonly firstCorrupt: string;
     readonly errors: Readonly<Record<string, number>>;
   };
   readonly sent?: number;
@@ -61,6 +63,7 @@ export interface LoadResult {
   readonly lateness?: PrintedHistogram;
   readonly duringStorm?: PrintedHistogram;
   readonly afterStorm?: PrintedHistogram;
+  readonly secondPhase?: PrintedHistogram;
   readonly reconnects?: PrintedHistogram;
   readonly completion?: PrintedHistogram;
   readonly tls?: PrintedTls;

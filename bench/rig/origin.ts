@@ -1,5 +1,5 @@
 /**
- * What stands behind a candidate: the native echo origin, or the HTTP origin in Node.
+ * What stands behind a candidate: the native origin, or an HTTP origin in Node.
  *
  * Path: the rig starts one origin for each measurement, on the load cores unless told otherwise.
  * Invariant: an origin says what it is (`title`), and the report says it with every figure.
@@ -23,13 +23,13 @@ export interface Origin {
   start(processes: Processes, port: number, cores: string): Promise<RunningOrigin>;
 }
 
-/** Echo, upload, download and fan-out, in the load generator's program. */
+/** Echo, upload, download, fan-out, HTTP and WebSocket, in the load generator's program. */
 export const echoOrigin: Origin = {
   start: async (processes, port, cores) => {
     const flags = { listen: `127.0.0.1:${port}`, interactive: 'yes' };
     const run = new LoadRun(processes.startLoadgen(listArguments('origin', flags), cores));
     await run.event('ready');
-    return { pid: run.pid, title: 'the native echo origin' };
+    return { pid: run.pid, title: 'the native origin' };
   },
 };
 

@@ -9,7 +9,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUILD } from './build.ts';
-import type { Candidate, Running } from './candidate.ts';
+import type { Candidate, HttpOptions, Running } from './candidate.ts';
 import { type LoadFlags, LoadRun, listArguments } from './load.ts';
 import { type Machine, type Placement, placeOn, proxiedConnectionsMax } from './machine.ts';
 import { echoOrigin, type Origin, type RunningOrigin } from './origin.ts';
@@ -33,6 +33,8 @@ export interface RigOptions {
   readonly workers?: number;
   readonly origin?: Origin;
   readonly originOn?: 'load' | 'gateway';
+  /** The candidate speaks HTTP/1.1. */
+  readonly http?: HttpOptions;
   /** The candidate terminates TLS. */
   readonly isTls?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -65,7 +67,8 @@ export class Rig {
     this.processes = new Processes(parts.loadgen);
     this.candidate = candidate;
     this.workers = workers;
-    const descriptors = candidate.descriptorsPerConnection?.({ isTls }) ?? 2;
+    const isHttp = options.http !== undefined;
+    const descriptors = candidate.descriptorsPerConnection?.({ isTls, isHttp }) ?? 2;
     this.connectionsMax = proxiedConnectionsMax(parts.machine, descriptors);
     this.#loadgenTls = parts.loadgenTls;
     this.#signal = parts.signal;
@@ -96,6 +99,7 @@ export class Rig {
         originPort: origin,
         workers: rig.workers,
         connectionsMax: parts.machine.descriptorsMax,
+        ...(options.http === undefined ? {} : { http: options.http }),
         ...(options.isTls === true ? { tls: makeCertificate(rig.folder) } : {}),
         env: options.env ?? {},
       });

@@ -1,5 +1,6 @@
 /**
- * Small messages on long-lived connections: the part that tcp-echo and tls-echo share.
+ * Small messages on long-lived connections: the part that tcp-echo, tls-echo, http-get and ws-echo
+ * share.
  *
  * Path: two loads on one candidate: saturation with 100 active of 1,000 connections, and a fixed
  * rate on the same. The first is the CPU figure, the second the latency.
@@ -23,10 +24,10 @@ import {
 export const ACTIVE = 100;
 const CONNECTIONS = 1_000;
 
-/** What differs: messages a second of the second load, and TLS. */
+/** What differs: messages a second of the second load, and what the connections speak. */
 export interface EchoPlan {
   readonly rate: number;
-  readonly tls?: LoadFlags;
+  readonly flags?: LoadFlags;
 }
 
 /** Saturation on so many connections; its CPU for each round trip goes to `key`. */
@@ -46,10 +47,10 @@ export async function measureEcho(
   bench: Bench,
   rig: Rig,
   tally: Tally,
-  { rate, tls }: EchoPlan,
+  { rate, flags: more }: EchoPlan,
 ): Promise<readonly LoadResult[]> {
   const connections = Math.ceil(CONNECTIONS / bench.scale.divisor);
-  const flags = { connections, ...windowOf(bench.scale), ...tls };
+  const flags = { connections, ...windowOf(bench.scale), ...more };
   tally.parameter('connections', connections);
   tally.parameter('ratePerSecond', rate);
   const busy = await measureBusy(rig, tally, 'cpu', flags);
@@ -64,14 +65,14 @@ export async function measureEcho(
 }
 
 /** The figures of both loads, with what a scenario adds behind the first. */
-export function declareEcho(rate: number, more: readonly Figure[]): Figure[] {
+export function declareEcho(rate: number, more: readonly Figure[], thing = 'round trip'): Figure[] {
   const at = `${rate.toLocaleString('en-US')}/s`;
   return [
-    { key: 'cpu', title: 'CPU per round trip', unit: 'ns', better: 'lower' },
+    { key: 'cpu', title: `CPU per ${thing}`, unit: 'ns', better: 'lower' },
     ...more,
-    { key: 'throughput', title: 'round trips at saturation', unit: 'perSecond', better: 'higher' },
+    { key: 'throughput', title: `${thing}s at saturation`, unit: 'perSecond', better: 'higher' },
     { key: 'share', title: 'core used at saturation', unit: 'ratio', better: 'neither' },
-    { key: 'cpuAtRate', title: `CPU per round trip at ${at}`, unit: 'ns', better: 'lower' },
+    { key: 'cpuAtRate', title: `CPU per ${thing} at ${at}`, unit: 'ns', better: 'lower' },
     ...declareLatency('latency', `latency at ${at}`),
     { key: 'losses', title: 'losses', unit: 'count', better: 'lower' },
   ];

@@ -2,7 +2,8 @@
  * HTTP/1.1 through the candidates: saturation at fixed concurrency, and reloads under load.
  *
  * Path: autocannon in a process of its own on the load core (see src/main/saturate), the HTTP
- * origin beside it. Holdfast and the TCP peers carry the bytes; http-proxy-3 reads them.
+ * origin in Node beside it: load and origin that are not ours. What a request costs is asked by
+ * http-get, whose load is never the limit.
  * Invariant: a run with one failed, missing or wrong answer is void. What serves as the origin is a
  * parameter of every run, so the report shows it.
  */
@@ -17,6 +18,7 @@ const RECONNECT_EVERY = 10;
 const RELOAD_MS = 100;
 const SATURATED_SHARE = 0.9;
 const RELOADING = new Set(['holdfast', 'nginx', 'haproxy']);
+const RIG = { origin: httpOrigin, http: { isBare: false } };
 const LATENCIES = ['p50', 'p99', 'p999'] as const;
 
 interface Passed {
@@ -48,7 +50,7 @@ async function pass(rig: Rig, bench: Bench, reconnectEvery: number): Promise<Pas
 
 async function measureSaturation(bench: Bench, tally: Tally): Promise<void> {
   const { parts, candidate } = bench;
-  await using rig = await Rig.start(parts, candidate, { origin: httpOrigin });
+  await using rig = await Rig.start(parts, candidate, RIG);
   tally.parameter('origin', rig.originTitle);
   tally.parameter('connections', CONNECTIONS);
   const steady = await pass(rig, bench, 0);
@@ -75,7 +77,7 @@ export const httpSaturation: Scenario = {
   name: 'http-saturation',
   question: 'What does an HTTP/1.1 request cost on 64 kept-alive connections, and with reconnects?',
   groups: ['http'],
-  isHttp: true,
+  protocol: 'http',
   figures: [
     { key: 'cpu', title: 'CPU per request', unit: 'ns', better: 'lower' },
     { key: 'churnCpu', title: 'the same, reconnecting every 10', unit: 'ns', better: 'lower' },
@@ -93,7 +95,7 @@ export const httpSaturation: Scenario = {
 
 async function measureReload(bench: Bench, tally: Tally): Promise<void> {
   const { parts, candidate } = bench;
-  await using rig = await Rig.start(parts, candidate, { origin: httpOrigin });
+  await using rig = await Rig.start(parts, candidate, RIG);
   tally.parameter('origin', rig.originTitle);
   const over = new AbortController();
   const reloading = (async () => {
@@ -116,7 +118,7 @@ export const httpReload: Scenario = {
   name: 'http-reload',
   question: 'Is a single answer lost while the configuration is reloaded again and again?',
   groups: ['http'],
-  isHttp: true,
+  protocol: 'http',
   figures: [
     { key: 'reloads', title: 'reloads', unit: 'count', better: 'neither' },
     { key: 'responses', title: 'answers', unit: 'count', better: 'neither' },

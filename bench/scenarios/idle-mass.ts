@@ -1,5 +1,5 @@
 /**
- * What an idle connection costs: the part that tcp-idle-mass and tls-idle-mass share.
+ * What an idle connection costs: the part that the scenarios with idle-mass in their name share.
  *
  * Path: connections open in steps; at each step memory is read when it has settled. The figure is
  * the slope by least squares over the steps, so that what the process costs by itself is not in it.
@@ -9,6 +9,7 @@
  */
 import { slopeOf } from '../report/statistics.ts';
 import {
+  type HttpOptions,
   type LoadFlags,
   Rig,
   readKernelMemory,
@@ -27,6 +28,8 @@ export interface IdleKind {
   readonly title: string;
   /** Absent: plain TCP. */
   readonly version?: TlsVersion;
+  /** Absent: bytes are carried as they are. */
+  readonly http?: HttpOptions;
   /** What the load is told beside its steps. */
   readonly flags?: LoadFlags;
 }
@@ -34,8 +37,9 @@ export interface IdleKind {
 /** Measures one kind; returns how many connections were lost meanwhile. */
 export async function measureIdleMass(bench: Bench, tally: Tally, kind: IdleKind): Promise<number> {
   const { parts, candidate, scale } = bench;
-  const { suffix, version } = kind;
-  await using rig = await Rig.start(parts, candidate, { isTls: version !== undefined });
+  const { suffix, version, http } = kind;
+  const options = { isTls: version !== undefined, ...(http === undefined ? {} : { http }) };
+  await using rig = await Rig.start(parts, candidate, options);
   const most = rig.connectionsMax;
   const steps = STEPS.map((step) => Math.ceil(step / scale.divisor)).filter((step) => step <= most);
   if (steps.length < STEPS.length) tally.note(`At most ${most} connections: the descriptor limit.`);

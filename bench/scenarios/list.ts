@@ -9,6 +9,11 @@ import { UsageFailure } from '../rig/index.ts';
 import { fanOut } from './fan-out.ts';
 import { generator } from './generator.ts';
 import { httpReload, httpSaturation } from './http.ts';
+import { httpCalls } from './http-calls.ts';
+import { httpChurn } from './http-churn.ts';
+import { httpGet } from './http-get.ts';
+import { httpIdleMass } from './http-idle-mass.ts';
+import { httpLatency } from './http-latency.ts';
 import { reconnectStorm } from './reconnect-storm.ts';
 import { reloadUnderLoad } from './reload-under-load.ts';
 import { scaling } from './scaling.ts';
@@ -26,6 +31,9 @@ import { tlsEcho } from './tls-echo.ts';
 import { tlsHandshake } from './tls-handshake.ts';
 import { tlsIdleMass } from './tls-idle-mass.ts';
 import { tlsStorm } from './tls-storm.ts';
+import { wsEcho } from './ws-echo.ts';
+import { wsIdleMass } from './ws-idle-mass.ts';
+import { wsReload } from './ws-reload.ts';
 
 /** In the order in which a full run goes through them. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -41,6 +49,14 @@ export const SCENARIOS: readonly Scenario[] = [
   tlsHandshake,
   tlsBulk,
   tlsStorm,
+  httpGet,
+  httpLatency,
+  httpIdleMass,
+  httpChurn,
+  httpCalls,
+  wsEcho,
+  wsIdleMass,
+  wsReload,
   reconnectStorm,
   slowReaders,
   fanOut,

@@ -11,6 +11,7 @@ import {
   type LoadFlags,
   type LoadResult,
   type PrintedHistogram,
+  type Protocol,
   type Rig,
   type RigParts,
   RunFailure,
@@ -34,6 +35,8 @@ export interface Claim {
   readonly figure: string;
   /** With it, the ratio of Holdfast to this candidate, paired by repeat, is judged. */
   readonly over?: string;
+  /** The figure of that candidate; absent: the same. */
+  readonly overFigure?: string;
   readonly atMost?: number;
   readonly atLeast?: number;
 }
@@ -86,8 +89,8 @@ export interface Scenario {
   readonly figures: readonly Figure[];
   readonly plots: readonly Plot[];
   readonly claims: readonly Claim[];
-  /** True for scenarios that candidates for HTTP alone can take part in. */
-  readonly isHttp?: boolean;
+  /** What clients speak; absent: TCP. */
+  readonly protocol?: Protocol;
   /** TLS that candidates have to terminate; they take part with the versions they have. */
   readonly tlsVersions?: readonly TlsVersion[];
   /** Why this candidate is left out, or undefined. */
@@ -100,9 +103,16 @@ export function hasVersion(candidate: Candidate, version: TlsVersion): boolean {
   return candidate.tlsVersions?.includes(version) === true;
 }
 
+const PROTOCOL_NAMES: Readonly<Record<Protocol, string>> = {
+  tcp: 'TCP',
+  http: 'HTTP',
+  websocket: 'WebSocket',
+};
+
 /** Why a scenario leaves a candidate out, or undefined. */
 export function whyLeftOut(scenario: Scenario, candidate: Candidate): string | undefined {
-  if (candidate.speaks === 'http' && scenario.isHttp !== true) return 'it speaks HTTP only';
+  const { protocol = 'tcp' } = scenario;
+  if (!candidate.carries.includes(protocol)) return `it does not do ${PROTOCOL_NAMES[protocol]}`;
   if (scenario.tlsVersions !== undefined && candidate.role === 'floor') {
     return 'its origin speaks plain TCP';
   }
@@ -215,6 +225,18 @@ export function countLosses(result: LoadResult): number {
     (result.unanswered ?? 0) +
     (result.outOfOrder ?? 0)
   );
+}
+
+/** Fills the figure `losses`, and says what it was that was not understood. */
+export function tallyLosses(tally: Tally, results: readonly LoadResult[]): void {
+  tally.figure(
+    'losses',
+    results.reduce((sum, each) => sum + countLosses(each), 0),
+  );
+  for (const { connections } of results) {
+    if (connections?.firstCorrupt)
+      tally.note(`A wrong answer began "${connections.firstCorrupt}".`);
+  }
 }
 
 const PERCENTILES = [

@@ -6,35 +6,9 @@
  * Does not say how many connections are ready in one turn: with many active that is up to the
  * candidate. The gate counts the core with an exact number (see docs/benchmarks.md).
  */
-import {
-  BUSY_CONNECTIONS,
-  measureMessageAllocations,
-  measureMessageSyscalls,
-  Rig,
-} from '../rig/index.ts';
-import type { Bench, Scenario, Tally } from './scenario.ts';
-
-/** The others bring their own allocator, or collect garbage. */
-const BY_C_LIBRARY = new Set(['holdfast', 'nginx', 'haproxy', 'node-pipe']);
-/** What Node does by itself in the seconds of a measurement, spread over its messages. */
-const NOISE = 0.01;
-
-async function measure({ parts, candidate }: Bench, tally: Tally): Promise<void> {
-  await using rig = await Rig.start(parts, candidate);
-  for (const [key, active] of [
-    ['alone', 1],
-    ['busy', BUSY_CONNECTIONS],
-  ] as const) {
-    const calls = await measureMessageSyscalls(rig, active);
-    if (typeof calls === 'number') tally.figure(key, calls);
-    else tally.note(`No system calls: ${calls}.`);
-  }
-  if (!BY_C_LIBRARY.has(candidate.name)) return;
-  const allocations = await measureMessageAllocations(parts, candidate);
-  if (typeof allocations === 'number') {
-    tally.figure('allocations', allocations < NOISE ? 0 : allocations);
-  }
-}
+import { BUSY_CONNECTIONS, TCP_MESSAGES } from '../rig/index.ts';
+import { measureCalls } from './calls.ts';
+import type { Scenario } from './scenario.ts';
 
 /** See the header. */
 export const tcpCalls: Scenario = {
@@ -61,5 +35,5 @@ export const tcpCalls: Scenario = {
     { sentence: 'no allocation per message', figure: 'allocations', atMost: 0 },
   ],
   leavesOut: ({ role }) => (role === 'floor' ? 'there is nothing to look at' : undefined),
-  measure,
+  measure: (bench, tally) => measureCalls(bench, tally, { traffic: TCP_MESSAGES, suffix: '' }),
 };

@@ -36,7 +36,7 @@ const OTHERS = [
 async function measure(bench: Bench, tally: Tally): Promise<void> {
   const { parts, candidate, scale } = bench;
   await using rig = await Rig.start(parts, candidate, { isTls: true });
-  const results = await measureEcho(bench, rig, tally, { rate: RATE, tls: tlsFlags('1.3') });
+  const results = await measureEcho(bench, rig, tally, { rate: RATE, flags: tlsFlags('1.3') });
   let losses = 0;
   for (const result of results) {
     checkVersion(tally, result, '1.3', [

@@ -1,8 +1,9 @@
-// A TCP proxy as one writes it in Go: two goroutines for each connection, one copy loop in each.
+// A proxy as one writes it in Go: for TCP two goroutines for each connection, one copy loop in each.
 //
-// The peer `go-proxy`: FRONT_PORT ORIGIN_PORT [CERTIFICATE KEY]. GOMAXPROCS is set by whoever starts
-// it. io.Copy uses splice where the kernel allows it, which is what a user of the standard library
-// gets; with a certificate the front speaks TLS by crypto/tls, and bytes are copied.
+// The peer `go-proxy`: tcp|http|http-bare FRONT_PORT ORIGIN_PORT [CERTIFICATE KEY]. GOMAXPROCS is
+// set by whoever starts it; http-bare adds nothing to requests. With TCP, io.Copy uses splice where
+// the kernel allows it, which is what a user of the standard library gets; with a certificate the
+// front speaks TLS by crypto/tls, and bytes are copied.
 package main
 
 import (
@@ -66,7 +67,15 @@ func listen(args []string) (net.Listener, error) {
 }
 
 func main() {
-	listener, err := listen(os.Args[1:])
+	if len(os.Args) < 4 {
+		fmt.Fprintln(os.Stderr, "usage: go-proxy tcp|http|http-bare FRONT ORIGIN [CERTIFICATE KEY]")
+		os.Exit(2)
+	}
+	protocol, origin := os.Args[1], "127.0.0.1:"+os.Args[3]
+	listener, err := listen(os.Args[2:])
+	if err == nil && protocol != "tcp" {
+		err = serveHTTP(listener, origin, protocol == "http-bare")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -76,6 +85,6 @@ func main() {
 		if err != nil {
 			continue
 		}
-		go serve(client.(stream), "127.0.0.1:"+os.Args[2])
+		go serve(client.(stream), origin)
 	}
 }
