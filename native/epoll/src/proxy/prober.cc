@@ -1,8 +1,10 @@
-// Starting, timing and finishing probes.
+// Starting, timing and finishing probes, and what some of them say.
 #include "proxy/prober.h"
 
 #include <cerrno>
 #include <utility>
+
+#include "proxy/probe_answer.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -11,6 +13,8 @@ inline constexpr u64 kTimerKey = ~u64{0};
 inline constexpr u64 kNsPerMs = 1'000'000;
 // Wakes the loop at once, for a result that is there already.
 inline constexpr u64 kSoonNs = 1000;
+// Bytes of an answer that are read at once.
+inline constexpr size_t kReadBytes = 4096;
 
 }  // namespace
 
@@ -41,7 +45,7 @@ void Prober::stop() {
 void Prober::probe(u32 id, const ProbeSpec& spec) {
   nowNs_ = sys::nowNs();
   const auto failAtOnce = [&](int error) {
-    results_.push_back(ProbeResult{id, error, -1, 0});
+    results_.push_back(ProbeResult{id, error, 0, -1, 0});
     armTimer();
   };
   u32 index = 0;
@@ -69,6 +73,9 @@ void Prober::probe(u32 id, const ProbeSpec& spec) {
   probe.deadlineNs = nowNs_ + spec.timeoutMs * kNsPerMs;
   probe.socket = spec.socket;
   probe.generation++;
+  probe.isOpen = false;
+  probe.sent = 0;
+  probe.request = spec.request;
   const u64 key = Handle{index, probe.generation}.pack();
   if (const int added = sys::epollAdd(epollFd_, fd, sys::Watch::kEdgeBoth, key); added < 0) {
     finish(index, -added);
@@ -86,8 +93,7 @@ void Prober::turn(int timeoutMs) {
     if (handle.index >= probes_.size()) continue;
     const Probe& probe = probes_[handle.index];
     if (probe.fd < 0 || probe.generation != handle.generation) continue;
-    const int error = sys::takeSocketError(probe.fd);
-    finish(handle.index, error < 0 ? -error : error);
+    advance(handle.index);
   }
   for (u32 i = 0; i < probes_.size(); i++) {
     if (probes_[i].fd >= 0 && probes_[i].deadlineNs <= nowNs_) finish(i, ETIMEDOUT);
@@ -101,13 +107,61 @@ std::vector<ProbeResult> Prober::takeResults() {
   return taken;
 }
 
-void Prober::finish(u32 index, int error) {
+void Prober::advance(u32 index) {
+  Probe& probe = probes_[index];
+  if (!probe.isOpen) {
+    const int error = sys::takeSocketError(probe.fd);
+    if (error != 0 || probe.request.empty()) return finish(index, error < 0 ? -error : error);
+    probe.isOpen = true;
+  }
+  u32 status = 0;
+  const int error = exchange(probe, &status);
+  if (error != 0 || status != 0) finish(index, error, status);
+}
+
+int Prober::exchange(Probe& probe, u32* status) {
+  while (probe.sent < probe.request.size()) {
+    const IoResult result =
+        sys::send(probe.fd, probe.request.data() + probe.sent, probe.request.size() - probe.sent);
+    if (result.kind == IoResult::Kind::kAgain) break;
+    // What an endpoint said before it closed is read all the same.
+    if (result.kind != IoResult::Kind::kDone) break;
+    probe.sent += result.bytes;
+  }
+  bool hasEnded = false;
+  const int error = receive(probe, &hasEnded);
+  const ProbeAnswer answer = readProbeAnswer(probe.answer);
+  if (answer.kind == ProbeAnswer::Kind::kViolation) return EPROTO;
+  *status = answer.status;
+  if (answer.kind == ProbeAnswer::Kind::kStatus) return 0;
+  return hasEnded ? ECONNRESET : error;
+}
+
+// Takes what came: a socket that is closed with bytes unread resets its peer.
+int Prober::receive(Probe& probe, bool* hasEnded) {
+  u8 bytes[kReadBytes];
+  while (probe.answer.size() <= kProbeAnswerBytesMax) {
+    const IoResult result = sys::recv(probe.fd, bytes, sizeof(bytes));
+    if (result.kind == IoResult::Kind::kAgain) return 0;
+    if (result.kind == IoResult::Kind::kFailed) return result.sysErrno;
+    if (result.kind == IoResult::Kind::kEof) {
+      *hasEnded = true;
+      return 0;
+    }
+    probe.answer.insert(probe.answer.end(), bytes, bytes + result.bytes);
+  }
+  return 0;
+}
+
+void Prober::finish(u32 index, int error, u32 status) {
   Probe& probe = probes_[index];
   const bool isKept = error == 0 && probe.socket == ProbedSocket::kKept;
   const i32 fd = isKept ? probe.fd : -1;
   if (!isKept) sys::close(probe.fd);
   probe.fd = -1;
-  results_.push_back(ProbeResult{probe.id, error, fd, (nowNs_ - probe.startNs) / 1000});
+  probe.request.clear();
+  probe.answer.clear();
+  results_.push_back(ProbeResult{probe.id, error, status, fd, (nowNs_ - probe.startNs) / 1000});
 }
 
 void Prober::armTimer() {

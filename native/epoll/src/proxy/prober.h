@@ -1,5 +1,7 @@
-// Prober: opens a connection only to learn whether it opens. For active health checks.
+// Prober: opens a connection to learn whether it opens, and what an endpoint answers on it. For
+// active health checks.
 //
+// A probe with a request sends it once and waits for the status of the answer.
 // A probe may ask for the socket that opened, to go on with it: then it belongs to whoever takes
 // the results. Its entry in the epoll set goes with its last descriptor; until then what happens on
 // it is an event for a probe that is over, which turn() passes by.
@@ -8,6 +10,8 @@
 // every probe that started yields exactly one result, at its timeout at the latest.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base.h"
@@ -19,9 +23,10 @@ inline constexpr u32 kProbesMax = 1024;  // under way at once; one more is refus
 
 struct ProbeResult {
   u32 id = 0;
-  i32 sysErrno = 0;  // 0: it opened
+  i32 sysErrno = 0;  // 0: it opened, and answered where it was asked; EPROTO: not with HTTP
+  u32 status = 0;    // of the answer
   i32 fd = -1;       // the socket, where it opened and was asked for; the taker's
-  u64 micros = 0;
+  u64 micros = 0;    // until it opened, or to the head of its answer
 };
 
 // What becomes of a socket that opened.
@@ -32,6 +37,7 @@ struct ProbeSpec {
   i32 netnsFd = -1;
   u32 timeoutMs = 0;
   ProbedSocket socket = ProbedSocket::kClosed;
+  std::string_view request{};  // bytes of a request; empty: none
 };
 
 class Prober {
@@ -58,9 +64,17 @@ class Prober {
     u64 deadlineNs = 0;
     u32 generation = 0;
     ProbedSocket socket = ProbedSocket::kClosed;
+    bool isOpen = false;
+    size_t sent = 0;
+    std::string request;
+    std::vector<u8> answer;
   };
 
-  void finish(u32 index, int error);
+  void advance(u32 index);
+  // 0 and a status, 0 and none: not yet, or an errno.
+  [[nodiscard]] static int exchange(Probe& probe, u32* status);
+  [[nodiscard]] static int receive(Probe& probe, bool* hasEnded);
+  void finish(u32 index, int error, u32 status = 0);
   void armTimer();
 
   int epollFd_ = -1;
