@@ -13,6 +13,7 @@ import {
   parseBind,
   parseEndpoint,
 } from './address.ts';
+import { listRouteClusters } from './check-http.ts';
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
 import { asList, asMap, type Item, type Report, type Reporter } from './plain.ts';
@@ -126,7 +127,8 @@ export function checkLoops(
   for (const bind of parts.binds) {
     if (bind.port === 0) continue;
     const routes = asList(bind.item.map['routes']).map((route) => asMap(route)['cluster']);
-    for (const name of new Set([bind.item.map['cluster'], ...routes])) {
+    const http = listRouteClusters(bind.item).map(({ name }) => name);
+    for (const name of new Set([bind.item.map['cluster'], ...routes, ...http])) {
       const cluster = typeof name === 'string' ? byName.get(name) : undefined;
       if (cluster !== undefined) checkLoop(bind, cluster, report);
     }

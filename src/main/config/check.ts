@@ -8,6 +8,7 @@
  */
 import { checkAdmin, checkCluster, checkListener, checkProcessLimits } from './check-amounts.ts';
 import { checkBinds, checkLoops } from './check-binds.ts';
+import { checkListenerHttp, listRouteClusters } from './check-http.ts';
 import { checkClusterTls, checkListenerTls } from './check-tls.ts';
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
@@ -46,9 +47,11 @@ export function checkMeaning(input: CheckInput): void {
   checkNames(clusters, 'cluster', { source, report });
   const binds = checkBinds(listeners, { source, report });
   checkClusterNames(listeners, clusters, report);
+  const byName = new Map(clusters.map(({ name, map }) => [name ?? '', map]));
   for (const listener of listeners) {
     checkListener(listener, report);
     checkListenerTls(listener, { source, report });
+    checkListenerHttp(listener, { ...input, report, clusters: byName });
   }
   for (const cluster of clusters) {
     checkCluster(cluster, report);
@@ -110,12 +113,14 @@ function checkNames(list: Item[], word: string, { source, report }: Reporter): v
 }
 
 /** The clusters that a listener names, and where. */
-function listWanted({ map, path }: Item): { readonly name: unknown; readonly path: ValuePath }[] {
+function listWanted(item: Item): { readonly name: unknown; readonly path: ValuePath }[] {
+  const { map, path } = item;
   const routes = asList(map['routes']).map((route, i) => ({
     name: asMap(route)['cluster'],
     path: [...path, 'routes', i, 'cluster'],
   }));
-  return [{ name: map['cluster'], path: [...path, 'cluster'] }, ...routes];
+  const own = { name: map['cluster'], path: [...path, 'cluster'] };
+  return [own, ...routes, ...listRouteClusters(item)];
 }
 
 function checkClusterNames(listeners: Item[], clusters: Item[], report: Report): void {

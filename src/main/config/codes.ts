@@ -74,7 +74,7 @@ export const FINDINGS = {
     code: 'HF1009',
     severity: 'error',
     title: 'Values are nested too deeply.',
-    mend: 'No field needs more than ten levels; brackets are probably not closed.',
+    mend: 'No field needs more than twelve levels; brackets are probably not closed.',
   },
   empty: {
     code: 'HF1010',
@@ -226,6 +226,18 @@ export const FINDINGS = {
     title: 'A value is not the name of a cipher suite or group.',
     mend: 'Write each by its own name, as OpenSSL has it: `openssl ciphers` lists suites. Patterns such as `HIGH` are not taken.',
   },
+  badFieldName: {
+    code: 'HF1038',
+    severity: 'error',
+    title: 'A value cannot be the name or the value of a header, cookie or query parameter.',
+    mend: 'Names are letters, digits and `-`. Headers that say how a message is framed or who may see it belong to the gateway: the message says what to use instead.',
+  },
+  badPattern: {
+    code: 'HF1039',
+    severity: 'error',
+    title: 'A path, a regular expression or a rewrite of a route cannot be used.',
+    mend: 'The message says where in the text and why. Regular expressions have no look-around and no back-references; paths begin with `/` and write other bytes as %HH.',
+  },
   duplicateName: {
     code: 'HF1040',
     severity: 'error',
@@ -241,7 +253,7 @@ export const FINDINGS = {
   unknownCluster: {
     code: 'HF1042',
     severity: 'error',
-    title: 'A listener names a cluster that does not exist.',
+    title: 'A listener or route names a cluster that does not exist.',
     mend: 'Define it under `clusters`, or correct the name.',
   },
   watermarks: {
@@ -304,6 +316,30 @@ export const FINDINGS = {
     title: 'It is not known which name the endpoints of a cluster have to prove.',
     mend: 'Set `tls.serverName`: endpoints with different names, or a Unix socket, need it.',
   },
+  badTemplate: {
+    code: 'HF1053',
+    severity: 'error',
+    title: 'A template has a variable that does not exist, or is not complete.',
+    mend: 'Variables look like `%{host}` or `%{header.x-user}`; a percent sign is written `%%`. Status, duration and bytes exist only in access records.',
+  },
+  routeAction: {
+    code: 'HF1054',
+    severity: 'error',
+    title: 'It is not clear what a route does, or which requests it takes.',
+    mend: 'A route has exactly one of `cluster`, `split`, `redirect` and `respond`, a path one kind of match, and a condition one comparison. Only routes to clusters take WebSockets.',
+  },
+  duplicateRoute: {
+    code: 'HF1055',
+    severity: 'error',
+    title: 'Two routes of a listener have one name, or two of its hosts do.',
+    mend: 'Give each route its own name; put all routes of one host name into one entry of `hosts`.',
+  },
+  notHttp: {
+    code: 'HF1056',
+    severity: 'error',
+    title: 'HTTP and what else a listener says do not go together.',
+    mend: '`http` needs `protocol: http`; TLS has to end at the gateway; routes stand under `http.hosts`.',
+  },
   unusedCluster: {
     code: 'HF1060',
     severity: 'warning',
@@ -331,8 +367,8 @@ export const FINDINGS = {
   trustsEveryone: {
     code: 'HF1064',
     severity: 'warning',
-    title: 'PROXY headers are accepted from everyone.',
-    mend: 'Anyone can then claim any address. Name the networks of the load balancers only.',
+    title: 'Everyone is believed what they say about the client.',
+    mend: 'Anyone can then claim any address, in a PROXY header or in X-Forwarded-For. Name the networks of the load balancers only.',
   },
   checkTooSlow: {
     code: 'HF1065',
@@ -393,6 +429,24 @@ export const FINDINGS = {
     severity: 'warning',
     title: 'An OCSP answer or revocation list is past its time.',
     mend: 'Fetch it anew. With a stale list clients are refused; with a stale answer they may refuse. New files are taken over as soon as they are there.',
+  },
+  unreachableRoute: {
+    code: 'HF1075',
+    severity: 'warning',
+    title: 'A route can never be taken, because another one takes all of its requests first.',
+    mend: 'Remove one of the two, or move it up where `order` is `listed`.',
+  },
+  emptySubset: {
+    code: 'HF1076',
+    severity: 'warning',
+    title: 'No endpoint of a cluster has the labels that a route asks for.',
+    mend: 'Its requests are answered with 503. Correct the labels, or add such endpoints.',
+  },
+  routesUnchecked: {
+    code: 'HF1077',
+    severity: 'warning',
+    title: 'Routes are not checked, because the native core could not be loaded.',
+    mend: 'Build it with `npm run build:native`; the gateway itself needs it as well.',
   },
   cannotBind: {
     code: 'HF1080',

@@ -8,6 +8,13 @@
  * printed as JSON. Does not contain the human forms (`1h`, `64KiB`); those live in schema.ts.
  */
 
+import type {
+  ClusterHttpInput,
+  HttpHostInput,
+  HttpInput,
+  HttpRouteInput,
+} from '../../../native/epoll/index.ts';
+
 /** Log levels, from the most to the least talkative. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -21,7 +28,8 @@ export type Balance =
   | 'least-connections'
   | 'least-request'
   | 'maglev'
-  | 'ring-hash';
+  | 'ring-hash'
+  | 'peak-ewma';
 
 /** Where a listener listens: an IP literal with a port, or a Unix socket path. */
 export type BindAddress =
@@ -187,6 +195,26 @@ export interface ServerNameRouteConfig {
   readonly cluster: string;
 }
 
+/** What a route does with requests that it took; see {@link HttpRouteInput} for what is not here. */
+export interface HttpRouteConfig extends Omit<HttpRouteInput, 'id' | 'splits'> {
+  /** Unique in the listener. */
+  readonly name: string;
+  /** Names of clusters in {@link Config.clusters}; empty for routes that send nowhere. */
+  readonly splits: readonly { readonly cluster: string; readonly weight: number }[];
+  /** Labels that endpoints must have to be chosen; null: all endpoints. */
+  readonly subset: Readonly<Record<string, string>> | null;
+}
+
+/** Routes of the hosts that have one of the names. */
+export interface HttpHostConfig extends Omit<HttpHostInput, 'routes'> {
+  readonly routes: readonly HttpRouteConfig[];
+}
+
+/** HTTP of a listener: what the core is told, with names where the core has positions. */
+export interface HttpConfig extends Omit<HttpInput, 'hosts'> {
+  readonly hosts: readonly HttpHostConfig[];
+}
+
 /** A listener: where connections come from, and which cluster they go to. */
 export interface ListenerConfig {
   /** At most 63 bytes, unique among listeners. */
@@ -194,7 +222,7 @@ export interface ListenerConfig {
   readonly bind: readonly BindAddress[];
   /** Network namespace the sockets are created in; null: the process's own. */
   readonly netns: string | null;
-  readonly protocol: 'tcp';
+  readonly protocol: 'tcp' | 'http';
   readonly backlog: number;
   /** Networks that must send a PROXY header; null: nobody sends one. */
   readonly proxyProtocol: { readonly accept: readonly string[]; readonly timeoutMs: number } | null;
@@ -206,26 +234,53 @@ export interface ListenerConfig {
   readonly tls: ListenerTlsConfig | null;
   /** By server name and protocol, for listeners with TLS. */
   readonly routes: readonly ServerNameRouteConfig[];
-  /** Name of a cluster in {@link Config.clusters}; where no route fits. */
-  readonly cluster: string;
+  /**
+   * Name of a cluster in {@link Config.clusters}; where no route fits. Null for HTTP whose routes
+   * say it all.
+   */
+  readonly cluster: string | null;
+  /** Null where `protocol` is `tcp`. */
+  readonly http: HttpConfig | null;
+}
+
+/** Texts by name, that routes can ask for. */
+export type LabelsConfig = Readonly<Record<string, string>>;
+
+/** What every endpoint has, wherever it is. */
+export interface EndpointSettings {
+  readonly weight: number;
+  /** Live connections, or requests of HTTP, that this endpoint may have; 0: no limit. */
+  readonly connections: number;
+  readonly labels: LabelsConfig;
 }
 
 /** One endpoint of a cluster. */
 export type EndpointConfig =
-  | {
+  | (EndpointSettings & {
       /** IP literal or DNS name. */
       readonly host: string;
       readonly port: number;
-      readonly weight: number;
-      /** Live connections this endpoint may have; 0: no limit. */
-      readonly connections: number;
-    }
-  | { readonly path: string; readonly weight: number; readonly connections: number };
+    })
+  | (EndpointSettings & { readonly path: string });
+
+/** What a health check asks for, and what it wants to hear. */
+export interface HttpCheckConfig {
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS';
+  /** With its query. */
+  readonly target: string;
+  /** Empty: the server name of TLS, or the address of the endpoint. */
+  readonly host: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Both ends included. */
+  readonly statuses: readonly { readonly from: number; readonly to: number }[];
+}
 
 /** Active health checks of a cluster. */
 export interface HealthCheckConfig {
-  /** `tls` also shakes hands, as the cluster's connections do. */
-  readonly type: 'tcp' | 'tls';
+  /** `tls` also shakes hands, as the cluster's connections do; so does `http` where they do. */
+  readonly type: 'tcp' | 'tls' | 'http';
+  /** Null where `type` is another one. */
+  readonly http: HttpCheckConfig | null;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly unhealthyAfter: number;
@@ -233,10 +288,14 @@ export interface HealthCheckConfig {
   readonly jitterPermille: number;
 }
 
-/** Passive ejection after connect failures. */
+/** Passive ejection. */
 export interface EjectionConfig {
   /** Consecutive connect failures; 0: never. */
   readonly afterFailures: number;
+  /** Consecutive errors of HTTP; 0: never. */
+  readonly afterErrors: number;
+  /** Mean latency against the cluster's median; 0: never. */
+  readonly latencyPermille: number;
   readonly baseMs: number;
   readonly maxMs: number;
   /** At most this share of endpoints is out at once, 0 to 100. */
@@ -277,6 +336,8 @@ export interface ClusterConfig {
   readonly dns: DnsConfig;
   /** Null: endpoints are spoken to in clear. */
   readonly tls: ClusterTlsConfig | null;
+  /** As the core takes it. */
+  readonly http: ClusterHttpInput;
 }
 
 /** The whole configuration. */

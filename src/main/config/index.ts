@@ -15,7 +15,10 @@ export type {
   DnsConfig,
   EndpointConfig,
   HealthCheckConfig,
+  HttpCheckConfig,
+  HttpConfig,
   KeyPairConfig,
+  LabelsConfig,
   ListenerCertificateConfig,
   ListenerConfig,
   ListenerTlsConfig,
@@ -23,6 +26,7 @@ export type {
 } from './config.ts';
 export type { Diagnostic } from './diagnostic.ts';
 export type { ValuePath } from './findings.ts';
+export { toHttpInput } from './http-input.ts';
 export { createJsonSchema } from './json-schema.ts';
 export {
   isErrorFinding,

@@ -24,6 +24,23 @@ export const PROTOCOLS_MAX = 16;
 /** Of one shard. */
 export const HANDSHAKE_THREADS_MAX = 16;
 
+/** Hosts and routes of one listener with HTTP. */
+export const HTTP_HOSTS_MAX = 4096;
+export const HTTP_ROUTES_MAX = 16_384;
+/** Conditions on headers of one route, and as many on its query. */
+export const HTTP_CONDITIONS_MAX = 16;
+/** Clusters that one route is split between. */
+export const HTTP_SPLITS_MAX = 64;
+/** Header fields that one route sets, adds or removes, each, in each direction. */
+export const HTTP_EDITS_MAX = 64;
+/** Bytes of a text in a condition or of a header value. */
+export const HTTP_TEXT_BYTES_MAX = 1024;
+/** Bytes of a response of the gateway's own. */
+export const CONTENT_BYTES_MAX = 16_384;
+/** What the codec can count in one head. */
+export const HEAD_BYTES_MAX = 65_535;
+export const HEAD_FIELDS_MAX = 255;
+
 /** A proxied connection is two sockets. */
 export const DESCRIPTORS_PER_CONNECTION = 2;
 

@@ -11,7 +11,7 @@ import { isAlias, isMap, isScalar, isSeq, visit } from 'yaml';
 import { type Findings, NOWHERE, type Place, toPointer, type ValuePath } from './findings.ts';
 import { quote } from './units.ts';
 
-/** No field lies deeper than ten levels. */
+/** No field lies deeper than twelve levels. */
 const DEPTH_MAX = 32;
 
 /** Nodes after aliases are expanded: a full configuration has about 100,000. */

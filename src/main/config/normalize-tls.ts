@@ -45,12 +45,16 @@ function toClientAuth(parsed: ParsedClientAuth, world: World): ClientAuthConfig 
   return { mode, ca: toPath(ca, world), crl: toPath(crl, world), depth };
 }
 
+/** What clients of a listener with HTTP may agree on. */
+const HTTP_PROTOCOLS = ['http/1.1'];
+
 /** TLS of a listener. */
 export function toListenerTls(
-  parsed: ParsedListener['tls'],
+  { tls: parsed, protocol }: ParsedListener,
   world: World,
 ): ListenerTlsConfig | null {
   if (parsed === undefined) return null;
+  const isHttp = protocol === 'http' && parsed.mode === 'terminate';
   const { tickets, clientAuth } = parsed;
   return {
     mode: parsed.mode,
@@ -63,7 +67,7 @@ export function toListenerTls(
       isDefault: each.default,
       clientAuth: each.clientAuth === undefined ? null : toClientAuth(each.clientAuth, world),
     })),
-    alpn: parsed.alpn,
+    alpn: isHttp && parsed.alpn.length === 0 ? HTTP_PROTOCOLS : parsed.alpn,
     clientAuth: clientAuth === undefined ? NO_CLIENT_AUTH : toClientAuth(clientAuth, world),
     tickets: tickets.count,
     ticketSeconds: Math.round(tickets.lifetime / 1000),

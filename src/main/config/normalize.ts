@@ -5,36 +5,19 @@
  * Invariant: total; whatever passed the schema and the checks becomes a complete Config.
  * Does not check anything.
  */
-import type { Address } from './address.ts';
-import type {
-  BindAddress,
-  ClusterConfig,
-  Config,
-  EndpointConfig,
-  ListenerConfig,
-  SocketConfig,
-} from './config.ts';
+import type { BindAddress, Config, ListenerConfig } from './config.ts';
 import { DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, SHARDS_MAX } from './limits.ts';
-import { toClusterTls, toListenerTls, toRoutes } from './normalize-tls.ts';
+import { toCluster, toSocket } from './normalize-cluster.ts';
+import { toHttp } from './normalize-http.ts';
+import { toListenerTls, toRoutes } from './normalize-tls.ts';
 import type { ParsedConfig } from './schema.ts';
 import type { World } from './world.ts';
 
 type ParsedListener = ParsedConfig['listeners'][number];
-type ParsedCluster = ParsedConfig['clusters'][number];
 
 /** Connections that a limit of open files allows. */
 export function connectionsForDescriptors(descriptors: number): number {
   return Math.max(1, Math.floor((descriptors - DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION));
-}
-
-function toSocket(socket: ParsedListener['socket']): SocketConfig {
-  return {
-    nodelay: socket.nodelay,
-    keepaliveIdleSeconds: socket.keepalive.idle,
-    keepaliveIntervalSeconds: socket.keepalive.interval,
-    keepaliveCount: socket.keepalive.count,
-    userTimeoutMs: socket.userTimeout,
-  };
 }
 
 function toBind(bind: ParsedListener['bind'][number]): BindAddress {
@@ -45,6 +28,7 @@ function toBind(bind: ParsedListener['bind'][number]): BindAddress {
 
 function toListener(listener: ParsedListener, world: World): ListenerConfig {
   const { limits, timeouts, proxyProtocol } = listener;
+  const hasHosts = listener.protocol === 'http' && listener.http.hosts !== undefined;
   return {
     name: listener.name,
     bind: listener.bind.map(toBind),
@@ -70,60 +54,10 @@ function toListener(listener: ParsedListener, world: World): ListenerConfig {
     },
     socket: toSocket(listener.socket),
     accessLog: listener.accessLog,
-    tls: toListenerTls(listener.tls, world),
+    tls: toListenerTls(listener, world),
     routes: toRoutes(listener.routes),
-    cluster: listener.cluster,
-  };
-}
-
-function toEndpoint(endpoint: {
-  address: Address;
-  weight: number;
-  connections: number;
-}): EndpointConfig {
-  const { address, weight, connections } = endpoint;
-  if (address.kind === 'unix') return { path: address.path, weight, connections };
-  const host = address.kind === 'ip' ? address.ip : address.host;
-  return { host, port: address.port, weight, connections };
-}
-
-function toCluster(cluster: ParsedCluster, world: World): ClusterConfig {
-  const { healthCheck, ejection, dns } = cluster;
-  const endpoints = cluster.endpoints.map(toEndpoint);
-  return {
-    name: cluster.name,
-    balance: cluster.balance,
-    endpoints,
-    connect: { timeoutMs: cluster.connect.timeout, retries: cluster.connect.retries },
-    healthCheck:
-      healthCheck === undefined
-        ? null
-        : {
-            type: healthCheck.type,
-            intervalMs: healthCheck.interval,
-            timeoutMs: healthCheck.timeout,
-            unhealthyAfter: healthCheck.unhealthyAfter,
-            healthyAfter: healthCheck.healthyAfter,
-            jitterPermille: healthCheck.jitter,
-          },
-    ejection: {
-      afterFailures: ejection.afterFailures,
-      baseMs: ejection.base,
-      maxMs: ejection.max,
-      percentMax: ejection.atMost,
-      panicPercent: ejection.panic,
-    },
-    slowStartMs: cluster.slowStart,
-    proxyProtocol: ({ off: 0, v1: 1, v2: 2 } as const)[cluster.proxyProtocol],
-    netns: cluster.netns ?? null,
-    socket: toSocket(cluster.socket),
-    dns: {
-      refreshMinMs: dns.refreshMin,
-      refreshMaxMs: dns.refreshMax,
-      resolvers: dns.resolvers ?? null,
-      family: dns.family,
-    },
-    tls: toClusterTls(cluster.tls, endpoints, world),
+    cluster: hasHosts ? null : (listener.cluster ?? null),
+    http: toHttp(listener),
   };
 }
 

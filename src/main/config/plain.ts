@@ -25,6 +25,18 @@ export interface Reporter {
   readonly report: Report;
 }
 
+/** What the checks of HTTP know besides the listener. */
+export interface HttpCheck extends Reporter, CheckInput {
+  /** By name. */
+  readonly clusters: ReadonlyMap<string, PlainMap>;
+}
+
+/** A map of a list where it stands: a host, or a route. */
+export interface PlacedMap {
+  readonly map: PlainMap;
+  readonly path: ValuePath;
+}
+
 /** A map of any content. */
 export type PlainMap = Readonly<Record<string, unknown>>;
 /** Reports a finding at a path. */
@@ -59,6 +71,24 @@ export function items(root: PlainMap, key: 'listeners' | 'clusters'): Item[] {
     const map = asMap(value);
     return { map, path: [key, i], name: typeof map['name'] === 'string' ? map['name'] : null };
   });
+}
+
+/** Follows a path into a plain value. */
+export function valueAt(root: unknown, path: ValuePath): unknown {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
+      return undefined;
+    value = (value as Record<string | number, unknown>)[part];
+  }
+  return value;
+}
+
+/** The part of a path that stands in the text; short forms are expanded beyond it. */
+export function writtenPath(root: unknown, path: ValuePath): ValuePath {
+  let written = path;
+  while (written.length > 0 && valueAt(root, written) === undefined) written = written.slice(0, -1);
+  return written;
 }
 
 /** An amount, `initial` when it is not set, or null when it cannot be read. */

@@ -13,7 +13,6 @@ import {
   field,
   flag,
   oneOrMore,
-  permille,
   rate,
   section,
   shorthand,
@@ -21,6 +20,8 @@ import {
   text,
 } from './field.ts';
 import * as limit from './limits.ts';
+import { maxAge } from './schema-age.ts';
+import { listenerHttp } from './schema-http.ts';
 import { DAY, KIB, MIB, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
 import { listenerTls, routes } from './schema-tls.ts';
 import { parseMode, parseName, parseNetns } from './values.ts';
@@ -48,24 +49,6 @@ const bind = shorthand(
   { type: 'string', examples: ['0.0.0.0:1883', '[::]:1883', 'unix:/run/holdfast/app.sock'] },
 );
 
-const maxAge = shorthand(
-  z.strictObject({
-    value: duration(
-      {
-        is: 'A connection is closed at this age, so that long-lived ones are spread anew.',
-        initial: 'never',
-      },
-      { min: SECOND, max: 30 * DAY, zero: NEVER },
-    ),
-    jitter: permille({
-      is: 'Spreads the age at random, so that connections that came together do not leave together.',
-      initial: '10%',
-    }),
-  }),
-  'value',
-  { type: 'string', examples: ['24h', 'never'] },
-);
-
 /** One listener. */
 export const listener = z.strictObject({
   name: text(
@@ -86,8 +69,11 @@ export const listener = z.strictObject({
     parseNetns,
   ).optional(),
   protocol: choice(
-    { is: 'What is spoken on the connections. `tcp` relays bytes as they are.', initial: 'tcp' },
-    ['tcp'],
+    {
+      is: 'What is spoken on the connections: `tcp` relays bytes as they are, `http` is HTTP/1.1 with WebSockets.',
+      initial: 'tcp',
+    },
+    ['tcp', 'http'],
   ),
   backlog: count(
     {
@@ -171,8 +157,12 @@ export const listener = z.strictObject({
   routes,
   accessLog: flag({ is: 'Writes access records for this listener.', initial: true }),
   cluster: text(
-    { is: 'Cluster that connections go to where no route fits.', example: 'brokers' },
+    {
+      is: 'Cluster that connections go to where no route fits. Required, but for HTTP with `http.hosts`.',
+      example: 'brokers',
+    },
     'cluster',
     parseName,
-  ),
+  ).optional(),
+  http: listenerHttp,
 });

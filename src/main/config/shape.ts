@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { FaultParams } from './field.ts';
 import type { Findings, ValuePath } from './findings.ts';
 import { toPointer } from './findings.ts';
+import { valueAt, writtenPath } from './plain.ts';
 import type { Resolved } from './references.ts';
 import { configSchema, type ParsedConfig } from './schema.ts';
 import type { Source } from './source.ts';
@@ -27,23 +28,8 @@ const MISSING_HINTS: Readonly<Record<string, string>> = {
   accept: 'accept: [10.0.0.0/8]',
 };
 
-/** Follows a path into a plain value. */
-export function valueAt(root: unknown, path: ValuePath): unknown {
-  let value = root;
-  for (const part of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
-      return undefined;
-    value = (value as Record<string | number, unknown>)[part];
-  }
-  return value;
-}
-
-/** The part of a path that stands in the text; short forms are expanded beyond it. */
-function writtenPath(root: unknown, path: ValuePath): ValuePath {
-  let written = path;
-  while (written.length > 0 && valueAt(root, written) === undefined) written = written.slice(0, -1);
-  return written;
-}
+/** Places that a key is said to belong to. */
+const HOMES_SHOWN_MAX = 2;
 
 /** Names the map at a path: `timeouts of listener "mqtt"`. */
 export function describePlace(root: unknown, path: ValuePath): string {
@@ -110,9 +96,12 @@ function unknownKeyHint(key: string, path: ValuePath): string {
   const near = homes
     .filter((home) => home.startsWith(`${top}.`))
     .map((home) => home.slice(top.length + 1));
-  const list = near.length > 0 ? near : homes;
+  const depth = (home: string): number => home.split('.').length;
+  const nearest = near.toSorted((a, b) => depth(a) - depth(b)).slice(0, HOMES_SHOWN_MAX);
+  const list = nearest.length > 0 ? nearest : homes;
   if (list.includes('')) return `"${key}" belongs to the top level`;
-  if (list.length > 0 && list.length <= 3) return `"${key}" belongs under ${list.join(' or ')}`;
+  if (list.length > 0 && list.length <= HOMES_SHOWN_MAX + 1)
+    return `"${key}" belongs under ${list.join(' or ')}`;
   return `known here: ${known.join(', ')}`;
 }
 

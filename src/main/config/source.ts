@@ -79,6 +79,7 @@ export class Source {
   /** Plain value; undefined when the text could not be read. */
   readonly value: unknown;
   readonly #places: Places;
+  #split: readonly string[] | null = null;
 
   constructor(text: string, value: unknown, places: Places) {
     this.text = text;
@@ -102,9 +103,38 @@ export class Source {
     return NOWHERE;
   }
 
+  /**
+   * Where a part of a text stands, which begins `at` characters in and has so many; null where the
+   * file does not have the text as it is (escapes, several lines, references).
+   */
+  placeInside(
+    path: ValuePath,
+    part: { readonly value: string; readonly at: number; readonly length: number },
+  ): Place | null {
+    const place = this.place(path);
+    const line = this.#lines()[place.line - 1] ?? '';
+    const start = place.column - 1;
+    for (const quoted of [0, 1]) {
+      const isThere = line.startsWith(part.value, start + quoted);
+      const isQuote = quoted === 0 || /['"]/.test(line.charAt(start));
+      if (!isThere || !isQuote || part.value === '') continue;
+      return {
+        line: place.line,
+        column: place.column + quoted + Math.min(part.at, part.value.length - 1 + quoted),
+        length: Math.max(1, Math.min(part.length, part.value.length - part.at)),
+      };
+    }
+    return null;
+  }
+
   /** True when the text has this key, with a value or without. */
   hasKey(path: ValuePath): boolean {
     return this.#places.keys.has(toPointer(path));
+  }
+
+  #lines(): readonly string[] {
+    this.#split ??= this.text.split('\n');
+    return this.#split;
   }
 
   /** Where the key of a value stands. */

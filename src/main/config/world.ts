@@ -10,7 +10,7 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { loadNative } from '../../../native/epoll/index.ts';
+import { type HttpFault, type HttpInput, loadNative } from '../../../native/epoll/index.ts';
 import { NO_TLS_MATERIAL, TlsFiles, type TlsLoad } from '../tls/index.ts';
 import type { Config } from './config.ts';
 
@@ -37,6 +37,8 @@ export interface World {
   resolvePath(path: string): string;
   /** Reads and judges what TLS needs. Never throws. */
   loadTls(config: Config): TlsLoad;
+  /** What the core says about routes; null when there is no core to ask. */
+  checkRoutes(http: HttpInput): readonly HttpFault[] | null;
 }
 
 /**
@@ -88,7 +90,18 @@ export function createWorld(configPath: string | null): World {
     readSecret: (path) => readSecretFile(resolve(base, path)),
     resolvePath: (path) => resolve(base, path),
     loadTls: (config) => new TlsFiles({ native: loadNative }).load(config),
+    checkRoutes: askCore,
   };
+}
+
+function askCore(http: HttpInput): readonly HttpFault[] | null {
+  let native: ReturnType<typeof loadNative>;
+  try {
+    native = loadNative();
+  } catch {
+    return null;
+  }
+  return native.checkRoutes(http);
 }
 
 /** The same machine, but nothing that TLS needs is read: for verbs that only look up a field. */

@@ -8,30 +8,17 @@
  * takes.
  */
 import type {
-  ClusterHttpInput,
-  ClusterInput,
   ListenerInput,
   ListenerLimits,
   SnapshotInput,
   TlsConfigInput,
 } from '../../../native/epoll/index.ts';
 import type { ResolvedEndpoint } from '../clusters/index.ts';
-import type { ClusterConfig, Config, ListenerConfig } from '../config/index.ts';
+import type { Config, ListenerConfig } from '../config/index.ts';
 import type { Ids } from '../model/index.ts';
 import type { TlsMaterial } from '../tls/index.ts';
-
-/** What a cluster is told about HTTP that says nothing of it. */
-const CLUSTER_HTTP: ClusterHttpInput = {
-  idleMs: 30_000,
-  ageMs: 3_600_000,
-  requestsMax: 1000,
-  idlePerEndpoint: 64,
-  connectionsMax: 0,
-  requestsActiveMax: 0,
-  pendingMax: 1024,
-  retriesMax: 0,
-  retryBudgetPermille: 200,
-};
+import { compileClusters, listClusterNames } from './compile-cluster.ts';
+import { compileHttp } from './compile-http.ts';
 
 /** What a snapshot is compiled from. */
 export interface CompileSource {
@@ -64,15 +51,16 @@ export function compileSnapshotInput(source: CompileSource): SnapshotInput {
     name,
     tls.push(input) - 1,
   ];
+  const names = listClusterNames(config);
   const positions: Positions = {
-    clusters: new Map(config.clusters.map(({ name }, position) => [name, position])),
+    clusters: new Map(names.map((name, position) => [name, position])),
     listenerTls: new Map([...material.listeners].map(place)),
     clusterTls: new Map([...material.clusters].map(place)),
   };
   return {
     generation: serial,
     listeners: config.listeners.map((listener) => compileListener(listener, source, positions)),
-    clusters: config.clusters.map((cluster) => compileCluster(cluster, source, positions)),
+    clusters: compileClusters(source, (name) => tlsPosition(positions.clusterTls, name)),
     tls,
     ticketKeys: tls.length === 0 ? [] : source.ticketKeys,
   };
@@ -110,8 +98,11 @@ function compileListener(
   const { limits, timeouts, proxyProtocol, tls, name } = listener;
   return {
     id: ids.listener(name),
-    cluster: positionOf(positions, listener.cluster, listener),
-    http: null,
+    cluster: listener.cluster === null ? -1 : positionOf(positions, listener.cluster, listener),
+    http: compileHttp(listener, {
+      cluster: (wanted) => positionOf(positions, wanted, listener),
+      route: () => 0,
+    }),
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,
     maxAgeMs: timeouts.maxAgeMs,
@@ -132,40 +123,5 @@ function compileListener(
       alpn,
       cluster: positionOf(positions, cluster, listener),
     })),
-  };
-}
-
-function compileCluster(
-  cluster: ClusterConfig,
-  source: CompileSource,
-  positions: Positions,
-): ClusterInput {
-  const { ids, endpoints, netnsFd } = source;
-  const { ejection } = cluster;
-  return {
-    id: ids.cluster(cluster.name),
-    balance: cluster.balance,
-    endpoints: (endpoints.get(cluster.name) ?? [])
-      .filter(({ isDraining }) => !isDraining)
-      .map((endpoint) => ({
-        id: ids.endpoint({ cluster: cluster.name, address: endpoint.text }),
-        address: endpoint.address,
-        weight: endpoint.weight,
-        connectionsMax: endpoint.connections,
-      })),
-    connectMs: cluster.connect.timeoutMs,
-    retries: cluster.connect.retries,
-    proxyProtocol: cluster.proxyProtocol,
-    netnsFd: netnsFd(cluster.netns),
-    slowStartMs: cluster.slowStartMs,
-    ejectAfter: ejection.afterFailures,
-    ejectMs: ejection.baseMs,
-    ejectMsMax: ejection.maxMs,
-    ejectPercentMax: ejection.percentMax,
-    panicPercent: ejection.panicPercent,
-    socket: cluster.socket,
-    tls: cluster.tls === null ? -1 : tlsPosition(positions.clusterTls, cluster.name),
-    serverName: cluster.tls?.serverName ?? '',
-    http: CLUSTER_HTTP,
   };
 }

@@ -27,9 +27,20 @@ type TlsName =
   | 'badAuthority'
   | 'badTlsOptions'
   | 'tlsUnavailable';
-type SampleName = Exclude<FindingName, DeepName | ReloadName | TlsName | 'unreadable' | 'format'>;
+/** Found where there is no core; http.test.ts provokes it. */
+type CoreName = 'routesUnchecked';
+type SampleName = Exclude<
+  FindingName,
+  DeepName | ReloadName | TlsName | CoreName | 'unreadable' | 'format'
+>;
 
 const PAIR = 'cert: a.crt, key: a.key';
+
+/** A listener with HTTP and these routes, each as text. */
+const routes = (...list: readonly string[]): string =>
+  minimal({
+    listener: `protocol: http\n    http: { hosts: [{ routes: [${list.join(', ')}] }] }`,
+  }).replace('    cluster: back\n', '');
 
 const admin = (tcp: string): string => minimal({ top: `admin: { tcp: ${tcp} }` });
 
@@ -66,6 +77,8 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   badServerName: minimal({ listener: `tls: { certificates: { ${PAIR}, names: a..b } }` }),
   badProtocol: minimal({ listener: `tls: { certificates: { ${PAIR} }, alpn: "a b" }` }),
   badSuite: minimal({ listener: `tls: { certificates: { ${PAIR} }, groups: "X25519:P-256" }` }),
+  badFieldName: routes('{ cluster: back, requestHeaders: { set: { host: x } } }'),
+  badPattern: routes('{ cluster: back, match: { path: { regex: "(" } } }'),
   duplicateName: minimal().replace(
     'clusters:',
     '  - { name: front, bind: "127.0.0.1:1", cluster: back }\nclusters:',
@@ -88,6 +101,10 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
       'tls: { mode: passthrough }\n    routes: [{ serverNames: a.b, cluster: back }, { serverNames: A.B., cluster: back }]',
   }),
   serverNameMissing: minimal({ cluster: 'tls: {}' }).replace('[127', '[unix:/run/x.sock, 127'),
+  badTemplate: routes('{ redirect: "https://%{hots}/" }', '{ match: /b, cluster: back }'),
+  routeAction: routes('{ match: /a }', '{ match: /b, cluster: back }'),
+  duplicateRoute: routes('{ name: a, match: /a, cluster: back }', '{ name: a, cluster: back }'),
+  notHttp: minimal({ listener: 'http: {}' }),
   unusedCluster: minimal().replace(
     'clusters:',
     'clusters:\n  - { name: spare, endpoints: [a.b:1] }',
@@ -100,6 +117,8 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   notApplicable: minimal().replace('127.0.0.1:8080', '{ address: "127.0.0.1:1", mode: "0600" }'),
   noListeners: 'version: 1\nlisteners: []\nclusters: []',
   peerUnchecked: minimal({ cluster: 'tls: { verify: off }' }),
+  unreachableRoute: routes('{ match: /a, cluster: back }', '{ match: /a, respond: 404 }'),
+  emptySubset: routes('{ cluster: back, subset: { version: v2 } }'),
   tokenInText: admin(`{ bind: "127.0.0.1:1", token: ${TOKEN} }`),
 };
 

@@ -110,6 +110,7 @@ test('a minimal configuration has every default', () => {
         tls: null,
         routes: [],
         cluster: 'back',
+        http: null,
       },
     ],
     clusters: [

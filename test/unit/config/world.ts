@@ -3,9 +3,10 @@
  *
  * Path: every test of the loader passes it instead of the real world.
  * Invariant: four cores, 20,000 open files, one secret file, a fixed environment; the files of TLS
- * hold whatever the configuration wants.
+ * hold whatever the configuration wants, and routes are judged by the core.
  */
 import { resolve } from 'node:path';
+import { loadNative } from '../../../native/epoll/index.ts';
 import { loadConfigText } from '../../../src/main/config/load.ts';
 import type { World } from '../../../src/main/config/world.ts';
 import { NO_TLS_MATERIAL } from '../../../src/main/tls/index.ts';
@@ -21,6 +22,7 @@ export const WORLD: World = {
     path === 'token' ? { ok: true, value: TOKEN } : { ok: false, reason: `${path} does not exist` },
   resolvePath: (path) => resolve('/etc/holdfast', path),
   loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }),
+  checkRoutes: (http) => loadNative().checkRoutes(http),
 };
 
 /** The smallest valid configuration, with lines to add to its listener, its cluster, and the top. */
