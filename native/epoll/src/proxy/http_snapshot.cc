@@ -3,6 +3,7 @@
 
 #include "codec/http1_rules.h"
 #include "http/route_table.h"
+#include "http/template.h"
 #include "proxy/snapshot.h"
 
 namespace holdfast::proxy {
@@ -14,8 +15,12 @@ TextSpec addText(std::string_view text, std::vector<u8>* texts) {
   return TextSpec{offset, static_cast<u32>(text.size())};
 }
 
-[[nodiscard]] bool addTemplate(const std::string& text, std::vector<u8>* texts, TextSpec* spec) {
-  *spec = addText(text, texts);
+[[nodiscard]] bool addTemplate(const std::string& text, http::TemplateUse use,
+                               std::vector<u8>* texts, TextSpec* spec) {
+  std::string compiled;
+  http::TemplateFault fault;
+  if (!http::compileTemplate(text, &compiled, &fault, use)) return false;
+  *spec = addText(compiled, texts);
   return true;
 }
 
@@ -29,7 +34,7 @@ TextSpec addText(std::string_view text, std::vector<u8>* texts) {
     edit.id =
         http1::classifyField({reinterpret_cast<const u8*>(part.name.data()), part.name.size()});
     edit.name = addText(part.name, texts);
-    if (!addTemplate(part.value, texts, &edit.value)) return false;
+    if (!addTemplate(part.value, http::TemplateUse::kHeader, texts, &edit.value)) return false;
     flat->edits.push_back(edit);
   }
   return true;
@@ -68,7 +73,10 @@ WebSocketSpec flatten(const WebSocketParts& parts) {
   spec.hashName = addText(parts.hashName, texts);
   spec.cookiePath = addText(parts.cookiePath, texts);
   const bool isFlat =
-      addTemplate(parts.text, texts, &spec.text) &&
+      addTemplate(parts.text,
+                  parts.action == HttpAction::kRespond ? http::TemplateUse::kContent
+                                                       : http::TemplateUse::kHeader,
+                  texts, &spec.text) &&
       addEdits(parts.requestEdits, flat, texts, &spec.requestEditFirst, &spec.requestEditCount) &&
       addEdits(parts.responseEdits, flat, texts, &spec.responseEditFirst, &spec.responseEditCount);
   flat->routes.push_back(spec);
@@ -79,13 +87,19 @@ bool isText(const TextSpec& text, const SnapshotHeader& header) {
   return u64{text.offset} + text.length <= header.textBytes;
 }
 
-bool isRouteValid(const HttpRouteSpec& route, const SnapshotHeader& header) {
+bool isTemplate(const TextSpec& text, const u8* bytes, const SnapshotHeader& header) {
+  if (!isText(text, header)) return false;
+  const auto* texts = reinterpret_cast<const char*>(bytes + header.textsOffset);
+  return http::isTemplateValid({texts + text.offset, text.length});
+}
+
+bool isRouteValid(const HttpRouteSpec& route, const u8* bytes, const SnapshotHeader& header) {
   if (route.action >= HttpAction::kCount || route.hashSource >= HashSource::kCount) return false;
   if (u64{route.requestEditFirst} + route.requestEditCount > header.editCount ||
       u64{route.responseEditFirst} + route.responseEditCount > header.editCount) {
     return false;
   }
-  return isText(route.text, header) && isText(route.contentType, header) &&
+  return isTemplate(route.text, bytes, header) && isText(route.contentType, header) &&
          isText(route.host, header) && isText(route.hashName, header) &&
          isText(route.cookiePath, header);
 }
@@ -138,10 +152,21 @@ bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
   return true;
 }
 
+bool flattenAccess(AccessFormat format, const std::string& text, std::vector<u8>* texts,
+                   SnapshotHeader* header) {
+  header->accessFormat = format;
+  if (format != AccessFormat::kTemplate) return true;
+  return addTemplate(text, http::TemplateUse::kRecord, texts, &header->accessTemplate);
+}
+
 bool isHttpValid(const u8* bytes, const SnapshotHeader& header) {
   const auto* specs = reinterpret_cast<const HttpSpec*>(bytes + header.httpOffset);
   const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
   const auto* edits = reinterpret_cast<const HttpEditSpec*>(bytes + header.editsOffset);
+  if (header.accessFormat >= AccessFormat::kCount ||
+      !isTemplate(header.accessTemplate, bytes, header)) {
+    return false;
+  }
   for (u32 i = 0; i < header.httpCount; i++) {
     const HttpSpec& spec = specs[i];
     if (spec.tableOffset % 8 != 0 || u64{spec.tableOffset} + spec.tableBytes > header.bytes ||
@@ -157,12 +182,12 @@ bool isHttpValid(const u8* bytes, const SnapshotHeader& header) {
     if (table.routeCount() != spec.routeCount) return false;
   }
   for (u32 i = 0; i < header.httpRouteCount; i++) {
-    if (!isRouteValid(routes[i], header)) return false;
+    if (!isRouteValid(routes[i], bytes, header)) return false;
   }
   for (u32 i = 0; i < header.editCount; i++) {
     const HttpEditSpec& edit = edits[i];
     if (edit.kind >= HttpEditParts::Kind::kCount || edit.id >= http1::FieldId::kCount ||
-        !isText(edit.name, header) || !isText(edit.value, header)) {
+        !isText(edit.name, header) || !isTemplate(edit.value, bytes, header)) {
       return false;
     }
   }

@@ -11,6 +11,7 @@
 
 #include "codec/http1_field.h"
 #include "proxy/http_parts.h"
+#include "proxy/http_record.h"
 
 namespace holdfast::proxy {
 
@@ -106,6 +107,10 @@ struct FlatHttp {
 // control code has checked them before.
 [[nodiscard]] bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
                                std::vector<Cidr>* cidrs);
+
+// The format of access records. False when the template cannot be compiled.
+[[nodiscard]] bool flattenAccess(AccessFormat format, const std::string& text,
+                                 std::vector<u8>* texts, SnapshotHeader* header);
 
 // Checks what the header says of HTTP against the bytes of the snapshot.
 [[nodiscard]] bool isHttpValid(const u8* bytes, const SnapshotHeader& header);

@@ -27,9 +27,10 @@ u32 Shard::list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter
   const u32 end = slots < touched - std::min(cursor, touched) ? cursor + slots : touched;
   for (; cursor < end && out->size() < limit; cursor++) {
     const Tunnel& tunnel = tunnels_[cursor];
-    if (tunnel.state == TunnelState::kClosed) continue;
+    if (tunnel.state >= TunnelState::kPooled) continue;
     const Conn& down = conns_[tunnel.downstream];
-    const Conn& up = conns_[tunnel.upstream];
+    const Conn none;
+    const Conn& up = tunnel.upstream == kNoIndex ? none : conns_[tunnel.upstream];
     ConnectionView view;
     view.shard = options_.index;
     view.handle = tunnels_.handleOf(cursor);

@@ -39,12 +39,17 @@ Shard::~Shard() {
     if (scratch != nullptr) sys::unreserve(scratch, kScratchBytes);
   }
   if (sealScratch_ != nullptr) sys::unreserve(sealScratch_, kSealScratchBytes);
-  if (tlsAt_ != nullptr) sys::unreserve(tlsAt_, tlsAtBytes());
+  if (tlsAt_ != nullptr) sys::unreserve(tlsAt_, sideTableBytes());
+  if (httpAt_ != nullptr) sys::unreserve(httpAt_, sideTableBytes());
+  if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(u32) * kEndpointsMax);
+  if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
+  if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
 }
 
 Status Shard::start() {
-  if (Status status = tunnels_.reserve(options_.connectionsMax); !status.isOk()) return status;
-  if (Status status = conns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
+  // One more for the tunnel of unused connections.
+  if (Status status = tunnels_.reserve(options_.connectionsMax + 1); !status.isOk()) return status;
+  if (Status status = conns_.reserve(connsMax()); !status.isOk()) return status;
   BoardHeader& header = board_.header();
   if (Status status = chunks_.reserve(
           options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
@@ -240,6 +245,16 @@ void Shard::runTask(u32 conn) {
     case TunnelState::kFlushing:
       tryEndFlush(tunnel);
       return;
+    case TunnelState::kHttp:
+      if (record.side == Side::kDownstream) {
+        serveClient(conn);
+      } else {
+        serveUpstream(conn);
+      }
+      return;
+    case TunnelState::kPooled:
+      serveUnused(conn);
+      return;
     case TunnelState::kLingering:
       discardInput(conn);
       return;
@@ -286,7 +301,7 @@ void Shard::admitOne(const MailboxMessage& message) {
   bump(count(message.listener, ListenerCounter::kOpened));
   const ListenerSpec* listener = findListener(message.listener);
   if (listener == nullptr) return refuse(message, CloseReason::kUnrouted);
-  const u32 index = tunnels_.take();
+  const u32 index = tunnels() < options_.connectionsMax ? tunnels_.take() : kNoIndex;
   if (index == kNoIndex) return refuse(message, CloseReason::kShardLimit);
   // The pool of conns has twice the slots of the pool of tunnels, so these two cannot fail.
   Tunnel& tunnel = tunnels_[index];
@@ -294,9 +309,12 @@ void Shard::admitOne(const MailboxMessage& message) {
   tunnel.upstream = conns_.take();
   tunnel.listener = message.listener;
   tunnel.client = message.client;
-  const ClusterSpec& cluster = snapshot_.cluster(listener->cluster);
-  tunnel.cluster = static_cast<u16>(cluster.id);
-  tunnel.retriesLeft = static_cast<u8>(cluster.retries);
+  // With HTTP each request has its own.
+  if (listener->http == kNoIndex) {
+    const ClusterSpec& cluster = snapshot_.cluster(listener->cluster);
+    tunnel.cluster = static_cast<u16>(cluster.id);
+    tunnel.retriesLeft = static_cast<u8>(cluster.retries);
+  }
   tunnel.idleTicks = ticksOf(listener->idleMs);
   tunnel.halfCloseTicks = ticksOf(listener->halfCloseMs);
   tunnel.bufferHigh = listener->bufferHigh;
@@ -306,9 +324,7 @@ void Shard::admitOne(const MailboxMessage& message) {
   tunnel.openedTick = nowTick_;
   tunnel.lastActiveTick = nowTick_;
   if (listener->maxAgeMs != 0) {
-    const u64 spread = u64{listener->maxAgeMs} * listener->maxAgeJitterPermille / 1000;
-    const u64 age = listener->maxAgeMs - spread + random_.between(0, 2 * spread);
-    tunnel.ageTick = nowTick_ + ticksOf(static_cast<u32>(std::min<u64>(age, 0xffffffffu)));
+    tunnel.ageTick = drawAge(listener->maxAgeMs, listener->maxAgeJitterPermille);
   }
   Conn& downstream = conns_[tunnel.downstream];
   downstream.fd = message.fd;
@@ -328,6 +344,13 @@ void Shard::admitOne(const MailboxMessage& message) {
   if (isHeaderDue) return;
   if (!holdAddress(index, *listener)) return;
   direct(index, *listener);
+}
+
+// The tick of an age with its jitter, from now on.
+u32 Shard::drawAge(u32 ageMs, u32 jitterPermille) {
+  const u64 spread = u64{ageMs} * jitterPermille / 1000;
+  const u64 age = ageMs - spread + random_.between(0, 2 * spread);
+  return nowTick_ + ticksOf(static_cast<u32>(std::min<u64>(age, 0xffffffffu)));
 }
 
 // Counts the client's address; closes the tunnel and returns false when it has too many.
@@ -370,14 +393,15 @@ void Shard::freeClosed() {
   while (index != kNoIndex) {
     Tunnel& tunnel = tunnels_[index];
     const u32 next = tunnel.link;
-    const u16 queued =
-        (conns_[tunnel.downstream].flags | conns_[tunnel.upstream].flags) & kConnQueued;
-    if (queued != 0) {
+    const bool hasUpstream = tunnel.upstream != kNoIndex;
+    const bool isQueued = (conns_[tunnel.downstream].flags & kConnQueued) != 0 ||
+                          (hasUpstream && (conns_[tunnel.upstream].flags & kConnQueued) != 0);
+    if (isQueued) {
       tunnel.link = closedHead_;
       closedHead_ = index;
     } else {
       conns_.release(tunnel.downstream);
-      conns_.release(tunnel.upstream);
+      if (hasUpstream) conns_.release(tunnel.upstream);
       tunnels_.release(index);
     }
     index = next;
@@ -386,7 +410,7 @@ void Shard::freeClosed() {
 
 void Shard::publish() {
   count(ShardCounter::kPendingChunks).store(chunks_.inUse(), kRelaxed);
-  count(ShardCounter::kTunnels).store(tunnels_.inUse(), kRelaxed);
+  count(ShardCounter::kTunnels).store(tunnels(), kRelaxed);
   count(ShardCounter::kTimers).store(wheel_.count(), kRelaxed);
   count(ShardCounter::kPaused).store(paused_, kRelaxed);
   if (records_.has_value()) {
@@ -410,17 +434,24 @@ Status Shard::applySnapshot(int fd) {
     for (const int copy : copies) sys::close(copy);
     return status;
   }
+  if (Status status = prepareHttp(next); !status.isOk()) {
+    for (const int copy : copies) sys::close(copy);
+    return status;
+  }
   snapshot_.swap(next);
+  attachTables();
   if (pool_.has_value()) pool_->applySnapshot(copies);
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
   for (u32 i = 0; i < snapshot_.listenerCount(); i++) listenerAt_[snapshot_.listener(i).id] = i;
   balancers_.clear();
+  std::vector<RetryBudget> budgets(snapshot_.clusterCount());
   for (u32 i = 0; i < snapshot_.clusterCount(); i++) {
     const ClusterSpec& cluster = snapshot_.cluster(i);
     clusterAt_[cluster.id] = i;
     balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
   }
+  retryBudgets_.swap(budgets);
   enter(Activity::kIdle);
   return Status::ok();
 }
@@ -443,14 +474,14 @@ Status Shard::duplicateForPool(const Snapshot& next, int fd, std::vector<int>* c
 Status Shard::prepareTls(const Snapshot& next) {
   if (Status status = tlsTable_.apply(next); !status.isOk()) return status;
   if (next.tlsCount() == 0 || records_.has_value()) return Status::ok();
-  if (Status status = tlsConns_.reserve(options_.connectionsMax * 2); !status.isOk()) return status;
+  if (Status status = tlsConns_.reserve(connsMax()); !status.isOk()) return status;
   tlsConns_.excludeFromDumps();
   for (u32 i = 0; i < kRecordClasses; i++) {
-    const Status status = recordPools_[i].reserve(kRecordSlotBytes[i], options_.connectionsMax * 2);
+    const Status status = recordPools_[i].reserve(kRecordSlotBytes[i], connsMax());
     if (!status.isOk()) return status;
     recordPools_[i].excludeFromDumps();
   }
-  tlsAt_ = static_cast<u32*>(sys::reserve(tlsAtBytes()));
+  tlsAt_ = static_cast<u32*>(sys::reserve(sideTableBytes()));
   sealScratch_ = static_cast<u8*>(sys::reserve(kSealScratchBytes));
   plainScratch_ = static_cast<u8*>(sys::reserve(kScratchBytes));
   const bool hasMemory = tlsAt_ != nullptr && sealScratch_ != nullptr && plainScratch_ != nullptr;
@@ -482,6 +513,7 @@ void Shard::stop() {
   while (exchanges_.count() > 0) runTask(exchanges_.pop());
   while (steps_.count() > 0) runTask(steps_.pop());
   while (hellos_.count() > 0) runTask(hellos_.pop());
+  closeUnused();
   freeClosed();
   MailboxMessage message;
   while (board_.mailbox(options_.index).pop(&message)) {
@@ -512,7 +544,7 @@ u32 Shard::drain(u32 overMs) {
   drainTicks_ = ticksOf(overMs);
   drainCursor_ = 0;
   (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
-  return tunnels_.inUse();
+  return tunnels();
 }
 
 void Shard::undrain() {
@@ -530,6 +562,7 @@ void Shard::spreadDrain() {
     if (tunnel.state == TunnelState::kClosed) continue;
     tunnel.drainTick = isDraining_ ? drainStartTick_ + 1 + random_.below(drainTicks_ + 1) : 0;
     if (tunnel.state == TunnelState::kOpen) rearm(drainCursor_);
+    if (tunnel.state == TunnelState::kHttp) armHttp(drainCursor_);
   }
   if (drainCursor_ >= tunnels_.touched()) drainCursor_ = kNoIndex;
 }

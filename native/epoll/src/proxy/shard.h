@@ -8,15 +8,26 @@
 //
 // The parts: shard.cc (turn, admission, snapshot), tunnel_open.cc (PROXY header, pick, connect),
 // tunnel_hello.cc (where a connection goes), tunnel_tls.cc (handshakes), tunnel_io.cc (forwarding),
-// tunnel_records.cc (forwarding with TLS), tunnel_end.cc (deadlines, resets, closing), listing.cc.
+// tunnel_records.cc (forwarding with TLS), tunnel_end.cc (deadlines, resets, closing), listing.cc;
+// http_client.cc (requests and their content), http_request.cc (from a head to an exchange),
+// http_edits.cc (fields that the gateway writes), http_upstream.cc (connections to endpoints,
+// tries), http_answer.cc (responses), http_end.cc (deadlines, own answers, ends), tunnel_frames.cc
+// (WebSockets).
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "codec/http1_write.h"
+#include "codec/websocket.h"
+#include "http/route_table.h"
+#include "http/template.h"
 #include "proxy/balancer.h"
+#include "proxy/circuit.h"
 #include "proxy/handshake_pool.h"
+#include "proxy/http_conn.h"
+#include "proxy/http_record.h"
 #include "proxy/snapshot.h"
 #include "proxy/tls_conn.h"
 #include "proxy/tls_facts.h"
@@ -83,6 +94,11 @@ struct ConnectionView {
   u64 bytesFromEndpoint = 0;
   u64 pendingBytes = 0;
   const char* tls = "";  // version of the client's side; empty: none
+  // HTTP: of the request under way, or of the WebSocket.
+  u32 route = kNoIndex;
+  u64 messagesFromClient = 0;
+  u64 messagesFromEndpoint = 0;
+  u64 lastPongMs = 0;  // since a client's pong, at least 1; 0: none was seen
 };
 
 // Each field that is set must match.
@@ -124,7 +140,9 @@ class Shard {
   // Returns where to go on, or kNoIndex at the end.
   u32 list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter,
            std::vector<ConnectionView>* out);
-  [[nodiscard]] u32 tunnels() const { return tunnels_.inUse(); }
+  [[nodiscard]] u32 tunnels() const {
+    return tunnels_.inUse() - (pooledTunnel_ == kNoIndex ? 0 : 1);
+  }
   [[nodiscard]] u32 pendingChunks() const { return chunks_.inUse(); }
   // Debug: aborts when a live tunnel has no deadline, or a count is wrong. O(tunnels).
   void assertConserved();
@@ -159,9 +177,9 @@ class Shard {
   void queueNew(u32 conn);
   Status prepareTls(const Snapshot& next);
   Status duplicateForPool(const Snapshot& next, int fd, std::vector<int>* copies);
-  [[nodiscard]] size_t tlsAtBytes() const {
-    return sizeof(u32) * (size_t{options_.connectionsMax} * 2 + 1);
-  }
+  // With HTTP there are conns to endpoints that no client has at the moment.
+  [[nodiscard]] u32 connsMax() const { return options_.connectionsMax * 2 + kUnusedUpstreamsMax; }
+  [[nodiscard]] size_t sideTableBytes() const { return sizeof(u32) * (size_t{connsMax()} + 1); }
   [[nodiscard]] const ListenerSpec* findListener(u32 id) const;
   [[nodiscard]] u32 findCluster(u32 id) const;
   [[nodiscard]] u32 ticksOf(u32 ms) const { return (ms + kTickMs - 1) / kTickMs; }
@@ -215,11 +233,16 @@ class Shard {
 
   // tunnel_records.cc
   bool readSecured(u32 from, u32 to, u32* budget, u32 room);
+  bool noteDrained(u32 conn, bool isShort);
+  size_t fillRecords(u32 conn, u32 room, IoResult* result);
   bool takeRecords(u32 from, u32 to, size_t total, u32* budget);
+  tls::Opened openAll(u32 conn, size_t total);
+  void refuseRecords(u32 conn, const tls::Opened& opened);
   tls::Opened openRecords(u32 conn, size_t total);
   tls::Opened openByEngine(u32 conn, size_t total);
   bool pass(u32 from, u32 to, size_t length);
   bool passSealed(u32 from, u32 to, size_t length);
+  [[nodiscard]] int emit(u32 conn, const u8* bytes, size_t length);
   [[nodiscard]] bool mayReply(u32 conn, size_t length);
   void replyDue(u32 conn);
   [[nodiscard]] bool transmit(u32 conn, const u8* bytes, size_t length, int* error);
@@ -259,10 +282,173 @@ class Shard {
   void resumePeer(u32 conn);
   void discardInput(u32 conn);
 
+  // http_client.cc
+  struct Received {
+    enum class Kind : u8 { kBytes, kNothing, kEnd, kFailed };
+
+    Kind kind = Kind::kNothing;
+    size_t bytes = 0;
+    int error = 0;
+  };
+  void beginHttp(u32 tunnel);
+  Received receive(u32 conn, size_t offset, u32 room);
+  Received receiveRecords(u32 conn, size_t offset, u32 room);
+  void serveClient(u32 conn);
+  bool readRequest(u32 tunnel, u32* budget);
+  bool readContent(u32 tunnel, u32* budget);
+  void refuseRequest(u32 tunnel, http1::Violation violation);
+  int flushPending(u32 conn);
+  enum class Passed : u8 { kMore, kEnd, kViolation, kBroken };
+  // One direction of content: where it is framed by `body` and goes to `to` (kNoIndex: nowhere
+  // yet).
+  struct ContentFlow {
+    http1::Body* body;
+    http1::HeadScan* scan;
+    ChunkChain* kept;
+    u64* count;
+    u32 to;
+    bool isChunked;
+    const http1::Rules* rules;
+  };
+  Passed passContent(const ContentFlow& flow, std::span<const u8> bytes, size_t* taken, int* error);
+  bool putOut(u32 to, const u8* bytes, size_t length, int* error);
+  bool flushOut(u32 to, int* error);
+  void pauseFor(u32 conn);
+  void resumeReader(u32 reader, u32 writer);
+
+  // http_request.cc
+  struct Request;
+  struct EditList;
+  void startExchange(u32 tunnel, size_t total);
+  bool findRoute(Request& request);
+  bool acceptWebSocket(Request& request);
+  void skipContent(const Request& request, std::span<const u8> rest);
+  void keepUnread(HttpConn& http, std::span<const u8> rest);
+  void actHere(Request& request);
+  bool openExchange(Request& request, std::span<const u8> rest);
+  bool rewritePath(Request& request, std::string_view* path);
+  u64 hashOf(const Request& request, bool* hasHash, std::string_view* cookie);
+
+  // http_edits.cc
+  struct Asked {
+    Shard* shard;
+    const Request* request;
+  };
+  std::span<u8> textRoom();
+  std::string_view keepText(const codec::Writer& writer);
+  std::string_view expand(const Request& request, const TextSpec& text);
+  static std::string_view findVariable(const void* owner, http::Variable variable,
+                                       std::string_view name, std::span<char> room);
+  void editRequest(Request& request, EditList& edits);
+  void editForwarding(Request& request, EditList& edits);
+  std::string_view chainOf(const Request& request, http1::FieldId id, std::string_view last);
+  std::string_view viaOf(const HttpSpec& spec, u8 minorVersion);
+  void editRoute(const Request& request, std::span<const HttpEditSpec> specs, EditList& edits);
+  bool noteEdits(Request& request, std::string_view cookie);
+  std::string_view stickyCookie(const Request& request, std::string_view value);
+  void editResponse(u32 tunnel, EditList& edits);
+  std::string_view drawHex(u32 digits);
+  void putHex(codec::Writer* writer, u32 digits);
+
+  // http_log.cc
+  void noteForLog(const Request& request);
+  void describeClient(u32 tunnel, HttpRecord* line);
+  void pushRecord(const HttpRecord& line);
+  void writeRequestRecord(u32 tunnel, u16 status, HttpEnd end);
+  void writeTunnelRecord(u32 tunnel, RecordEvent event, HttpEnd end);
+
+  // http_upstream.cc
+  void dispatch(u32 tunnel);
+  bool attachUnused(u32 tunnel);
+  void takeUpstream(u32 tunnel);
+  void httpConnected(u32 tunnel);
+  void sendRequest(u32 tunnel);
+  void dropUpstream(u32 tunnel, bool isReusable, How how);
+  void releaseUpstream(u32 conn);
+  void removeUnused(u32 upstream);
+  void serveUnused(u32 conn);
+  void sweepUnused();
+  void closeUnused();
+  void giveUpConnect(u32 tunnel, CloseReason reason);
+  bool retryExchange(u32 tunnel, u32 condition);
+  bool enterCircuits(u32 tunnel, const ClusterSpec& cluster);
+  bool enterConnect(u32 tunnel, const ClusterSpec& cluster);
+  void leaveCircuits(u32 tunnel);
+  void leaveCircuit(Exchange& exchange, u32 flag, Circuit circuit);
+  void leaveConnections(HttpUpstream& upstream);
+  void upstreamFailed(u32 tunnel, HttpEnd end);
+  void noteAnswered(u32 tunnel, bool isError);
+
+  // http_answer.cc
+  void serveUpstream(u32 conn);
+  bool readAnswer(u32 tunnel, u32* budget);
+  void endOfAnswer(u32 tunnel, int error);
+  void takeAnswer(u32 tunnel, size_t total);
+  bool takeAnswerHead(u32 tunnel, std::span<const u8>* bytes);
+  bool passInterim(u32 tunnel);
+  bool writeAnswerHead(u32 tunnel);
+  void upgrade(u32 tunnel, std::span<const u8> rest);
+
+  // http_end.cc
+  void answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::FieldEdit> edits = {},
+              std::string_view content = {});
+  void finishExchange(u32 tunnel);
+  void freeExchange(u32 tunnel);
+  void freeHttp(u32 tunnel);
+  void endHttp(u32 tunnel);
+  void cutAnswer(u32 tunnel, HttpEnd end);
+  void clientGone(u32 tunnel, int error);
+  void lingerHttp(u32 tunnel, CloseReason reason);
+  void armHttp(u32 tunnel);
+  void fireHttp(u32 tunnel);
+  bool fireExchange(u32 tunnel);
+  [[nodiscard]] bool isClosing(u32 tunnel) const;
+  Status prepareHttp(const Snapshot& next);
+  void attachTables();
+  [[nodiscard]] bool isHttp(u32 tunnel) const {
+    return httpAt_ != nullptr && httpAt_[tunnels_[tunnel].downstream] != 0;
+  }
+  [[nodiscard]] HttpConn& httpOf(u32 tunnel) {
+    return httpConns_[httpAt_[tunnels_[tunnel].downstream] - 1];
+  }
+  [[nodiscard]] Exchange& exchangeOf(u32 tunnel) { return exchangePool_[httpOf(tunnel).exchange]; }
+  [[nodiscard]] HttpUpstream& upstreamOf(u32 conn) { return httpUpstreams_[httpAt_[conn] - 1]; }
+  [[nodiscard]] const HttpSpec* findHttp(u32 tunnel) const;
+
+  // tunnel_frames.cc
+  struct FramesSettings {
+    WebSocketSpec spec;
+    u32 route = 0;
+    u32 refs = 0;
+    bool hasDeflate = false;
+  };
+  u32 holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate);
+  void openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest);
+  bool passFrames(u32 from, u32 to, size_t length);
+  void refuseFrames(u32 tunnel, Side from, codec::FrameViolation violation);
+  void endFrames(u32 tunnel, CloseReason reason, u16 code);
+  bool settleClose(u32 tunnel);
+  bool sendClose(u32 tunnel, Side to, u16 code, std::string_view reason);
+  bool sendFrame(u32 tunnel, Side to, std::span<const u8> frame);
+  codec::Mask drawMask();
+  bool fireFrames(u32 tunnel);
+  void releaseFrames(u32 tunnel);
+  [[nodiscard]] codec::FrameTracker& trackerOf(const Tunnel& tunnel, Side from) {
+    return reinterpret_cast<codec::FrameTracker*>(
+        framePool_.at(tunnel.frames.trackers))[from == Side::kDownstream ? 0 : 1];
+  }
+  [[nodiscard]] FramesSettings& settingsOf(const Tunnel& tunnel) {
+    return framesSettings_[tunnel.frames.settings];
+  }
+  [[nodiscard]] bool hasFrames(const Tunnel& tunnel) const {
+    return (conns_[tunnel.downstream].flags & kConnFrames) != 0;
+  }
+
   // tunnel_end.cc
   void fireTimer(u32 tunnel);
   void fireOpen(u32 tunnel);
   bool endAbnormal(u32 conn);
+  void endOpen(u32 tunnel, CloseReason reason, u16 code);
   void rearm(u32 tunnel);
   void enterState(u32 tunnel, TunnelState state, u32 deadlineTicks);
   void finishIfDone(u32 tunnel);
@@ -272,6 +458,7 @@ class Shard {
   void close(u32 tunnel, CloseReason reason, How how);
   void closeConn(u32 conn, How how);
   void writeAccessRecord(u32 tunnel, bool isEnd);
+  [[nodiscard]] u32 drawAge(u32 ageMs, u32 jitterPermille);
 
   [[nodiscard]] Conn& peerOf(const Conn& conn) {
     const Tunnel& tunnel = tunnels_[conn.tunnel];
@@ -311,6 +498,26 @@ class Shard {
   u64 pausedSinceNs_ = 0;      // up to when paused time is accounted
   u32 closedHead_ = kNoIndex;  // tunnels to free at the end of the turn
   Snapshot snapshot_;
+  // HTTP, once a snapshot has it.
+  Pool<HttpConn> httpConns_;
+  Pool<Exchange> exchangePool_;
+  Pool<HttpUpstream> httpUpstreams_;
+  SlotPool framePool_;           // two trackers each
+  u32* httpAt_ = nullptr;        // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
+  u32* unusedOf_ = nullptr;      // by endpoint: its connection that was used last and 1, or 0
+  u32 unused_ = 0;               // connections to endpoints without an exchange
+  u32 pooledTunnel_ = kNoIndex;  // they belong to it
+  u32 sweepCursor_ = 0;
+  u8* outScratch_ = nullptr;  // what is to be sent, before it is sealed
+  size_t outLength_ = 0;
+  u8* textScratch_ = nullptr;  // values of fields of the message in hand
+  size_t textLength_ = 0;
+  http1::Head head_;  // the one in hand
+  std::unique_ptr<http::RegexScratch> regexScratch_;
+  std::vector<http::RouteTable> routeTables_;  // by position of the HTTP spec
+  std::vector<FramesSettings> framesSettings_;
+  std::vector<RetryBudget> retryBudgets_;  // by cluster position
+  const char* violation_ = "";             // of the message that is being refused
   TlsTable tlsTable_;
   std::optional<tls::RecordLayer> records_;  // once a snapshot has TLS
   Pool<TlsConn> tlsConns_;

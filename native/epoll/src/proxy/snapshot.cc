@@ -228,6 +228,9 @@ int compileSnapshot(const SnapshotParts& parts) {
   flat.tlsBytes.reserve(tlsBytesMax);
   for (const TlsConfigParts& config : parts.tls) addTls(flat, config);
   SnapshotHeader header;
+  if (!flattenAccess(parts.accessFormat, parts.accessTemplate, &flat.texts, &header)) {
+    return -EINVAL;
+  }
   header.magic = kSnapshotMagic;
   header.version = kSnapshotVersion;
   header.generation = parts.generation;

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/http_record.h"
 #include "proxy/http_snapshot.h"
 #include "proxy/tls_parts.h"
 #include "runtime/address.h"

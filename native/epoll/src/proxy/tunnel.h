@@ -38,6 +38,7 @@ enum ConnFlag : u16 {
   kConnCutReads = 1u << 12,
   kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
   kConnTls = 1u << 14,         // what goes over the socket is TLS; its TlsConn has the rest
+  kConnFrames = 1u << 15,      // what it sends are WebSocket frames, which are followed
 };
 
 // One socket. Fields read per event come first.
@@ -66,6 +67,9 @@ static_assert(sizeof(Conn) == 40);
 //                                                  reset, bytes under way --> kFlushing
 //                                                  age, drain --------------> kLingering
 //
+// With HTTP a tunnel waits for requests in kHttp, goes to kConnecting and back for each that needs
+// a new connection, and to kOpen with a WebSocket. kPooled is no client's: the one tunnel of a shard
+// that unused connections to endpoints belong to.
 // Every state leads to kClosed by its own deadline; kFlushing and kLingering lead nowhere else.
 // clang-format on
 enum class TunnelState : u8 {
@@ -75,13 +79,15 @@ enum class TunnelState : u8 {
   kConnecting,         // TCP to an endpoint
   kEndpointHandshake,  // TLS with it
   kOpen,
+  kHttp,
   kFlushing,
   kLingering,
+  kPooled,
   kClosed,
 };
 inline constexpr const char* kTunnelStateNames[] = {
-    "header", "hello",    "handshake", "connecting", "endpoint-handshake",
-    "open",   "flushing", "lingering", "closed",
+    "header",   "hello",     "handshake", "connecting", "endpoint-handshake", "open", "http",
+    "flushing", "lingering", "pooled",    "closed",
 };
 static_assert(std::size(kTunnelStateNames) == static_cast<size_t>(TunnelState::kClosed) + 1);
 
@@ -98,6 +104,27 @@ enum TunnelFlag : u8 {
 
 inline constexpr u32 kTriedMax = 3;  // endpoints that a retry avoids
 
+enum FramesFlag : u16 {
+  kFramesHeard = 1u << 0,           // the client sent a frame since the last look
+  kFramesPinged = 1u << 1,          // our ping waits for an answer
+  kFramesCloseDue = 1u << 2,        // a close of ours waits for the end of a frame
+  kFramesClosedClient = 1u << 3,    // it was sent to the client
+  kFramesClosedEndpoint = 1u << 4,  // it was sent to the endpoint
+};
+inline constexpr u16 kFramesFlags = 0x1f;
+// Sets of settings of WebSockets that a shard can have at a time.
+inline constexpr u32 kFramesSettingsMax = 2048;
+
+// Of an open WebSocket: where its trackers and settings are, and when its peer is looked after.
+struct TunnelFrames {
+  u32 trackers;       // slot
+  u16 settings : 11;  // in the shard's table
+  u16 flags : 5;
+  u16 closeCode;  // 0: none was seen
+  u32 pingTick;   // of the next ping, of its answer, or of a close that waits; 0: never
+};
+static_assert(sizeof(TunnelFrames) == 12);
+
 struct Tunnel {
   u32 generation = 0;
   u32 link = kNoIndex;  // list of closed tunnels; next free slot when released
@@ -111,7 +138,10 @@ struct Tunnel {
   u16 listener = 0;  // board ids
   u16 cluster = 0;
   u32 endpoint = kNoIndex;
-  u32 tried[kTriedMax] = {kNoIndex, kNoIndex, kNoIndex};
+  union {
+    u32 tried[kTriedMax] = {kNoIndex, kNoIndex, kNoIndex};
+    TunnelFrames frames;  // with kConnFrames
+  };
   // Copied from the snapshot when the connection opened, so that a reload does not touch it. Ticks.
   u32 idleTicks = 0;
   u32 halfCloseTicks = 0;
@@ -120,10 +150,13 @@ struct Tunnel {
   u32 accessIntervalTicks = 0;
   u32 openedTick = 0;
   u32 lastActiveTick = 0;
-  u32 deadlineTick = 0;  // of the present state, when it has one of its own
-  u32 ageTick = 0;       // maxAge; 0: none
-  u32 drainTick = 0;     // set by drain; 0: none
-  u32 accessTick = 0;    // next interval record; 0: none
+  union {
+    u32 deadlineTick = 0;  // of the present state, when it has one of its own
+    u32 pongTick;          // with kConnFrames, open: of the last pong; 0: none
+  };
+  u32 ageTick = 0;     // maxAge; 0: none
+  u32 drainTick = 0;   // set by drain; 0: none
+  u32 accessTick = 0;  // next interval record; 0: none
   u32 stateSinceTick = 0;
   u32 connectMicros = 0;
   Address client;  // as the PROXY header says, otherwise the socket's peer

@@ -55,6 +55,7 @@ void Shard::rearm(u32 tunnel) {
   consider(record.ageTick);
   consider(record.drainTick);
   consider(record.accessTick);
+  if (hasFrames(record)) consider(record.frames.pingTick);
   wheel_.arm(tunnel, next);
 }
 
@@ -71,6 +72,10 @@ void Shard::fireTimer(u32 tunnel) {
       return failConnect(tunnel, ETIMEDOUT);
     case TunnelState::kOpen:
       return fireOpen(tunnel);
+    case TunnelState::kHttp:
+      return fireHttp(tunnel);
+    case TunnelState::kPooled:
+      return sweepUnused();
     case TunnelState::kFlushing:
       return tryEndFlush(tunnel);
     case TunnelState::kLingering:
@@ -82,8 +87,13 @@ void Shard::fireTimer(u32 tunnel) {
 
 void Shard::fireOpen(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
-  if (isDue(record.drainTick, nowTick_)) return linger(tunnel, CloseReason::kDrained);
-  if (isDue(record.ageTick, nowTick_)) return linger(tunnel, CloseReason::kMaxAge);
+  if (hasFrames(record) && fireFrames(tunnel)) return;
+  if (isDue(record.drainTick, nowTick_)) {
+    return endOpen(tunnel, CloseReason::kDrained, codec::kCloseServiceRestart);
+  }
+  if (isDue(record.ageTick, nowTick_)) {
+    return endOpen(tunnel, CloseReason::kMaxAge, codec::kCloseGoingAway);
+  }
   if (isDue(record.lastActiveTick + ticksOf(kFlushMs), nowTick_)) {
     if (endAbnormal(record.downstream) || endAbnormal(record.upstream)) return;
   }
@@ -97,6 +107,9 @@ void Shard::fireOpen(u32 tunnel) {
     const bool isWhole = conns_[record.downstream].pending.isEmpty() &&
                          conns_[record.upstream].pending.isEmpty() &&
                          (flags & (kConnPaused | kConnBlocked)) == 0;
+    if (isWhole && hasFrames(record)) {
+      return endFrames(tunnel, CloseReason::kIdleTimeout, codec::kCloseGoingAway);
+    }
     return close(tunnel, CloseReason::kIdleTimeout, isWhole ? How::kFin : How::kReset);
   }
   if ((record.flags & kTunnelOptionsDue) &&
@@ -108,6 +121,12 @@ void Shard::fireOpen(u32 tunnel) {
     record.accessTick = nowTick_ + record.accessIntervalTicks;
   }
   rearm(tunnel);
+}
+
+// Our own end of an open tunnel: said with a close frame where there are frames.
+void Shard::endOpen(u32 tunnel, CloseReason reason, u16 code) {
+  if (hasFrames(tunnels_[tunnel])) return endFrames(tunnel, reason, code);
+  linger(tunnel, reason);
 }
 
 // Ends the tunnel of a side that ended abnormally; called when nobody took its last bytes for
@@ -227,18 +246,25 @@ void Shard::closeConn(u32 conn, How how) {
   if (how == How::kReset) (void)sys::armReset(record.fd);
   sys::close(record.fd);
   record.fd = -1;
-  record.flags = static_cast<u16>(record.flags & kConnQueued);
+  // That there are frames is a mark of the tunnel, until its end.
+  record.flags = static_cast<u16>(record.flags & (kConnQueued | kConnFrames));
 }
 
 void Shard::close(u32 tunnel, CloseReason reason, How how) {
   Tunnel& record = tunnels_[tunnel];
   if (record.state == TunnelState::kClosed) return;
   record.reason = reason;
-  writeAccessRecord(tunnel, true);
+  if (isHttp(tunnel)) {
+    endHttp(tunnel);
+  } else if (hasFrames(record)) {
+    releaseFrames(tunnel);
+  } else {
+    writeAccessRecord(tunnel, true);
+  }
   record.state = TunnelState::kClosed;
   wheel_.disarm(tunnel);
   closeConn(record.downstream, how);
-  closeConn(record.upstream, how);
+  if (record.upstream != kNoIndex) closeConn(record.upstream, how);
   leaveEndpoint(tunnel);
   if (record.flags & kTunnelAddressHeld) (void)board_.addresses().release(record.addressKey);
   countClosed(record.listener, reason);
@@ -249,6 +275,7 @@ void Shard::close(u32 tunnel, CloseReason reason, How how) {
 void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {
   const Tunnel& record = tunnels_[tunnel];
   if ((record.flags & kTunnelAccessLog) == 0) return;
+  if (hasFrames(record)) return writeTunnelRecord(tunnel, RecordEvent::kInterval, HttpEnd::kOk);
   AccessRecord line;
   line.isEnd = isEnd;
   line.unixMs = sys::realtimeMs();

@@ -22,7 +22,7 @@ void Shard::direct(u32 tunnel, const ListenerSpec& listener) {
       return readHello(tunnel);
     case TlsMode::kOff:
     case TlsMode::kCount:
-      return startConnect(tunnel);
+      return listener.http == kNoIndex ? startConnect(tunnel) : beginHttp(tunnel);
   }
 }
 

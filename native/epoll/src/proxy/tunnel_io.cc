@@ -57,7 +57,8 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   }
   const u32 room =
       sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
-  if ((source.flags | sink.flags) & kConnTls) return readSecured(from, to, budget, room);
+  constexpr u16 kLookedInto = kConnTls | kConnFrames;
+  if ((source.flags | sink.flags) & kLookedInto) return readSecured(from, to, budget, room);
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);
@@ -118,8 +119,9 @@ bool Shard::deliver(u32 from, u32 to, size_t length) {
   }
   const size_t left = length - sent;
   const size_t kept = chunks_.append(sink.pending, scratch_ + sent, left);
-  // hasRoom() promised it, but for what was opened at the cap: that has kBeyondCapBytes a conn.
-  HF_ASSERT(kept == left || (source.flags & kConnTls) != 0);
+  // hasRoom() promised it, but for what was looked into at the cap: that has kBeyondCapBytes a
+  // conn.
+  HF_ASSERT(kept == left || (source.flags & (kConnTls | kConnFrames)) != 0);
   bump(count(ShardCounter::kBytesBuffered), kept);
   if (kept == left) return true;
   writeFailed(to, ENOBUFS);

@@ -82,8 +82,12 @@ void Shard::readHeader(u32 tunnel) {
 void Shard::startConnect(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   const u32 position = findCluster(record.cluster);
-  if (position == kNoIndex) return close(tunnel, CloseReason::kNoEndpoint, How::kReset);
+  if (position == kNoIndex) return giveUpConnect(tunnel, CloseReason::kNoEndpoint);
   const ClusterSpec& cluster = snapshot_.cluster(position);
+  const bool isForHttp = isHttp(tunnel);
+  if (isForHttp && !enterCircuits(tunnel, cluster)) {
+    return giveUpConnect(tunnel, CloseReason::kEndpointLimit);
+  }
   for (;;) {
     const Pick pick = balancers_[position]->pick(nowMs(), PickKey{record.client}, record.tried);
     if (pick.endpoint == nullptr) {
@@ -91,10 +95,16 @@ void Shard::startConnect(u32 tunnel) {
       const bool isRetry = record.reason != CloseReason::kCount;
       const CloseReason none =
           pick.isAtLimit ? CloseReason::kEndpointLimit : CloseReason::kNoEndpoint;
-      return close(tunnel, isRetry ? record.reason : none, How::kReset);
+      return giveUpConnect(tunnel, isRetry ? record.reason : none);
     }
     record.endpoint = pick.endpoint->id;
     record.flags |= kTunnelEndpointHeld;
+    if (isForHttp) {
+      if (attachUnused(tunnel)) return sendRequest(tunnel);
+      if (!enterConnect(tunnel, cluster)) {
+        return giveUpConnect(tunnel, CloseReason::kEndpointLimit);
+      }
+    }
     if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
     record.connectMicros = microsOf(sys::nowNs());
     enterState(tunnel, TunnelState::kConnecting, ticksOf(cluster.connectMs));
@@ -159,7 +169,7 @@ void Shard::finishConnect(u32 tunnel) {
   const bool isSecured = (tunnels_[tunnel].flags & kTunnelSecured) != 0;
   if (position == kNoIndex || snapshot_.cluster(position).tls == kNoIndex) {
     // What was promised to be sealed is not sent in clear because the configuration went.
-    if (isSecured) return close(tunnel, CloseReason::kNoEndpoint, How::kReset);
+    if (isSecured) return giveUpConnect(tunnel, CloseReason::kNoEndpoint);
     return opened(tunnel);
   }
   const ClusterSpec& cluster = snapshot_.cluster(position);
@@ -188,7 +198,7 @@ bool Shard::noteConnectFailure(u32 tunnel, int error) {
     board_.endpoint(record.endpoint).connectFailures.fetch_add(1, std::memory_order_relaxed);
   }
   if (record.retriesLeft == 0) {
-    close(tunnel, record.reason, How::kReset);
+    giveUpConnect(tunnel, record.reason);
     return false;
   }
   record.retriesLeft--;
@@ -210,6 +220,8 @@ void Shard::leaveEndpoint(u32 tunnel) {
 // A client that reset before an endpoint was found needs none, unless it left bytes to deliver.
 void Shard::checkClientWhileConnecting(u32 tunnel) {
   const Conn& client = conns_[tunnels_[tunnel].downstream];
+  // Nobody waits for the answer of a client that went away.
+  if ((client.flags & kConnReadHup) != 0 && isHttp(tunnel)) return clientGone(tunnel, 0);
   if ((client.flags & kConnError) == 0) return;
   if (sys::bytesReadable(client.fd) > 0) return;
   close(tunnel, CloseReason::kClientReset, How::kReset);
@@ -223,6 +235,7 @@ void Shard::opened(u32 tunnel) {
   if (position != kNoIndex) {
     balancers_[position]->onConnected(record.endpoint, record.connectMicros);
   }
+  if (isHttp(tunnel)) return httpConnected(tunnel);
   bump(count(record.listener, ListenerCounter::kEstablished));
   record.flags |= kTunnelEstablished | kTunnelOptionsDue;
   record.state = TunnelState::kOpen;

@@ -29,35 +29,53 @@ bool Shard::readSecured(u32 from, u32 to, u32* budget, u32 room) {
     bump(count(ShardCounter::kUnbufferedReads));
     room = static_cast<u32>(tls::kRecordContentMax);
   }
-  size_t kept = 0;
   if (isSealed) {
-    TlsConn& tls = tlsOf(from);
-    kept = tls.received.bytes;
-    // What came behind a handshake is there without a read.
-    if (kept >= tls.needed)
-      return takeRecords(from, to, chunks_.moveTo(tls.received, scratch_), budget);
-    // At the cap no more than the record that has begun: it cannot be left in the kernel, whose
-    // window may be too small for it.
-    if (isCapped) room = static_cast<u32>(tls.needed - kept);
-    room = std::min(room, static_cast<u32>(kScratchBytes - kept));
+    IoResult result;
+    const size_t total = fillRecords(from, isCapped ? 0 : room, &result);
+    if (result.kind != IoResult::Kind::kDone) return noteUnread(from, result);
+    *budget -= std::min(*budget, static_cast<u32>(result.bytes));
+    const bool isMore = (source.flags & kConnReadable) != 0;
+    return total == 0 ? isMore : takeRecords(from, to, total, budget) && isMore;
   }
-  const IoResult result = sys::recv(source.fd, scratch_ + kept, room);
+  const IoResult result = sys::recv(source.fd, scratch_, room);
   if (result.kind != IoResult::Kind::kDone) return noteUnread(from, result);
-  constexpr u16 kReadOn = kConnReadHup | kConnError | kConnCutReads | kConnBroken;
-  const bool isDrained = result.bytes < room && (source.flags & kReadOn) == 0;
-  if (isDrained) source.flags = static_cast<u16>(source.flags & ~kConnReadable);
+  const bool isDrained = noteDrained(from, result.bytes < room);
   *budget -= std::min(*budget, static_cast<u32>(result.bytes));
-  if (!isSealed) {
-    source.bytesIn += result.bytes;
-    return pass(from, to, result.bytes) && !isDrained;
-  }
-  TlsConn& tls = tlsOf(from);
-  if (kept + result.bytes < tls.needed) {
-    (void)chunks_.append(tls.received, scratch_ + kept, result.bytes);
-    return !isDrained;
+  source.bytesIn += result.bytes;
+  return pass(from, to, result.bytes) && !isDrained;
+}
+
+// After a read that was `isShort`: true when the socket is drained, and the next bytes bring an
+// edge.
+bool Shard::noteDrained(u32 conn, bool isShort) {
+  Conn& record = conns_[conn];
+  constexpr u16 kReadOn = kConnReadHup | kConnError | kConnCutReads | kConnBroken;
+  if (!isShort || (record.flags & kReadOn) != 0) return false;
+  record.flags = static_cast<u16>(record.flags & ~kConnReadable);
+  return true;
+}
+
+// Brings records into the scratch, behind what waited of one. Returns the bytes there once one may
+// be whole, otherwise 0. `room` 0 asks for no more than the record that has begun: at the memory
+// cap it cannot be left in the kernel, whose window may be too small for it.
+size_t Shard::fillRecords(u32 conn, u32 room, IoResult* result) {
+  Conn& record = conns_[conn];
+  TlsConn& tls = tlsOf(conn);
+  const size_t kept = tls.received.bytes;
+  *result = IoResult::done(0);
+  // What came behind a handshake is there without a read.
+  if (kept >= tls.needed) return chunks_.moveTo(tls.received, scratch_);
+  if (room == 0) room = static_cast<u32>(tls.needed - kept);
+  room = std::min(room, static_cast<u32>(kScratchBytes - kept));
+  *result = sys::recv(record.fd, scratch_ + kept, room);
+  if (result->kind != IoResult::Kind::kDone) return 0;
+  (void)noteDrained(conn, result->bytes < room);
+  if (kept + result->bytes < tls.needed) {
+    (void)chunks_.append(tls.received, scratch_ + kept, result->bytes);
+    return 0;
   }
   if (kept != 0) (void)chunks_.moveTo(tls.received, scratch_);
-  return takeRecords(from, to, kept + result.bytes, budget) && !isDrained;
+  return kept + result->bytes;
 }
 
 // Nothing was read. Always false.
@@ -96,14 +114,7 @@ bool Shard::noteUnread(u32 from, const IoResult& result) {
 // Opens what lies in the scratch and passes it on. False when reading should stop for now.
 bool Shard::takeRecords(u32 from, u32 to, size_t total, u32* budget) {
   Conn& source = conns_[from];
-  const tls::Opened opened = openRecords(from, total);
-  TlsConn& tls = tlsOf(from);
-  tls.needed = static_cast<u16>(std::max(opened.needed, tls::kRecordHeaderBytes));
-  const bool isOver = opened.event != tls::OpenEvent::kNeedMore;
-  if (!isOver && opened.consumed < total) {
-    // Ahead of what waits still, at the memory cap.
-    (void)chunks_.append(tls.received, scratch_ + opened.consumed, total - opened.consumed);
-  }
+  const tls::Opened opened = openAll(from, total);
   *budget -= std::min(*budget, static_cast<u32>(opened.produced));
   if (opened.produced != 0) {
     source.bytesIn += opened.produced;
@@ -111,29 +122,42 @@ bool Shard::takeRecords(u32 from, u32 to, size_t total, u32* budget) {
   }
   if (opened.isReplyDue) replyDue(from);
   if ((source.flags & kConnOpen) == 0) return false;
-  switch (opened.event) {
-    case tls::OpenEvent::kNeedMore:
-    case tls::OpenEvent::kOutputFull:
-      return true;
-    case tls::OpenEvent::kCloseNotify:
-      endOfStream(from);
-      return false;
-    case tls::OpenEvent::kAlert:
-      tls.flags |= kTlsFailed;
-      relayReset(from, EPROTO);
-      return false;
-    case tls::OpenEvent::kViolation:
-      break;
+  if (opened.event == tls::OpenEvent::kNeedMore || opened.event == tls::OpenEvent::kOutputFull) {
+    return true;
   }
-  if (tls.phase == TlsPhase::kDetached) {
-    const tls::Sealed alert =
-        records_->sealAlert(recordsOf(tls), opened.alert, {sealScratch_, kSealScratchBytes});
-    int error = 0;
-    (void)transmit(from, sealScratch_, alert.produced, &error);
+  if (opened.event == tls::OpenEvent::kCloseNotify) {
+    endOfStream(from);
+  } else {
+    refuseRecords(from, opened);
+    relayReset(from, EPROTO);
   }
-  tls.flags |= kTlsFailed;
-  relayReset(from, EPROTO);
   return false;
+}
+
+// Opens what lies in the scratch; a record that is not whole waits.
+tls::Opened Shard::openAll(u32 conn, size_t total) {
+  const tls::Opened opened = openRecords(conn, total);
+  TlsConn& tls = tlsOf(conn);
+  tls.needed = static_cast<u16>(std::max(opened.needed, tls::kRecordHeaderBytes));
+  const bool isOver = opened.event != tls::OpenEvent::kNeedMore;
+  if (!isOver && opened.consumed < total) {
+    // Ahead of what waits still, at the memory cap.
+    (void)chunks_.append(tls.received, scratch_ + opened.consumed, total - opened.consumed);
+  }
+  return opened;
+}
+
+// The peer broke a rule, or says that we did: the alert that is due goes out, and never a clean
+// end.
+void Shard::refuseRecords(u32 conn, const tls::Opened& opened) {
+  TlsConn& tls = tlsOf(conn);
+  tls.flags |= kTlsFailed;
+  const bool isOurs = opened.event == tls::OpenEvent::kViolation;
+  if (!isOurs || tls.phase != TlsPhase::kDetached) return;
+  const tls::Sealed alert =
+      records_->sealAlert(recordsOf(tls), opened.alert, {sealScratch_, kSealScratchBytes});
+  int error = 0;
+  (void)transmit(conn, sealScratch_, alert.produced, &error);
 }
 
 // Opens the whole records in the scratch, in place.
@@ -202,6 +226,7 @@ bool Shard::mayReply(u32 conn, size_t length) {
 
 // Gives `length` plain bytes of the scratch to `to`. False when the sink broke.
 bool Shard::pass(u32 from, u32 to, size_t length) {
+  if ((conns_[from].flags & kConnFrames) != 0) return passFrames(from, to, length);
   return (conns_[to].flags & kConnTls) != 0 ? passSealed(from, to, length)
                                             : deliver(from, to, length);
 }
@@ -210,10 +235,29 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
   noteMessage(conns_[from], length);
   Conn& sink = conns_[to];
   if ((sink.flags & kConnNodelayDue) && conns_[from].bytesIn > length) setNodelay(sink);
-  TlsConn& tls = tlsOf(to);
+  const int error = emit(to, scratch_, length);
+  if (error == 0) return true;
+  if (error == EKEYEXPIRED) {
+    close(sink.tunnel, CloseReason::kTlsExhausted, How::kReset);
+  } else if (error == EPROTO) {
+    relayReset(to, EPROTO);
+  } else {
+    writeFailed(to, error);
+  }
+  return false;
+}
+
+// Sends plain bytes, sealed where the conn has TLS, behind what waits. 0, or the errno of the
+// socket; EPROTO: the engine is in the middle of a message of the peer and cannot seal before the
+// rest comes; EKEYEXPIRED: the keys have protected all they may.
+int Shard::emit(u32 conn, const u8* bytes, size_t length) {
+  int error = 0;
+  if ((conns_[conn].flags & kConnTls) == 0)
+    return transmit(conn, bytes, length, &error) ? 0 : error;
+  TlsConn& tls = tlsOf(conn);
   size_t at = 0;
   while (at < length) {
-    const std::span<const u8> plain(scratch_ + at, length - at);
+    const std::span<const u8> plain(bytes + at, length - at);
     size_t produced = 0;
     bool isStuck = false;
     auto event = tls::SealEvent::kDone;
@@ -231,27 +275,16 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
       at += taken;
       produced = io.produced;
       if (step == HF_TLS_FAILED) event = tls::SealEvent::kFailed;
-      // It stands in the middle of a message of the peer (a KeyUpdate in two records), and cannot
-      // seal before the rest comes. What was read cannot be put back.
       isStuck = step == HF_TLS_WANT_INPUT;
     }
-    int error = 0;
-    if (produced != 0 && !transmit(to, sealScratch_, produced, &error)) {
-      writeFailed(to, error);
-      return false;
-    }
-    if (isStuck) {
+    if (produced != 0 && !transmit(conn, sealScratch_, produced, &error)) return error;
+    // What was read to be sent cannot be put back.
+    if (isStuck || event == tls::SealEvent::kExhausted || event == tls::SealEvent::kFailed) {
       tls.flags |= kTlsFailed;
-      relayReset(to, EPROTO);
-      return false;
-    }
-    if (event == tls::SealEvent::kExhausted || event == tls::SealEvent::kFailed) {
-      tls.flags |= kTlsFailed;
-      close(sink.tunnel, CloseReason::kTlsExhausted, How::kReset);
-      return false;
+      return isStuck ? EPROTO : EKEYEXPIRED;
     }
   }
-  return true;
+  return 0;
 }
 
 // What TLS itself owes the peer; behind what waits it goes with the next bytes.

@@ -294,6 +294,7 @@ void Shard::settleHandshake(u32 conn, const HfTlsNegotiated& agreed) {
        microsOf(sys::nowNs()) - owner.connectMicros);
   tls.facts = facts_.hold(agreed);
   if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
+  if (listener->http != kNoIndex) return beginHttp(tunnel);
   u8 protocol[HF_TLS_NAME_BYTES_MAX + 1];
   protocol[0] = static_cast<u8>(agreed.alpnLength);
   std::memcpy(protocol + 1, agreed.alpn, agreed.alpnLength);

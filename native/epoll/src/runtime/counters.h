@@ -142,6 +142,12 @@ namespace holdfast {
     "The endpoint ended the connection without close_notify: bytes may be missing.")              \
   X(TlsExhausted, "tls-exhausted", "gateway",                                                     \
     "The keys of a TLS 1.2 connection have protected as much as they may.")                       \
+  X(HttpClosed, "http-closed", "gateway",                                                         \
+    "The last response said that the connection ends with it.")                                   \
+  X(HttpInvalid, "http-violation", "client", "The client broke a rule of HTTP.")                  \
+  X(FrameInvalid, "websocket-violation", "either",                                                \
+    "A frame broke a rule of WebSocket or its limit.")                                            \
+  X(PongTimeout, "pong-timeout", "client", "The client answered no ping in time.")                \
   X(AddressLimit, "address-limit", "gateway",                                                     \
     "The client address holds limits.connectionsPerAddress connections already.")                 \
   X(ShardLimit, "shard-limit", "gateway", "The shard has no free connection record.")             \

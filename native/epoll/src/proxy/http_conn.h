@@ -1,0 +1,136 @@
+// HttpConn, Exchange and HttpUpstream: what HTTP keeps beside the records of tunnels and conns, as
+// plain data.
+//
+// A client with HTTP has an HttpConn, found by a side table, so that a tunnel without HTTP pays
+// nothing. While a request is under way it has an Exchange; the connection to an endpoint that
+// serves it, or that waits for another one, has an HttpUpstream. A WebSocket keeps none of them.
+// Invariant: an Exchange belongs to one HttpConn, and its tunnel has an upstream conn only while
+// the exchange does.
+#pragma once
+
+#include "codec/http1_body.h"
+#include "codec/http1_head.h"
+#include "codec/websocket_handshake.h"
+#include "proxy/tunnel.h"
+#include "runtime/http_counters.h"
+
+namespace holdfast::proxy {
+
+enum HttpConnFlag : u16 {
+  kHttpUnread = 1u << 0,    // `kept` was not looked at yet: no event will tell of it
+  kHttpCloseDue = 1u << 1,  // no request is taken any more
+};
+
+struct HttpConn {
+  u32 generation = 0;
+  u32 link = kNoIndex;
+  u32 exchange = kNoIndex;
+  u32 requests = 0;
+  http1::HeadScan scan;  // of a head, or of trailers, in `kept`
+  ChunkChain kept;       // what came and was not taken: a part of a head, or later requests
+  u32 sinceTick = 0;     // of the first byte of a head; without one, of the last end of a request
+  u16 flags = 0;
+  u16 reserved = 0;
+};
+static_assert(sizeof(HttpConn) == 44);
+
+// The budget of design section 3: an idle client, all user memory: conn, tunnel, HttpConn, and the
+// slot's index.
+inline constexpr size_t kIdleHttpBytesMax = 384;
+static_assert(sizeof(Conn) + sizeof(Tunnel) + sizeof(HttpConn) + sizeof(u32) <= kIdleHttpBytesMax);
+
+enum ExchangeFlag : u32 {
+  kExReused = 1u << 0,      // the connection to the endpoint had served another request
+  kExSent = 1u << 1,        // the head went to the present endpoint
+  kExAnswered = 1u << 2,    // the head of the final response went to the client
+  kExReplayable = 1u << 3,  // all of the request is in `head`
+  kExIdempotent = 1u << 4,
+  kExPersistent = 1u << 5,  // the endpoint lets the connection be used again
+  kExOldClient = 1u << 6,   // HTTP/1.0
+  kExKeepAsked = 1u << 7,   // the client can be served again on its connection
+  kExRequestChunked = 1u << 8,
+  kExResponseChunked = 1u << 9,
+  kExWebSocket = 1u << 10,   // the request asks for one
+  kExRetry = 1u << 13,       // counted in the cluster's retries
+  kExFresh = 1u << 14,       // the next try makes a connection of its own
+  kExCircuit = 1u << 15,     // counted in the cluster's requests
+  kExPending = 1u << 17,     // counted in the cluster's connects under way
+  kExConnection = 1u << 19,  // counted in its connections, until its HttpUpstream is
+  kExHasQuery = 1u << 18,
+};
+
+inline constexpr u32 kInterimsMax = 64;  // 1xx responses to one request
+
+// A request on its way, and its response.
+struct Exchange {
+  u32 generation = 0;
+  u32 link = kNoIndex;
+  u32 tunnel = kNoIndex;
+  u32 flags = 0;
+  u32 route = kNoIndex;     // board id
+  u32 settings = kNoIndex;  // of the WebSocket it asks for, in the shard's table
+  http1::Body request;
+  http1::Body response;
+  http1::HeadScan scan;  // of response heads and trailers
+  ChunkChain head;       // what the endpoint is to get, or got: for another try
+  ChunkChain edits;      // of the response
+  ChunkChain note;       // texts for the access record
+  ChunkChain kept;       // of a response head or trailers that are not whole
+  u64 startedNs = 0;     // the head was whole
+  u64 triedNs = 0;       // the present endpoint was chosen
+  u64 bytesIn = 0;       // content of the request
+  u64 bytesOut = 0;      // content of the response
+  u64 hash = 0;          // for balancing
+  u32 connectMicros = 0;
+  u32 firstByteMicros = 0;  // from startedNs to the head of the response; 0: none
+  u32 requestTick = 0;      // deadline of the response's head; 0: none
+  u32 tryTick = 0;          // the same, for this try
+  u32 perTryTicks = 0;
+  u32 idleTicks = 0;
+  u32 bodyTicks = 0;
+  u16 status = 0;
+  u16 retryOn = 0;
+  u16 circuit = 0;  // board id
+  http1::Method method = http1::Method::kGet;
+  u8 retriesLeft = 0;
+  u8 attempts = 0;
+  u8 interims = 0;
+  HttpEnd end = HttpEnd::kOk;
+  bool hasHash = false;
+  codec::WebSocketAccept accept{};
+};
+// The budget of design section 3, without the chains.
+inline constexpr size_t kExchangeBytesMax = 512;
+static_assert(sizeof(Exchange) <= kExchangeBytesMax);
+
+struct HttpUpstream {
+  u32 generation = 0;
+  u32 link = kNoIndex;
+  u32 conn = kNoIndex;
+  u32 endpoint = kNoIndex;
+  u32 previous = kNoIndex;  // of the unused ones of its endpoint, the one used last in front
+  u32 next = kNoIndex;
+  u32 openedTick = 0;
+  u32 unusedTick = 0;
+  u32 requests = 0;
+  u16 cluster = 0;  // board ids
+  u16 circuit = 0;
+  u8 isUnused = 0;
+  u8 isCounted = 0;  // in the circuit's connections
+};
+static_assert(sizeof(HttpUpstream) == 44);
+
+// Unused connections to endpoints that a shard keeps at most.
+inline constexpr u32 kUnusedUpstreamsMax = 4096;
+inline constexpr u32 kUnusedSweepMs = 1000;
+inline constexpr u32 kUnusedSweepSlots = 65536;
+
+// How long a request waits in chains at most before it goes to an endpoint: head, content that came
+// with it.
+inline constexpr u32 kHttpReadBytes = 64 * 1024;
+// Runs of content from this length on are sent from where they were read.
+inline constexpr u32 kDirectRunBytes = 16 * 1024;
+inline constexpr u32 kHttpOutBytes = kHttpReadBytes * 2 + 128 * 1024;
+inline constexpr u32 kHttpTextBytes = 128 * 1024;
+
+}  // namespace holdfast::proxy

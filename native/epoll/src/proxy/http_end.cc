@@ -1,0 +1,345 @@
+// How requests end: answers of the gateway's own, deadlines, and what becomes of the connections.
+//
+// Invariant: each request is counted and logged once, in freeExchange(); a client that got a part
+// of a response that cannot be finished sees its connection reset, never a clean end.
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/http_request.h"
+
+namespace holdfast::proxy {
+
+namespace {
+
+bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
+
+}  // namespace
+
+// True when the connection takes no further request.
+bool Shard::isClosing(u32 tunnel) const {
+  const Tunnel& record = tunnels_[tunnel];
+  return isDraining_ || isDue(record.ageTick, nowTick_) || isDue(record.drainTick, nowTick_) ||
+         (conns_[record.downstream].flags & kConnEof) != 0;
+}
+
+// Answers without an endpoint: the request under way, or, without one, bytes that are no request.
+void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::FieldEdit> edits,
+                   std::string_view content) {
+  Tunnel& record = tunnels_[tunnel];
+  record.state = TunnelState::kHttp;
+  HttpConn& http = httpOf(tunnel);
+  HttpCell& cell = board_.http(options_.index, record.listener);
+  bool isHead = false;
+  if (http.exchange != kNoIndex) {
+    Exchange& exchange = exchangePool_[http.exchange];
+    dropUpstream(tunnel, false, How::kReset);
+    exchange.end = end;
+    exchange.status = status;
+    exchange.flags |= kExAnswered;
+    isHead = exchange.method == http1::Method::kHead;
+    const bool isKept = (exchange.flags & kExKeepAsked) != 0 && exchange.request.isEnded() &&
+                        !isClosing(tunnel) && status != 400;
+    if (!isKept) http.flags |= kHttpCloseDue;
+    const u64 micros = (sys::nowNs() - exchange.startedNs) / 1000;
+    exchange.firstByteMicros = static_cast<u32>(std::max<u64>(1, micros));
+    if (exchange.route != kNoIndex) {
+      board_.routeLatency(options_.index, exchange.route).record(exchange.firstByteMicros);
+    }
+  } else {
+    http.flags |= kHttpCloseDue;
+    cell.count(end);
+    writeRequestRecord(tunnel, status, end);
+  }
+  cell.count(responseCounterOf(status));
+  const bool isClosed = (http.flags & kHttpCloseDue) != 0;
+  http1::ResponsePlan plan;
+  plan.status = status;
+  plan.reason = http1::reasonOf(status);
+  plan.hasLength = status != 204 && status != 304;
+  plan.contentLength = content.size();
+  plan.hop = isClosed ? http1::Hop::kClose : http1::Hop::kKeep;
+  const bool isOld =
+      http.exchange != kNoIndex && (exchangePool_[http.exchange].flags & kExOldClient) != 0;
+  if (isOld && !isClosed) plan.hop = http1::Hop::kKeepAlive;
+  plan.edits = edits;
+  codec::Writer writer({outScratch_, kHttpOutBytes});
+  if (!http1::writeOwnResponseHead(plan, &writer)) {
+    writer = codec::Writer({outScratch_, kHttpOutBytes});
+    const std::string_view text = http1::closingResponse(500);
+    writer.putText(text.data(), text.size());
+    http.flags |= kHttpCloseDue;
+    content = {};
+  }
+  int error = emit(record.downstream, outScratch_, writer.size());
+  if (error == 0 && !isHead && plan.hasLength && !content.empty()) {
+    const auto* bytes = reinterpret_cast<const u8*>(content.data());
+    error = emit(record.downstream, bytes, content.size());
+  }
+  if (error != 0) return clientGone(tunnel, error);
+  if (http.exchange != kNoIndex) exchangePool_[http.exchange].bytesOut = content.size();
+  finishExchange(tunnel);
+}
+
+// The response is with the client, or waits for it in its chain.
+void Shard::finishExchange(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  HttpConn& http = httpOf(tunnel);
+  if (http.exchange != kNoIndex) {
+    const Exchange& exchange = exchangePool_[http.exchange];
+    const bool isWhole = exchange.request.isEnded() && (exchange.flags & kExPersistent) != 0;
+    // The rest of a request that nobody reads is not waited for.
+    if (!exchange.request.isEnded()) http.flags |= kHttpCloseDue;
+    dropUpstream(tunnel, isWhole, How::kFin);
+    freeExchange(tunnel);
+  }
+  if ((http.flags & kHttpCloseDue) != 0) return lingerHttp(tunnel, CloseReason::kHttpClosed);
+  http.sinceTick = nowTick_;
+  record.endpoint = kNoIndex;
+  Conn& client = conns_[record.downstream];
+  if ((client.flags & kConnPaused) != 0) {
+    client.flags = static_cast<u16>(client.flags & ~kConnPaused);
+    paused_--;
+  }
+  constexpr u16 kWork = kConnReadable | kConnEof | kConnError;
+  if ((http.flags & kHttpUnread) != 0 || (client.flags & kWork) != 0) queue(record.downstream);
+  armHttp(tunnel);
+}
+
+// Counts, logs and gives back the exchange. Its connection is gone from it already.
+void Shard::freeExchange(u32 tunnel) {
+  HttpConn& http = httpOf(tunnel);
+  const u32 index = http.exchange;
+  Exchange& exchange = exchangePool_[index];
+  HttpCell& cell = board_.http(options_.index, tunnels_[tunnel].listener);
+  cell.lower(HttpCounter::kRequestsActive);
+  cell.count(exchange.end);
+  if (exchange.route != kNoIndex) {
+    const bool isSeen = (exchange.flags & kExAnswered) != 0 || exchange.status == 101;
+    board_.route(options_.index, exchange.route).countEnd(isSeen ? exchange.status : 0);
+  }
+  writeRequestRecord(tunnel, exchange.status, exchange.end);
+  leaveCircuits(tunnel);
+  for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept}) {
+    if (!chain->isEmpty()) chunks_.clear(*chain);
+  }
+  if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;
+  exchangePool_.release(index);
+  http.exchange = kNoIndex;
+}
+
+// The tunnel is no longer HTTP: it ends, or is a WebSocket from here on.
+void Shard::freeHttp(u32 tunnel) {
+  HttpConn& http = httpOf(tunnel);
+  if (!http.kept.isEmpty()) chunks_.clear(http.kept);
+  u32& slot = httpAt_[tunnels_[tunnel].downstream];
+  httpConns_.release(slot - 1);
+  slot = 0;
+}
+
+// The tunnel is being closed, whatever it was about.
+void Shard::endHttp(u32 tunnel) {
+  if (httpOf(tunnel).exchange != kNoIndex) {
+    Exchange& exchange = exchangeOf(tunnel);
+    const CloseReason reason = tunnels_[tunnel].reason;
+    if (exchange.end == HttpEnd::kOk || exchange.status == 0) {
+      if (reason == CloseReason::kKilled) exchange.end = HttpEnd::kKilled;
+      if (reason == CloseReason::kShardStopped) exchange.end = HttpEnd::kShardStopped;
+    }
+    dropUpstream(tunnel, false, How::kReset);
+    freeExchange(tunnel);
+  }
+  freeHttp(tunnel);
+}
+
+// The response cannot be finished. The client gets what is under way, then RST.
+void Shard::cutAnswer(u32 tunnel, HttpEnd end) {
+  Tunnel& record = tunnels_[tunnel];
+  exchangeOf(tunnel).end = end;
+  const bool isEndpoint = end == HttpEnd::kTruncated || end == HttpEnd::kEndpointInvalid;
+  if (isEndpoint) noteAnswered(tunnel, true);
+  dropUpstream(tunnel, false, How::kReset);
+  freeExchange(tunnel);
+  freeHttp(tunnel);
+  record.reason = isEndpoint ? CloseReason::kEndpointReset : CloseReason::kHttpInvalid;
+  if (end == HttpEnd::kIdleTimeout) record.reason = CloseReason::kIdleTimeout;
+  takeUpstream(tunnel);
+  Conn& client = conns_[record.downstream];
+  if ((client.flags & kConnPaused) != 0) paused_--;
+  client.flags = static_cast<u16>(client.flags & ~(kConnPaused | kConnBlocked));
+  enterState(tunnel, TunnelState::kFlushing, ticksOf(kFlushMs));
+  tryEndFlush(tunnel);
+}
+
+// The client's connection ended, with an error or (0) cleanly.
+void Shard::clientGone(u32 tunnel, int error) {
+  HttpConn& http = httpOf(tunnel);
+  if (http.exchange != kNoIndex) {
+    const bool isTimeout = error == ETIMEDOUT || error == EHOSTUNREACH;
+    exchangePool_[http.exchange].end = isTimeout ? HttpEnd::kClientTimeout : HttpEnd::kClientAbort;
+  }
+  CloseReason reason = error == 0 ? CloseReason::kClientClosed : CloseReason::kClientReset;
+  if (error == EPROTO) reason = CloseReason::kClientTls;
+  if (error == ENODATA) reason = CloseReason::kClientTruncated;
+  if (error == EKEYEXPIRED) reason = CloseReason::kTlsExhausted;
+  if (error == ETIMEDOUT || error == EHOSTUNREACH) reason = CloseReason::kClientTimeout;
+  // An alert that we sent must not be overtaken by a reset.
+  close(tunnel, reason, error == EPROTO ? How::kFin : How::kReset);
+}
+
+// FIN behind what is pending; then what the client still sends is read and dropped for a while, so
+// that it can read the answer (RFC 9112 9.6).
+void Shard::lingerHttp(u32 tunnel, CloseReason reason) {
+  Tunnel& record = tunnels_[tunnel];
+  if (httpOf(tunnel).exchange != kNoIndex) {
+    dropUpstream(tunnel, false, How::kReset);
+    freeExchange(tunnel);
+  }
+  freeHttp(tunnel);
+  takeUpstream(tunnel);
+  conns_[record.upstream].flags |= kConnEof | kConnFinSent;
+  conns_[record.downstream].flags |= kConnReadable;
+  linger(tunnel, reason);
+}
+
+// Arms the nearest deadline. Traffic moves none of them: when the wheel fires, what is really due
+// is computed.
+void Shard::armHttp(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  if (record.state != TunnelState::kHttp) return;
+  const HttpConn& http = httpOf(tunnel);
+  u32 next = nowTick_ + TimerWheel<TimerOf>::kTicksMax / 2;
+  const auto consider = [&](u32 tick) {
+    if (tick != 0 && isTickBefore(tick, next)) next = tick;
+  };
+  if (http.exchange != kNoIndex) {
+    const Exchange& exchange = exchangePool_[http.exchange];
+    if ((exchange.flags & kExAnswered) == 0) {
+      consider(exchange.requestTick);
+      consider(exchange.tryTick);
+    }
+    if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
+    if (!exchange.request.isEnded() && exchange.bodyTicks != 0) {
+      consider(record.lastActiveTick + exchange.bodyTicks);
+    }
+  } else if (const HttpSpec* spec = findHttp(tunnel); spec != nullptr) {
+    const u32 ms = http.kept.isEmpty() ? spec->keepAliveMs : spec->headMs;
+    if (ms != 0) consider(http.sinceTick + ticksOf(ms));
+  } else {
+    consider(nowTick_ + 1);
+  }
+  if ((http.flags & kHttpCloseDue) == 0) {
+    consider(record.ageTick);
+    consider(record.drainTick);
+  }
+  // One that fires too early only looks and goes on.
+  const TimerNode& timer = record.timer;
+  if (TimerWheel<TimerOf>::isArmed(timer) && !isTickBefore(next, timer.expiryTick)) return;
+  wheel_.arm(tunnel, next);
+}
+
+void Shard::fireHttp(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  HttpConn& http = httpOf(tunnel);
+  const bool isOver = isDue(record.drainTick, nowTick_) || isDue(record.ageTick, nowTick_);
+  if (http.exchange != kNoIndex) {
+    if (isOver) http.flags |= kHttpCloseDue;
+    if (fireExchange(tunnel)) return;
+    return armHttp(tunnel);
+  }
+  const bool isDrained = isDue(record.drainTick, nowTick_);
+  // Who does not take its answer gets no more time than for a head.
+  const Conn& client = conns_[record.downstream];
+  const HttpSpec* spec = findHttp(tunnel);
+  if (spec == nullptr) return lingerHttp(tunnel, CloseReason::kUnrouted);
+  if (!http.kept.isEmpty() && (http.flags & kHttpUnread) == 0) {
+    if (spec->headMs == 0 || !isDue(http.sinceTick + ticksOf(spec->headMs), nowTick_)) {
+      return armHttp(tunnel);
+    }
+    return answer(tunnel, 408, HttpEnd::kHeadTimeout);
+  }
+  if (isOver && client.pending.isEmpty()) {
+    return lingerHttp(tunnel, isDrained ? CloseReason::kDrained : CloseReason::kMaxAge);
+  }
+  if (spec->keepAliveMs != 0 && isDue(http.sinceTick + ticksOf(spec->keepAliveMs), nowTick_)) {
+    if (!client.pending.isEmpty()) {
+      if (!isDue(record.lastActiveTick + ticksOf(spec->keepAliveMs), nowTick_)) {
+        wheel_.arm(tunnel, record.lastActiveTick + ticksOf(spec->keepAliveMs));
+        return;
+      }
+      return close(tunnel, CloseReason::kIdleTimeout, How::kReset);
+    }
+    return lingerHttp(tunnel, CloseReason::kIdleTimeout);
+  }
+  armHttp(tunnel);
+}
+
+// True when a deadline ended or moved the exchange.
+bool Shard::fireExchange(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  const bool isAnswered = (exchange.flags & kExAnswered) != 0;
+  if (!isAnswered && isDue(exchange.requestTick, nowTick_)) {
+    noteAnswered(tunnel, true);
+    answer(tunnel, 504, HttpEnd::kRequestTimeout);
+    return true;
+  }
+  if (!isAnswered && isDue(exchange.tryTick, nowTick_)) {
+    exchange.tryTick = 0;
+    upstreamFailed(tunnel, HttpEnd::kPerTryTimeout);
+    return true;
+  }
+  // A client that waits for a slow endpoint to take its content is not to blame.
+  const bool isStalled = (conns_[record.downstream].flags & kConnPaused) == 0;
+  if (!exchange.request.isEnded() && exchange.bodyTicks != 0 && isStalled &&
+      isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_)) {
+    if (isAnswered) {
+      cutAnswer(tunnel, HttpEnd::kBodyTimeout);
+    } else {
+      answer(tunnel, 408, HttpEnd::kBodyTimeout);
+    }
+    return true;
+  }
+  if (exchange.idleTicks != 0 && isDue(record.lastActiveTick + exchange.idleTicks, nowTick_)) {
+    if (isAnswered) {
+      cutAnswer(tunnel, HttpEnd::kIdleTimeout);
+    } else {
+      answer(tunnel, 504, HttpEnd::kIdleTimeout);
+    }
+    return true;
+  }
+  return false;
+}
+
+// What HTTP needs, once a snapshot has it.
+Status Shard::prepareHttp(const Snapshot& next) {
+  if (next.httpCount() == 0 || httpAt_ != nullptr) return Status::ok();
+  const u32 clients = options_.connectionsMax;
+  if (Status status = httpConns_.reserve(clients); !status.isOk()) return status;
+  if (Status status = exchangePool_.reserve(clients); !status.isOk()) return status;
+  if (Status status = httpUpstreams_.reserve(connsMax()); !status.isOk()) return status;
+  const Status frames = framePool_.reserve(2 * sizeof(codec::FrameTracker), clients);
+  if (!frames.isOk()) return frames;
+  unusedOf_ = static_cast<u32*>(sys::reserve(sizeof(u32) * kEndpointsMax));
+  outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
+  textScratch_ = static_cast<u8*>(sys::reserve(kHttpTextBytes));
+  regexScratch_ = std::make_unique<http::RegexScratch>();
+  u32* side = static_cast<u32*>(sys::reserve(sideTableBytes()));
+  const bool hasMemory =
+      unusedOf_ != nullptr && outScratch_ != nullptr && textScratch_ != nullptr && side != nullptr;
+  pooledTunnel_ = hasMemory ? tunnels_.take() : kNoIndex;
+  if (pooledTunnel_ == kNoIndex) return Status::fromErrno(ENOMEM);
+  httpAt_ = side;
+  tunnels_[pooledTunnel_].state = TunnelState::kPooled;
+  wheel_.arm(pooledTunnel_, nowTick_ + ticksOf(kUnusedSweepMs));
+  return Status::ok();
+}
+
+// Reads the route tables of the snapshot in use, which were checked when it was mapped.
+void Shard::attachTables() {
+  routeTables_.assign(snapshot_.httpCount(), http::RouteTable());
+  for (u32 i = 0; i < snapshot_.httpCount(); i++) {
+    routeTables_[i].attachChecked(snapshot_.routeTable(snapshot_.http(i)));
+  }
+}
+
+}  // namespace holdfast::proxy

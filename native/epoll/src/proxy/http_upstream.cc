@@ -1,0 +1,439 @@
+// Connections to endpoints for HTTP: found among the unused ones or made, given a request, and kept
+// afterwards.
+//
+// Unused connections stand in a list for each endpoint, the one used last in front, so that those
+// in excess grow old and are closed. They belong to the shard's pooled tunnel. A request whose kept
+// connection turns out to be dead before anything came back is sent again at once; other failures
+// are followed by another try where the route says so.
+// Invariant: a connection is kept only after a whole response to a whole request with nothing
+// behind it; bytes or an end on an unused one close it.
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/acceptor.h"
+#include "proxy/shard.h"
+
+namespace holdfast::proxy {
+
+namespace {
+
+u32 microsOf(u64 ns) { return static_cast<u32>(ns / 1000); }
+
+HttpEnd endOf(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kNoEndpoint:
+      return HttpEnd::kNoEndpoint;
+    case CloseReason::kEndpointLimit:
+      return HttpEnd::kOverLimit;
+    case CloseReason::kConnectTimeout:
+      return HttpEnd::kConnectTimeout;
+    case CloseReason::kEndpointHandshake:
+      return HttpEnd::kEndpointHandshake;
+    default:
+      return HttpEnd::kConnectFailed;
+  }
+}
+
+u16 statusOf(HttpEnd end) {
+  switch (end) {
+    case HttpEnd::kNoEndpoint:
+    case HttpEnd::kOverLimit:
+    case HttpEnd::kConnectFailed:
+      return 503;
+    case HttpEnd::kConnectTimeout:
+    case HttpEnd::kRequestTimeout:
+    case HttpEnd::kPerTryTimeout:
+      return 504;
+    default:
+      return 502;
+  }
+}
+
+}  // namespace
+
+// Chooses an endpoint for the exchange and sends it the request, now or when it is connected.
+void Shard::dispatch(u32 tunnel) {
+  Exchange& exchange = exchangeOf(tunnel);
+  exchange.attempts++;
+  exchange.triedNs = nowNs_;
+  exchange.tryTick = exchange.perTryTicks == 0 ? 0 : nowTick_ + exchange.perTryTicks;
+  exchange.flags &= ~u32{kExReused | kExSent};
+  startConnect(tunnel);
+}
+
+// Gives the tunnel an unused connection to the endpoint that was picked. False when there is none.
+bool Shard::attachUnused(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  if ((exchange.flags & kExFresh) != 0 || unusedOf_[record.endpoint] == 0) return false;
+  const u32 slot = unusedOf_[record.endpoint] - 1;
+  removeUnused(slot);
+  HttpUpstream& upstream = httpUpstreams_[slot];
+  upstream.requests++;
+  Conn& conn = conns_[upstream.conn];
+  conn.tunnel = tunnel;
+  record.upstream = upstream.conn;
+  record.state = TunnelState::kHttp;
+  exchange.flags |= kExReused;
+  board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kReused);
+  return true;
+}
+
+// An empty conn for a connect.
+void Shard::takeUpstream(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  record.upstream = conns_.take();
+  Conn& conn = conns_[record.upstream];
+  conn.tunnel = tunnel;
+  conn.side = Side::kUpstream;
+}
+
+// The tunnel's new connection to its endpoint is open.
+void Shard::httpConnected(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  const u32 slot = httpUpstreams_.take();  // as many as conns to endpoints
+  HttpUpstream& upstream = httpUpstreams_[slot];
+  upstream.conn = record.upstream;
+  upstream.endpoint = record.endpoint;
+  upstream.cluster = record.cluster;
+  upstream.circuit = exchange.circuit;
+  upstream.openedTick = nowTick_;
+  upstream.requests = 1;
+  upstream.isCounted = (exchange.flags & kExConnection) != 0 ? 1 : 0;
+  exchange.flags &= ~u32{kExConnection};
+  leaveCircuit(exchange, kExPending, Circuit::kPending);
+  httpAt_[record.upstream] = slot + 1;
+  exchange.connectMicros = record.connectMicros;
+  board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kOpened);
+  const u32 position = findCluster(record.cluster);
+  if (position != kNoIndex) {
+    SocketOptions options = snapshot_.cluster(position).socket;
+    options.nodelay = 0;  // set before its second write
+    setSocketOptions(conns_[record.upstream].fd, options);
+  }
+  record.state = TunnelState::kHttp;
+  wheel_.disarm(tunnel);
+  armHttp(tunnel);
+  sendRequest(tunnel);
+}
+
+// Sends what there is of the request.
+void Shard::sendRequest(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  Conn& upstream = conns_[record.upstream];
+  upstream.flags |= kConnWritable;
+  if ((exchange.flags & kExReused) != 0) setNodelay(upstream);
+  exchange.flags |= kExSent;
+  board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kRequests);
+  int error = 0;
+  HF_UNINITIALIZED iovec parts[kChunksPerSend];
+  const int count = chunks_.gather(exchange.head, parts);
+  for (int i = 0; i < count && error == 0; i++) {
+    error = emit(record.upstream, static_cast<const u8*>(parts[i].iov_base), parts[i].iov_len);
+  }
+  const bool isKept = (exchange.flags & kExReplayable) != 0 &&
+                      ((exchange.flags & kExReused) != 0 || exchange.retriesLeft != 0);
+  if (error == 0 && !isKept) {
+    exchange.flags &= ~u32{kExReplayable};
+    chunks_.clear(exchange.head);
+  }
+  if (error != 0) {
+    upstream.flags |= kConnBroken | kConnReadable;
+    upstream.brokenErrno = static_cast<u8>(error);
+    chunks_.clear(upstream.pending);
+  }
+  const Conn& client = conns_[record.downstream];
+  if ((upstream.flags & (kConnReadable | kConnError)) != 0) queue(record.upstream);
+  const bool isMore = !exchange.request.isEnded() || (client.flags & kConnReadHup) != 0;
+  if (isMore && (client.flags & (kConnReadable | kConnError | kConnEof)) != 0) {
+    queue(record.downstream);
+  }
+  armHttp(tunnel);
+}
+
+// The exchange lets go of its connection, which is kept or closed.
+void Shard::dropUpstream(u32 tunnel, bool isReusable, How how) {
+  Tunnel& record = tunnels_[tunnel];
+  leaveEndpoint(tunnel);
+  if (httpOf(tunnel).exchange != kNoIndex) {
+    Exchange& exchange = exchangeOf(tunnel);
+    leaveCircuit(exchange, kExPending, Circuit::kPending);
+    leaveCircuit(exchange, kExConnection, Circuit::kConnections);
+  }
+  const u32 conn = record.upstream;
+  if (conn == kNoIndex) return;
+  record.upstream = kNoIndex;
+  Conn& upstream = conns_[conn];
+  upstream.tunnel = pooledTunnel_;
+  const bool isOpen = (upstream.flags & kConnOpen) != 0 && httpAt_[conn] != 0;
+  if (!isOpen) {
+    closeConn(conn, how);
+    return releaseUpstream(conn);
+  }
+  const u32 slot = httpAt_[conn] - 1;
+  HttpUpstream& kept = httpUpstreams_[slot];
+  const u32 position = findCluster(kept.cluster);
+  ClusterHttpCell& cell = board_.clusterHttp(options_.index, kept.cluster);
+  constexpr u16 kOver = kConnReadHup | kConnError | kConnEof | kConnBroken;
+  bool isKept = isReusable && position != kNoIndex && (upstream.flags & kOver) == 0 &&
+                upstream.pending.isEmpty() && unused_ < kUnusedUpstreamsMax && !isDraining_;
+  if (isKept) {
+    const ClusterSpec& cluster = snapshot_.cluster(position);
+    const ClusterHttpParts& http = cluster.http;
+    // A PROXY header speaks of one client.
+    isKept = http.idlePerEndpoint != 0 && cluster.proxyProtocol == 0;
+    const bool isOld =
+        (http.requestsMax != 0 && kept.requests >= http.requestsMax) ||
+        (http.ageMs != 0 && !isTickBefore(nowTick_, kept.openedTick + ticksOf(http.ageMs)));
+    if (isKept && isOld) cell.count(ClusterHttpCounter::kExpired);
+    isKept = isKept && !isOld;
+    u32 others = 0;
+    for (u32 at = unusedOf_[kept.endpoint]; isKept && at != 0; others++) {
+      if (others >= http.idlePerEndpoint) isKept = false;
+      at = httpUpstreams_[at - 1].next == kNoIndex ? 0 : httpUpstreams_[at - 1].next + 1;
+    }
+  }
+  if (!isKept) {
+    cell.count(ClusterHttpCounter::kDiscarded);
+    closeConn(conn, how);
+    return releaseUpstream(conn);
+  }
+  if ((upstream.flags & kConnPaused) != 0) paused_--;
+  upstream.flags = static_cast<u16>(upstream.flags & ~(kConnPaused | kConnBlocked));
+  kept.isUnused = 1;
+  kept.unusedTick = nowTick_;
+  kept.previous = kNoIndex;
+  kept.next = unusedOf_[kept.endpoint] == 0 ? kNoIndex : unusedOf_[kept.endpoint] - 1;
+  if (kept.next != kNoIndex) httpUpstreams_[kept.next].previous = slot;
+  unusedOf_[kept.endpoint] = slot + 1;
+  unused_++;
+  cell.count(ClusterHttpCounter::kIdle);
+  // What came behind the response is there already: the task will find and judge it.
+  if ((upstream.flags & kConnReadable) != 0) queue(conn);
+}
+
+// The conn is closed: its records go back, at once or when its task was taken.
+void Shard::releaseUpstream(u32 conn) {
+  if (conn == kNoIndex) return;
+  if (httpAt_[conn] != 0) {
+    leaveConnections(upstreamOf(conn));
+    httpUpstreams_.release(httpAt_[conn] - 1);
+    httpAt_[conn] = 0;
+  }
+  Conn& record = conns_[conn];
+  record.tunnel = pooledTunnel_;
+  if ((record.flags & kConnQueued) == 0) conns_.release(conn);
+}
+
+void Shard::removeUnused(u32 slot) {
+  HttpUpstream& upstream = httpUpstreams_[slot];
+  if (upstream.previous != kNoIndex) {
+    httpUpstreams_[upstream.previous].next = upstream.next;
+  } else {
+    unusedOf_[upstream.endpoint] = upstream.next == kNoIndex ? 0 : upstream.next + 1;
+  }
+  if (upstream.next != kNoIndex) httpUpstreams_[upstream.next].previous = upstream.previous;
+  upstream.previous = upstream.next = kNoIndex;
+  upstream.isUnused = 0;
+  unused_--;
+  board_.clusterHttp(options_.index, upstream.cluster).lower(ClusterHttpCounter::kIdle);
+}
+
+// A task of an unused connection: nothing good can come from it. One that was closed is given back.
+void Shard::serveUnused(u32 conn) {
+  Conn& record = conns_[conn];
+  if ((record.flags & kConnOpen) == 0) return releaseUpstream(conn);
+  constexpr u16 kEvents = kConnReadable | kConnReadHup | kConnError;
+  if ((record.flags & kEvents) == 0) return;
+  const Received got = receive(conn, 0, kChunkBytes);
+  // TLS brings tickets and new keys.
+  if (got.kind == Received::Kind::kNothing && (record.flags & (kConnReadHup | kConnError)) == 0) {
+    if ((record.flags & kConnReadable) != 0) queue(conn);
+    return;
+  }
+  removeUnused(httpAt_[conn] - 1);
+  if (got.kind == Received::Kind::kBytes) {
+    bump(board_.clusterHttp(options_.index, upstreamOf(conn).cluster)
+             .counters[static_cast<size_t>(ClusterHttpCounter::kDiscarded)]);
+  }
+  closeConn(conn, How::kFin);
+  releaseUpstream(conn);
+}
+
+// Closes what was unused for too long, a bounded number of records at a time.
+void Shard::sweepUnused() {
+  const u32 touched = httpUpstreams_.touched();
+  const u32 slots = std::min(touched, kUnusedSweepSlots);
+  for (u32 i = 0; i < slots; i++, sweepCursor_++) {
+    if (sweepCursor_ >= touched) sweepCursor_ = 0;
+    const HttpUpstream& upstream = httpUpstreams_[sweepCursor_];
+    if (upstream.isUnused == 0) continue;
+    const u32 position = findCluster(upstream.cluster);
+    if (position != kNoIndex) {
+      const ClusterHttpParts& http = snapshot_.cluster(position).http;
+      const bool isUnusedLong =
+          http.idleMs != 0 && !isTickBefore(nowTick_, upstream.unusedTick + ticksOf(http.idleMs));
+      const bool isOld =
+          http.ageMs != 0 && !isTickBefore(nowTick_, upstream.openedTick + ticksOf(http.ageMs));
+      if (!isUnusedLong && !isOld) continue;
+    }
+    const u32 conn = upstream.conn;
+    board_.clusterHttp(options_.index, upstream.cluster).count(ClusterHttpCounter::kExpired);
+    removeUnused(sweepCursor_);
+    closeConn(conn, How::kFin);
+    releaseUpstream(conn);
+  }
+  wheel_.arm(pooledTunnel_, nowTick_ + ticksOf(kUnusedSweepMs));
+}
+
+// All of them, when the shard stops.
+void Shard::closeUnused() {
+  for (u32 i = 0; i < httpUpstreams_.touched(); i++) {
+    if (httpUpstreams_[i].isUnused == 0) continue;
+    const u32 conn = httpUpstreams_[i].conn;
+    removeUnused(i);
+    closeConn(conn, How::kFin);
+    releaseUpstream(conn);
+  }
+}
+
+// No connection could be made.
+void Shard::giveUpConnect(u32 tunnel, CloseReason reason) {
+  if (!isHttp(tunnel)) return close(tunnel, reason, How::kReset);
+  tunnels_[tunnel].reason = CloseReason::kCount;
+  Exchange& exchange = exchangeOf(tunnel);
+  const HttpEnd end = exchange.end != HttpEnd::kOk && reason == CloseReason::kNoEndpoint
+                          ? exchange.end
+                          : endOf(reason);
+  answer(tunnel, statusOf(end), end);
+}
+
+// Makes another try when `condition` (of HttpRetryOn) allows one. False when it does not.
+bool Shard::retryExchange(u32 tunnel, u32 condition) {
+  Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  constexpr u32 kNeeded = kExReplayable;
+  if ((exchange.flags & kNeeded) != kNeeded || (exchange.flags & kExAnswered) != 0) return false;
+  // Nothing came back on a connection that had served before: the endpoint closed it as we wrote,
+  // and a request that may be repeated is. It does not count as a try (RFC 9112 9.3.1).
+  const bool isStale = condition == kRetryReset && (exchange.flags & kExReused) != 0 &&
+                       exchange.kept.isEmpty() && exchange.interims == 0 &&
+                       (exchange.flags & kExIdempotent) != 0;
+  ClusterHttpCell& cell = board_.clusterHttp(options_.index, record.cluster);
+  if (isStale) {
+    cell.count(ClusterHttpCounter::kStale);
+    exchange.flags |= kExFresh;
+    exchange.attempts--;
+  } else {
+    const bool isSafe =
+        (exchange.flags & kExIdempotent) != 0 || (exchange.retryOn & kRetryUnsafe) != 0;
+    if (!isSafe || exchange.retriesLeft == 0 || (exchange.retryOn & condition) == 0) return false;
+    const u32 position = findCluster(record.cluster);
+    if (position == kNoIndex) return false;
+    const ClusterSpec& cluster = snapshot_.cluster(position);
+    ClusterEntry& entry = circuitOf(board_, cluster);
+    const u32 permille = cluster.http.retryBudgetPermille;
+    const bool isHeld = (exchange.flags & kExRetry) != 0;
+    const bool isEntered = isHeld || tryEnter(entry, Circuit::kRetries, cluster.http.retriesMax);
+    if (!isEntered || !retryBudgets_[position].takeRetry(entry, permille, nowMs())) {
+      if (isEntered && !isHeld) leave(entry, Circuit::kRetries);
+      board_.http(options_.index, record.listener).count(HttpCounter::kRetryBudgetExhausted);
+      return false;
+    }
+    exchange.flags |= kExRetry;
+    exchange.retriesLeft--;
+    HttpCell& listener = board_.http(options_.index, record.listener);
+    listener.count(HttpCounter::kRetries);
+    cell.count(ClusterHttpCounter::kRetries);
+    if (exchange.route != kNoIndex) {
+      board_.route(options_.index, exchange.route).count(RouteCounter::kRetries);
+    }
+    std::copy_backward(record.tried, record.tried + kTriedMax - 1, record.tried + kTriedMax);
+    record.tried[0] = record.endpoint;
+  }
+  dropUpstream(tunnel, false, How::kReset);
+  if (!exchange.kept.isEmpty()) chunks_.clear(exchange.kept);
+  exchange.scan = http1::HeadScan{};
+  exchange.interims = 0;
+  dispatch(tunnel);
+  return true;
+}
+
+// Counts the request among those of its cluster. False when there are too many.
+bool Shard::enterCircuits(u32 tunnel, const ClusterSpec& cluster) {
+  Exchange& exchange = exchangeOf(tunnel);
+  if ((exchange.flags & kExCircuit) != 0) return true;
+  retryBudgets_[findCluster(cluster.id)].noteRequest(cluster.http.retryBudgetPermille);
+  ClusterEntry& entry = circuitOf(board_, cluster);
+  exchange.circuit = static_cast<u16>(cluster.parent == kNoIndex ? cluster.id : cluster.parent);
+  if (!tryEnter(entry, Circuit::kRequests, cluster.http.requestsActiveMax)) return false;
+  exchange.flags |= kExCircuit;
+  return true;
+}
+
+// The same for a connection that is about to be made.
+bool Shard::enterConnect(u32 tunnel, const ClusterSpec& cluster) {
+  Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  ClusterEntry& entry = circuitOf(board_, cluster);
+  if ((exchange.flags & kExPending) == 0) {
+    if (!tryEnter(entry, Circuit::kPending, cluster.http.pendingMax)) return false;
+    exchange.flags |= kExPending;
+  }
+  if ((exchange.flags & kExConnection) == 0) {
+    if (!tryEnter(entry, Circuit::kConnections, cluster.http.connectionsMax)) return false;
+    exchange.flags |= kExConnection;
+  }
+  if (record.upstream == kNoIndex) takeUpstream(tunnel);
+  return true;
+}
+
+void Shard::leaveCircuit(Exchange& exchange, u32 flag, Circuit circuit) {
+  if ((exchange.flags & flag) == 0) return;
+  exchange.flags &= ~flag;
+  leave(board_.cluster(exchange.circuit), circuit);
+}
+
+// The request is over.
+void Shard::leaveCircuits(u32 tunnel) {
+  Exchange& exchange = exchangeOf(tunnel);
+  leaveCircuit(exchange, kExPending, Circuit::kPending);
+  leaveCircuit(exchange, kExConnection, Circuit::kConnections);
+  leaveCircuit(exchange, kExRetry, Circuit::kRetries);
+  leaveCircuit(exchange, kExCircuit, Circuit::kRequests);
+}
+
+void Shard::leaveConnections(HttpUpstream& upstream) {
+  if (upstream.isCounted == 0) return;
+  upstream.isCounted = 0;
+  leave(board_.cluster(upstream.circuit), Circuit::kConnections);
+}
+
+// The endpoint failed before a whole head of a response came.
+void Shard::upstreamFailed(u32 tunnel, HttpEnd end) {
+  Exchange& exchange = exchangeOf(tunnel);
+  board_.clusterHttp(options_.index, tunnels_[tunnel].cluster).count(ClusterHttpCounter::kFailures);
+  exchange.end = end;
+  const bool isStale = (exchange.flags & kExReused) != 0 && end == HttpEnd::kEndpointReset;
+  if (!isStale) noteAnswered(tunnel, true);
+  u32 condition = 0;
+  if (end == HttpEnd::kEndpointReset) condition = kRetryReset;
+  if (end == HttpEnd::kPerTryTimeout) condition = kRetryPerTry;
+  if (condition != 0 && retryExchange(tunnel, condition)) return;
+  answer(tunnel, statusOf(end), end);
+}
+
+// Tells the balancer how the endpoint did.
+void Shard::noteAnswered(u32 tunnel, bool isError) {
+  const Tunnel& record = tunnels_[tunnel];
+  const Exchange& exchange = exchangeOf(tunnel);
+  const u32 position = findCluster(record.cluster);
+  if (position == kNoIndex || record.endpoint == kNoIndex) return;
+  const u32 micros = microsOf(nowNs_ - exchange.triedNs);
+  balancers_[position]->onAnswered(record.endpoint, micros, isError, nowMs());
+  if (!isError) board_.clusterLatency(options_.index, record.cluster).record(micros);
+}
+
+}  // namespace holdfast::proxy

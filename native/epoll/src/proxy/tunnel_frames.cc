@@ -1,0 +1,336 @@
+// WebSockets: open tunnels whose bytes are followed, so that the gateway counts messages and knows
+// the places where it may put a frame of its own.
+//
+// Bytes are forwarded as in any tunnel; on the way through the scratch the trackers of both
+// directions look at the headers of frames. Pings and closes of the gateway go between two frames;
+// where one is under way they wait for its end.
+// Invariant: bytes of a frame that breaks a rule, and of what follows a close, are not forwarded;
+// a frame that has begun is never interrupted by one of ours.
+#include <algorithm>
+#include <cstring>
+
+#include "proxy/shard.h"
+
+namespace holdfast::proxy {
+
+namespace {
+
+bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
+
+// Pings of ours, so that their pongs are told from others.
+constexpr u8 kPingPayload[] = {'h', 'o', 'l', 'd', 'f', 'a', 's', 't'};
+
+std::string_view textOf(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kDrained:
+      return "restarting";
+    case CloseReason::kMaxAge:
+      return "maximum age";
+    case CloseReason::kIdleTimeout:
+      return "idle";
+    case CloseReason::kPongTimeout:
+      return "no pong";
+    default:
+      return {};
+  }
+}
+
+HttpEnd endOf(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kClientClosed:
+    case CloseReason::kEndpointClosed:
+      return HttpEnd::kClosed;
+    case CloseReason::kClientTimeout:
+      return HttpEnd::kClientTimeout;
+    case CloseReason::kEndpointReset:
+    case CloseReason::kEndpointTimeout:
+    case CloseReason::kEndpointTls:
+    case CloseReason::kEndpointTruncated:
+      return HttpEnd::kEndpointReset;
+    case CloseReason::kIdleTimeout:
+    case CloseReason::kHalfCloseTimeout:
+      return HttpEnd::kIdleTimeout;
+    case CloseReason::kMaxAge:
+      return HttpEnd::kMaxAge;
+    case CloseReason::kDrained:
+      return HttpEnd::kDrained;
+    case CloseReason::kKilled:
+      return HttpEnd::kKilled;
+    case CloseReason::kPongTimeout:
+      return HttpEnd::kPongTimeout;
+    case CloseReason::kFrameInvalid:
+      return HttpEnd::kFrameInvalid;
+    case CloseReason::kShardStopped:
+      return HttpEnd::kShardStopped;
+    default:
+      return HttpEnd::kClientAbort;
+  }
+}
+
+}  // namespace
+
+// Position of equal settings, with one more reference; kNoIndex when there is no room.
+u32 Shard::holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate) {
+  u32 free = kNoIndex;
+  for (u32 i = 0; i < framesSettings_.size(); i++) {
+    FramesSettings& held = framesSettings_[i];
+    if (held.refs == 0) {
+      free = i;
+      continue;
+    }
+    const bool isSame = held.route == route && held.hasDeflate == hasDeflate &&
+                        std::memcmp(&held.spec, &spec, sizeof(spec)) == 0;
+    if (!isSame) continue;
+    held.refs++;
+    return i;
+  }
+  if (free == kNoIndex) {
+    if (framesSettings_.size() >= kFramesSettingsMax) return kNoIndex;
+    free = static_cast<u32>(framesSettings_.size());
+    framesSettings_.emplace_back();
+  }
+  framesSettings_[free] = FramesSettings{spec, route, 1, hasDeflate};
+  return free;
+}
+
+// The exchange of the tunnel became a WebSocket. `rest` bytes of the endpoint's lie in the scratch.
+void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
+  Tunnel& record = tunnels_[tunnel];
+  if (hasDeflate) {
+    const FramesSettings plain = framesSettings_[settings];
+    framesSettings_[settings].refs--;
+    settings = holdSettings(plain.spec, plain.route, true);
+  }
+  const u32 slot = framePool_.take();  // as many as tunnels
+  HttpConn& http = httpOf(tunnel);
+  ChunkChain early = http.kept;
+  http.kept = ChunkChain{};
+  const u32 upstream = httpAt_[record.upstream] - 1;
+  leaveConnections(httpUpstreams_[upstream]);
+  httpUpstreams_.release(upstream);
+  httpAt_[record.upstream] = 0;
+  freeExchange(tunnel);
+  freeHttp(tunnel);
+  if (settings == kNoIndex) {
+    framePool_.release(slot);
+    if (!early.isEmpty()) chunks_.clear(early);
+    return close(tunnel, CloseReason::kShardLimit, How::kReset);
+  }
+  const WebSocketSpec& spec = framesSettings_[settings].spec;
+  ::new (framePool_.at(slot)) codec::FrameTracker[2];
+  const u32 pingTick = spec.pingMs == 0 ? 0 : nowTick_ + ticksOf(spec.pingMs);
+  record.frames =
+      TunnelFrames{slot, static_cast<u16>(settings & (kFramesSettingsMax - 1)), 0, 0, pingTick};
+  record.pongTick = 0;
+  record.idleTicks = ticksOf(spec.idleMs);
+  if (spec.maxAgeMs != 0) record.ageTick = drawAge(spec.maxAgeMs, spec.maxAgeJitterPermille);
+  record.state = TunnelState::kOpen;
+  record.flags |= kTunnelEstablished;
+  record.lastActiveTick = nowTick_;
+  if (record.accessIntervalTicks != 0) record.accessTick = nowTick_ + record.accessIntervalTicks;
+  bump(count(record.listener, ListenerCounter::kEstablished));
+  const u32 route = framesSettings_[settings].route;
+  if (route != kNoIndex) {
+    board_.route(options_.index, route).count(RouteCounter::kWebSocketsActive);
+  }
+  conns_[record.downstream].flags |= kConnFrames;
+  conns_[record.upstream].flags |= kConnFrames;
+  wheel_.disarm(tunnel);
+  rearm(tunnel);
+  // Frames that came with the head of the response, or too early, are forwarded as frames.
+  if (rest != 0 && !pass(record.upstream, record.downstream, rest)) {
+    if (!early.isEmpty()) chunks_.clear(early);
+    return;
+  }
+  if (!early.isEmpty()) {
+    const size_t length = chunks_.moveTo(early, scratch_);
+    if (!pass(record.downstream, record.upstream, length)) return;
+  }
+  for (const u32 conn : {record.downstream, record.upstream}) {
+    if ((conns_[conn].flags & (kConnReadable | kConnError)) != 0) queue(conn);
+  }
+}
+
+// Gives `length` bytes of the scratch to `to`, as far as they are frames that may pass. False when
+// reading should stop.
+bool Shard::passFrames(u32 from, u32 to, size_t length) {
+  const u32 tunnel = conns_[from].tunnel;
+  Tunnel& record = tunnels_[tunnel];
+  const bool isClient = conns_[from].side == Side::kDownstream;
+  const u16 closed = isClient ? kFramesClosedEndpoint : kFramesClosedClient;
+  // Behind a close of ours nobody reads.
+  if ((record.frames.flags & closed) != 0) return true;
+  const FramesSettings& settings = settingsOf(record);
+  codec::FrameTracker& tracker = trackerOf(record, conns_[from].side);
+  codec::FrameRules rules;
+  if (settings.spec.frameBytesMax != 0) {
+    rules.payloadMax = std::min(settings.spec.frameBytesMax, codec::kFramePayloadMax);
+  }
+  rules.sender = isClient ? codec::FrameSender::kClient : codec::FrameSender::kEndpoint;
+  rules.isValidated = settings.spec.isValidated != 0;
+  rules.hasDeflate = settings.hasDeflate;
+  const codec::FrameReport report = tracker.take({scratch_, length}, rules);
+  if (report.messages != 0) {
+    board_.http(options_.index, record.listener)
+        .count(isClient ? HttpCounter::kMessagesFromClients : HttpCounter::kMessagesFromEndpoints,
+               report.messages);
+  }
+  if (isClient && report.frames != 0) {
+    record.frames.flags = (record.frames.flags | kFramesHeard) & ~kFramesPinged & kFramesFlags;
+    if (report.has(codec::Opcode::kPong)) record.pongTick = nowTick_;
+  }
+  if (report.closeCode != 0 && record.frames.closeCode == 0) {
+    record.frames.closeCode = report.closeCode;
+  }
+  const bool isCut = tracker.isClosed() || tracker.violation() != codec::FrameViolation::kNone ||
+                     (record.frames.flags & kFramesCloseDue) != 0;
+  const u32 activeTick = record.lastActiveTick;
+  if (isCut && report.boundary != codec::kNoBoundary) length = report.boundary;
+  if (length != 0) {
+    const bool isPassed = (conns_[to].flags & kConnTls) != 0 ? passSealed(from, to, length)
+                                                             : deliver(from, to, length);
+    if (!isPassed) return false;
+  }
+  constexpr u16 kSigns =
+      1u << static_cast<u8>(codec::Opcode::kPing) | 1u << static_cast<u8>(codec::Opcode::kPong);
+  const bool isSign = report.frames != 0 && (report.opcodes & ~kSigns) == 0 &&
+                      tracker.isAtBoundary() && settings.spec.isPingCounted == 0;
+  if (isSign) record.lastActiveTick = activeTick;
+  if (tracker.violation() != codec::FrameViolation::kNone) {
+    refuseFrames(tunnel, isClient ? Side::kDownstream : Side::kUpstream, tracker.violation());
+    return false;
+  }
+  if ((record.frames.flags & kFramesCloseDue) != 0) return !settleClose(tunnel);
+  return true;
+}
+
+// `from` sent a frame that breaks a rule: both sides are told, and that is the end.
+void Shard::refuseFrames(u32 tunnel, Side from, codec::FrameViolation violation) {
+  Tunnel& record = tunnels_[tunnel];
+  HttpCell& cell = board_.http(options_.index, record.listener);
+  auto& counters = from == Side::kDownstream ? cell.frameViolationsFromClients
+                                             : cell.frameViolationsFromEndpoints;
+  bump(counters[static_cast<size_t>(violation)]);
+  const u16 code = codec::closeCodeOf(violation);
+  if (record.frames.closeCode == 0) record.frames.closeCode = code;
+  const bool isClient = from == Side::kDownstream;
+  (void)sendClose(tunnel, isClient ? Side::kDownstream : Side::kUpstream, code,
+                  codec::kFrameViolationNames[static_cast<size_t>(violation)]);
+  if (record.state != TunnelState::kOpen) return;
+  (void)sendClose(tunnel, isClient ? Side::kUpstream : Side::kDownstream, codec::kCloseGoingAway,
+                  {});
+  if (record.state == TunnelState::kOpen) linger(tunnel, CloseReason::kFrameInvalid);
+}
+
+// The gateway ends the WebSocket: both sides get a close frame, each as soon as no frame to it is
+// under way.
+void Shard::endFrames(u32 tunnel, CloseReason reason, u16 code) {
+  Tunnel& record = tunnels_[tunnel];
+  if ((record.frames.flags & kFramesCloseDue) != 0) return;
+  record.reason = reason;
+  record.frames.flags |= kFramesCloseDue;
+  record.frames.closeCode = code;
+  record.frames.pingTick = nowTick_ + ticksOf(kLingerMs);
+  if (!settleClose(tunnel)) rearm(tunnel);
+}
+
+// Sends the closes that are due where no frame is under way. True when the tunnel goes on to end.
+bool Shard::settleClose(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  const std::string_view text = textOf(record.reason);
+  for (const Side to : {Side::kDownstream, Side::kUpstream}) {
+    const u16 sent = to == Side::kDownstream ? kFramesClosedClient : kFramesClosedEndpoint;
+    if ((record.frames.flags & sent) != 0) continue;
+    const Side from = to == Side::kDownstream ? Side::kUpstream : Side::kDownstream;
+    const codec::FrameTracker& tracker = trackerOf(record, from);
+    if (!tracker.isAtBoundary() && !tracker.isClosed()) continue;
+    record.frames.flags = (record.frames.flags | sent) & kFramesFlags;
+    if (tracker.isClosed()) continue;
+    if (!sendClose(tunnel, to, record.frames.closeCode, text)) return true;
+  }
+  constexpr u16 kBoth = kFramesClosedClient | kFramesClosedEndpoint;
+  if ((record.frames.flags & kBoth) != kBoth) return false;
+  linger(tunnel, record.reason);
+  return true;
+}
+
+// Sends a close frame where no frame is under way. False when the socket broke.
+bool Shard::sendClose(u32 tunnel, Side to, u16 code, std::string_view reason) {
+  const Tunnel& record = tunnels_[tunnel];
+  const Side from = to == Side::kDownstream ? Side::kUpstream : Side::kDownstream;
+  if (!trackerOf(record, from).isAtBoundary()) return true;
+  board_.http(options_.index, record.listener).count(HttpCounter::kCloseFramesSent);
+  u8 frame[codec::kControlFrameMax];
+  codec::Writer writer({frame, sizeof(frame)});
+  const codec::Mask mask = drawMask();
+  codec::writeClose(code, reason, to == Side::kDownstream ? nullptr : &mask, &writer);
+  return sendFrame(tunnel, to, {frame, writer.size()});
+}
+
+bool Shard::sendFrame(u32 tunnel, Side to, std::span<const u8> frame) {
+  const Tunnel& record = tunnels_[tunnel];
+  const u32 conn = to == Side::kDownstream ? record.downstream : record.upstream;
+  if ((conns_[conn].flags & (kConnBroken | kConnFinSent)) != 0) return true;
+  const int error = emit(conn, frame.data(), frame.size());
+  if (error == 0) return true;
+  writeFailed(conn, error);
+  return false;
+}
+
+codec::Mask Shard::drawMask() {
+  const u32 bits = random_.nextU32();
+  codec::Mask mask;
+  for (size_t i = 0; i < sizeof(bits); i++) mask.bytes[i] = static_cast<u8>(bits >> 8 * i);
+  return mask;
+}
+
+// Deadlines of an open WebSocket. True when nothing else of it is to be looked at.
+bool Shard::fireFrames(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  if ((record.frames.flags & kFramesCloseDue) != 0) {
+    if (!isDue(record.frames.pingTick, nowTick_)) {
+      rearm(tunnel);
+    } else {
+      close(tunnel, record.reason, How::kReset);
+    }
+    return true;
+  }
+  if (!isDue(record.frames.pingTick, nowTick_)) return false;
+  const WebSocketSpec& spec = settingsOf(record).spec;
+  if ((record.frames.flags & kFramesPinged) != 0) {
+    board_.http(options_.index, record.listener).count(HttpCounter::kPongTimeouts);
+    endFrames(tunnel, CloseReason::kPongTimeout, codec::kCloseGoingAway);
+    return true;
+  }
+  const bool isHeard = (record.frames.flags & kFramesHeard) != 0;
+  record.frames.flags = record.frames.flags & ~kFramesHeard & kFramesFlags;
+  record.frames.pingTick = nowTick_ + ticksOf(spec.pingMs);
+  if (isHeard || !trackerOf(record, Side::kUpstream).isAtBoundary()) return false;
+  u8 frame[codec::kControlFrameMax];
+  codec::Writer writer({frame, sizeof(frame)});
+  codec::writePing(kPingPayload, nullptr, &writer);
+  board_.http(options_.index, record.listener).count(HttpCounter::kPingsSent);
+  record.frames.flags = (record.frames.flags | kFramesPinged) & kFramesFlags;
+  record.frames.pingTick = nowTick_ + ticksOf(spec.pongMs);
+  return !sendFrame(tunnel, Side::kDownstream, {frame, writer.size()});
+}
+
+// The tunnel ends, for the reason in its record.
+void Shard::releaseFrames(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  FramesSettings& settings = settingsOf(record);
+  HttpCell& cell = board_.http(options_.index, record.listener);
+  cell.count(HttpCounter::kWebSocketsClosed);
+  cell.lower(HttpCounter::kWebSocketsActive);
+  cell.count(endOf(record.reason));
+  if (settings.route != kNoIndex) {
+    board_.route(options_.index, settings.route).lower(RouteCounter::kWebSocketsActive);
+  }
+  writeTunnelRecord(tunnel, RecordEvent::kTunnel, endOf(record.reason));
+  settings.refs--;
+  framePool_.release(record.frames.trackers);
+  conns_[record.downstream].flags =
+      static_cast<u16>(conns_[record.downstream].flags & ~kConnFrames);
+}
+
+}  // namespace holdfast::proxy
