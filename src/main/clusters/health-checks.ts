@@ -1,5 +1,6 @@
 /**
- * Active health checks: connects to each endpoint now and then, and tells the board what it found.
+ * Active health checks: connects to each endpoint now and then, asks where it is told to, and tells
+ * the board what it found.
  *
  * Path: gateway.ts hands over the endpoints after each snapshot; the native prober connects; shards
  * read the verdict from the board when they choose an endpoint. Runs on the main thread.
@@ -11,12 +12,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Board, Prober, SocketAddress } from '../../../native/epoll/index.ts';
 import type { HealthCheckConfig } from '../config/index.ts';
 import type { Log } from '../observe/index.ts';
-import { type Handshake, shakeHands, type TlsTarget } from './tls-probe.ts';
+import { type HttpTarget, judgeStatus } from './http-check.ts';
+import { type Handshake, type Question, shakeHands, type TlsTarget } from './tls-probe.ts';
 
 /** Probes under way at once. */
 export const PROBES_MAX = 128;
 /** The first check of an endpoint comes within this time, or within its interval if that is shorter. */
 const FIRST_CHECK_WITHIN_MS = 1_000;
+const NOTHING = new Uint8Array();
 
 /** An endpoint to be checked. */
 export interface HealthTarget {
@@ -27,8 +30,12 @@ export interface HealthTarget {
   readonly address: SocketAddress;
   readonly netnsFd: number;
   readonly check: HealthCheckConfig;
+  /** Sent before anything else. */
+  readonly prelude: Uint8Array;
   /** What is spoken after connecting; null: nothing. */
   readonly tls: TlsTarget | null;
+  /** What is asked then; null: nothing. */
+  readonly http: HttpTarget | null;
 }
 
 /** What the checks know about an endpoint. */
@@ -36,7 +43,7 @@ export interface HealthView {
   readonly isHealthy: boolean;
   /** Why the last check failed; null when it did not. */
   readonly lastError: string | null;
-  /** How long the last successful connect took; 0 before the first. */
+  /** How long the last successful connect took, or the answer in clear; 0 before the first. */
   readonly lastMicros: number;
 }
 
@@ -177,17 +184,31 @@ export class HealthChecks {
   }
 
   #probe(watch: Watch): void {
-    const { address, netnsFd, check, tls } = watch.target;
+    const { address, netnsFd, check, tls, http, prelude } = watch.target;
     this.#underWay++;
-    const spec = { address, netnsFd, timeoutMs: check.timeoutMs, isKept: tls !== null };
-    this.#options.prober.probe(spec, (error, micros, fd) => {
+    const isAsked = http !== null && tls === null;
+    const request = isAsked ? Buffer.concat([prelude, http.request]) : NOTHING;
+    const { timeoutMs } = check;
+    const spec = { address, netnsFd, timeoutMs, isKept: tls !== null, request };
+    this.#options.prober.probe(spec, (error, micros, fd, status) => {
       if (error !== null || tls === null) {
-        this.#end(watch, error, micros);
+        const fault = isAsked ? judgeStatus(status, http.statuses) : null;
+        this.#end(watch, error ?? fault, micros);
         return;
       }
-      const timeoutMs = Math.max(1, check.timeoutMs - micros / 1000);
-      void this.#shakeHands(watch, { fd, address, tls, timeoutMs }, micros);
+      const leftMs = Math.max(1, timeoutMs - micros / 1000);
+      const question = http === null ? null : this.#questionOf(http);
+      const handshake = { fd, address, tls, timeoutMs: leftMs, prelude, question };
+      void this.#shakeHands(watch, handshake, micros);
     });
+  }
+
+  #questionOf({ request, statuses }: HttpTarget): Question {
+    return {
+      request,
+      readStatus: (bytes) => this.#options.prober.readAnswer(bytes),
+      judge: (status) => judgeStatus(status, statuses),
+    };
   }
 
   async #shakeHands(watch: Watch, handshake: Handshake, micros: number): Promise<void> {

@@ -11,6 +11,7 @@ export {
   type HealthView,
   type ProbeCount,
 } from './health-checks.ts';
+export { type HttpTarget, writeHttpCheck, writePrelude } from './http-check.ts';
 export { EMPTY_OVERLAY, type Overlay, type PatchOutcome, patchOverlay } from './overlay.ts';
 export {
   listDnsQueries,

@@ -7,7 +7,7 @@
  */
 import { isIP } from 'node:net';
 import type { SocketAddress } from '../../../native/epoll/index.ts';
-import type { ClusterConfig } from '../config/index.ts';
+import type { ClusterConfig, LabelsConfig } from '../config/index.ts';
 import { formatAddress } from '../model/index.ts';
 import type { DnsQuery } from './dns-table.ts';
 import type { Overlay } from './overlay.ts';
@@ -22,6 +22,8 @@ export interface ResolvedEndpoint {
   readonly weight: number;
   /** 0: no limit. */
   readonly connections: number;
+  /** What routes can ask for; those added at run time have none. */
+  readonly labels: LabelsConfig;
   /** Gets no new connections. */
   readonly isDraining: boolean;
 }
@@ -51,7 +53,11 @@ export function resolveEndpoints(
   const add = (
     address: SocketAddress,
     host: string | null,
-    limits: { readonly weight: number; readonly connections: number },
+    settings: {
+      readonly weight: number;
+      readonly connections: number;
+      readonly labels?: LabelsConfig;
+    },
   ): void => {
     const text = formatAddress(address);
     if (!found.has(text) && !overlay.removed.has(text)) {
@@ -60,8 +66,9 @@ export function resolveEndpoints(
         address,
         text,
         host,
-        weight: change?.weight ?? limits.weight,
-        connections: change?.connections ?? limits.connections,
+        weight: change?.weight ?? settings.weight,
+        connections: change?.connections ?? settings.connections,
+        labels: settings.labels ?? {},
         isDraining: change?.isDraining ?? false,
       });
     }

@@ -1,12 +1,13 @@
 /**
- * The second half of a health check over TLS: a handshake on a socket that is open already.
+ * The second half of a health check over TLS: a handshake on a socket that is open already, and
+ * perhaps a request behind it.
  *
  * Path: health-checks.ts, on the main thread, with Node's TLS: off the path a library is right.
  * Invariant: what the shards would refuse is refused here too: chain, time and name are checked
  * against the same authorities. The socket is closed whatever comes; never rejects.
  */
 import { isIP, Socket } from 'node:net';
-import { connect, createSecureContext } from 'node:tls';
+import { connect, createSecureContext, type TLSSocket } from 'node:tls';
 import type { SocketAddress, TlsConfigInput } from '../../../native/epoll/index.ts';
 
 /**
@@ -14,6 +15,9 @@ import type { SocketAddress, TlsConfigInput } from '../../../native/epoll/index.
  * One that says nothing, and does not close either, has agreed.
  */
 const CLOSE_WAIT_MS = 500;
+
+/** An answer whose status is not there within so many bytes is none. */
+const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** How an endpoint is spoken to. */
 export interface TlsTarget {
@@ -30,6 +34,19 @@ export interface Handshake {
   readonly address: SocketAddress;
   readonly tls: TlsTarget;
   readonly timeoutMs: number;
+  /** Sent in clear before the handshake: a PROXY header, or nothing. */
+  readonly prelude: Uint8Array;
+  /** What is asked after the handshake; null: nothing. */
+  readonly question: Question | null;
+}
+
+/** A request, and what its answer has to be. */
+export interface Question {
+  readonly request: Uint8Array;
+  /** The status in what came so far; 0: none yet, -1: there will be none. */
+  readonly readStatus: (bytes: Uint8Array) => number;
+  /** Null when the status is a good one, or what is wrong with it. */
+  readonly judge: (status: number) => string | null;
 }
 
 type Prepared = ReturnType<typeof createSecureContext>;
@@ -55,41 +72,67 @@ function toText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1');
 }
 
-/** Shakes hands and closes. Resolves with null, or with the reason that it failed for. */
-export function shakeHands({ fd, address, tls, timeoutMs }: Handshake): Promise<string | null> {
+/** Shakes hands, asks, and closes. Resolves with null, or with the reason that it failed for. */
+export function shakeHands(handshake: Handshake): Promise<string | null> {
+  const { fd, timeoutMs, prelude, question } = handshake;
   const socket = new Socket({ fd, readable: true, writable: true });
   // A second error on a socket that is being closed has nobody to tell.
   socket.on('error', () => {});
   return new Promise((resolve) => {
     let timer = setTimeout(() => end('ETIMEDOUT'), timeoutMs);
-    let hasShaken = false;
+    /** What the end of the connection means from now on. */
+    let atEnd: string | null = 'ECONNRESET';
     function end(fault: string | null): void {
       clearTimeout(timer);
       socket.destroy();
       resolve(fault);
     }
     try {
-      const { input, serverName } = tls;
-      const secured = connect({
-        socket,
-        ['secureContext']: prepare(input),
-        rejectUnauthorized: !input.isPeerUnchecked,
-        host: 'ip' in address ? address.ip : serverName,
-        ALPNProtocols: [...(input.domains[0]?.alpn ?? [])],
-        ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
-      });
+      if (prelude.length > 0) {
+        socket.write(prelude);
+      }
+      const secured = secure(socket, handshake);
       secured.once('secureConnect', () => {
-        hasShaken = true;
+        if (question !== null) {
+          ask(secured, question, end);
+          return;
+        }
+        atEnd = null;
         clearTimeout(timer);
         timer = setTimeout(() => end(null), CLOSE_WAIT_MS);
         secured.resume();
         secured.end();
       });
-      secured.once('end', () => end(hasShaken ? null : 'ECONNRESET'));
-      secured.once('close', () => end(hasShaken ? null : 'ECONNRESET'));
+      secured.once('end', () => end(atEnd));
+      secured.once('close', () => end(atEnd));
       secured.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
     } catch (error) {
       end(error instanceof Error ? error.message : String(error));
     }
   });
+}
+
+function secure(socket: Socket, { tls, address }: Handshake): TLSSocket {
+  const { input, serverName } = tls;
+  return connect({
+    socket,
+    ['secureContext']: prepare(input),
+    rejectUnauthorized: !input.isPeerUnchecked,
+    host: 'ip' in address ? address.ip : serverName,
+    ALPNProtocols: [...(input.domains[0]?.alpn ?? [])],
+    ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
+  });
+}
+
+/** Sends the request and calls `end` when the status of the answer is known. */
+function ask(secured: TLSSocket, question: Question, end: (fault: string | null) => void): void {
+  let answer = Buffer.alloc(0);
+  secured.on('data', (bytes: Buffer) => {
+    answer = Buffer.concat([answer, bytes]);
+    const status = question.readStatus(answer);
+    if (status !== 0 || answer.length > ANSWER_BYTES_MAX) {
+      end(question.judge(status === 0 ? -1 : status));
+    }
+  });
+  secured.write(question.request);
 }

@@ -6,6 +6,7 @@
  * schema; a test keeps them the same.
  */
 import { formatAddress, ipBytes, isLoopback, parseBind, parseEndpoint } from './address.ts';
+import { checkClusterHttp } from './check-health.ts';
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
 import { connectionsForDescriptors } from './normalize.ts';
@@ -92,6 +93,7 @@ export function checkCluster({ map, path, name }: Item, report: Report): void {
     seen.add(key);
   }
   checkClusterAmounts({ map, path, name }, report);
+  checkClusterHttp({ map, path, name }, report);
 }
 
 function checkClusterAmounts({ map, path }: Item, report: Report): void {

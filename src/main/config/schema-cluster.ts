@@ -13,15 +13,18 @@ import {
   field,
   oneOrMore,
   percent,
-  permille,
   section,
   shorthand,
   text,
 } from './field.ts';
 import * as limit from './limits.ts';
+import { clusterHttp } from './schema-cluster-http.ts';
+import { healthCheck } from './schema-health.ts';
 import { DAY, HOUR, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
 import { clusterTls } from './schema-tls.ts';
 import { parseName, parseNetns, parseResolver } from './values.ts';
+import { parseFactor } from './values-cluster.ts';
+import { parseLabel } from './values-http.ts';
 
 const endpoint = shorthand(
   z.strictObject({
@@ -38,46 +41,31 @@ const endpoint = shorthand(
       { min: 1, max: 256 },
     ),
     connections: count(
-      { is: 'Live connections this endpoint takes at most.', initial: 'unlimited' },
+      {
+        is: 'Live connections this endpoint takes at most; with HTTP, requests under way.',
+        initial: 'unlimited',
+      },
       { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
     ),
+    labels: z
+      .record(
+        z.string(),
+        field(
+          parseLabel,
+          { is: 'A text.' },
+          { kind: 'text', json: { type: ['string', 'number'] } },
+        ),
+      )
+      .optional()
+      .meta({
+        description: 'What routes can ask for with `subset`.',
+        'x-example': { version: 'v2' },
+        'x-kind': 'map of texts',
+      }),
   }),
   'address',
   { type: 'string', examples: ['10.0.1.10:1883', 'broker.internal:1883', 'unix:/run/app.sock'] },
 );
-
-const healthCheck = z
-  .strictObject({
-    type: choice(
-      {
-        is: '`tcp` opens a connection and closes it; `tls` also shakes hands and checks the certificate as `tls` of the cluster says.',
-        initial: 'tcp',
-      },
-      ['tcp', 'tls'],
-    ),
-    interval: duration(
-      { is: 'Time between two checks of one endpoint.', initial: '5s' },
-      { min: 100, max: HOUR },
-    ),
-    timeout: duration(
-      { is: 'A check that takes longer has failed.', initial: '2s' },
-      { min: 10, max: 5 * MINUTE },
-    ),
-    unhealthyAfter: count(
-      { is: 'Failed checks in a row that take an endpoint out.', initial: 3 },
-      { min: 1, max: 100 },
-    ),
-    healthyAfter: count(
-      { is: 'Good checks in a row that bring it back.', initial: 2 },
-      { min: 1, max: 100 },
-    ),
-    jitter: permille({ is: 'Spreads the checks over the interval.', initial: '10%' }),
-  })
-  .optional()
-  .meta({
-    description:
-      'Active checks; without this map, endpoints count as healthy until connecting fails.',
-  });
 
 /** One cluster. */
 export const cluster = z.strictObject({
@@ -88,15 +76,23 @@ export const cluster = z.strictObject({
   ),
   balance: choice(
     {
-      is: 'How the endpoint of a new connection is chosen. Every choice honours weights; `weighted` is another word for `round-robin`. `maglev` and `ring-hash` keep a client address on its endpoint.',
+      is: 'How the endpoint of a new connection or request is chosen. Every choice honours weights; `weighted` is another word for `round-robin`. `maglev` and `ring-hash` keep a client address, or what `hash` of a route names, on its endpoint. `peak-ewma` prefers endpoints that answer HTTP fast and have little to do; for TCP it is `least-request`.',
       initial: 'least-connections',
     },
-    ['round-robin', 'random', 'least-connections', 'least-request', 'maglev', 'ring-hash'],
+    [
+      'round-robin',
+      'random',
+      'least-connections',
+      'least-request',
+      'maglev',
+      'ring-hash',
+      'peak-ewma',
+    ],
     { weighted: 'round-robin' },
   ),
   endpoints: z.array(endpoint).meta({
     description:
-      'Where connections go: addresses, or maps with `address`, `weight` and `connections`.',
+      'Where connections go: addresses, or maps with `address`, `weight`, `connections` and `labels`.',
     'x-example': ['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }],
   }),
   connect: section('How endpoints are connected to.', {
@@ -110,10 +106,25 @@ export const cluster = z.strictObject({
     ),
   }),
   healthCheck,
-  ejection: section('How endpoints that refuse connections are left alone for a while.', {
+  ejection: section('How endpoints that do not work are left alone for a while.', {
     afterFailures: count(
       { is: 'Failed connects in a row that eject an endpoint.', initial: 5 },
       { min: 1, max: 1000, zero: ['off'] },
+    ),
+    afterErrors: count(
+      {
+        is: 'Requests in a row that eject an endpoint when they are answered with 5xx, reset, or not answered in time.',
+        initial: 5,
+      },
+      { min: 1, max: 1000, zero: ['off'] },
+    ),
+    latencyFactor: field(
+      parseFactor,
+      {
+        is: 'An endpoint whose mean time to answer is so many times the median of the cluster is ejected. Judged every 5 seconds, from 20 answers on; differences below 1 ms never count.',
+        initial: 'off',
+      },
+      { kind: 'number', json: { type: ['string', 'number'] }, limits: '1.1 to 1000, or "off"' },
     ),
     base: duration(
       {
@@ -141,6 +152,7 @@ export const cluster = z.strictObject({
     ['off', 'v1', 'v2'],
   ),
   tls: clusterTls,
+  http: clusterHttp,
   netns: text(
     { is: 'Network namespace to connect from.', example: 'blue' },
     'name',

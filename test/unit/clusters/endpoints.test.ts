@@ -17,9 +17,9 @@ import type { ClusterConfig } from '../../../src/main/config/index.ts';
 import { makeCluster } from '../fake-config.ts';
 
 const CLUSTER: ClusterConfig = makeCluster('brokers', [
-  { host: '10.0.0.1', port: 80, weight: 2, connections: 5 },
-  { host: 'chat.example', port: 80, weight: 3, connections: 0 },
-  { path: '/run/x.sock', weight: 1, connections: 0 },
+  { host: '10.0.0.1', port: 80, weight: 2, connections: 5, labels: {} },
+  { host: 'chat.example', port: 80, weight: 3, connections: 0, labels: {} },
+  { path: '/run/x.sock', weight: 1, connections: 0, labels: {} },
 ]);
 
 function resolveNow(

@@ -41,13 +41,16 @@ function makeTarget(id: number): HealthTarget {
     netnsFd: -1,
     check: {
       type: 'tcp',
+      http: null,
       intervalMs: 1_000,
       timeoutMs: 500,
       unhealthyAfter: 3,
       healthyAfter: 2,
       jitterPermille: 0,
     },
+    prelude: new Uint8Array(),
     tls: null,
+    http: null,
   };
 }
 
@@ -110,7 +113,7 @@ test('only so many probes are under way; the rest wait their turn', (t) => {
   checks.configure(Array.from({ length: PROBES_MAX + 50 }, (_, id) => makeTarget(id)));
   t.mock.timers.tick(1_000);
   assert.equal(prober.underWay.length, PROBES_MAX);
-  prober.underWay.shift()?.(null);
+  prober.underWay.shift()?.(null, 0);
   assert.equal(prober.underWay.length, PROBES_MAX);
   prober.finish(null);
   assert.equal(prober.underWay.length, 49);

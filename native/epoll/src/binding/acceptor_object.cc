@@ -4,6 +4,7 @@
 // Invariant: once started, an object stays alive until it is closed or the environment ends.
 #include "binding/arguments.h"
 #include "binding/objects.h"
+#include "proxy/probe_answer.h"
 
 namespace holdfast::binding {
 
@@ -142,6 +143,7 @@ Napi::Function ProberObject::define(Napi::Env env) {
   return DefineClass(env, "Prober",
                      {
                          InstanceMethod<&ProberObject::probe>("probe"),
+                         InstanceMethod<&ProberObject::readAnswer>("readAnswer"),
                          InstanceMethod<&ProberObject::close>("close"),
                      });
 }
@@ -177,6 +179,13 @@ void ProberObject::probe(const Napi::CallbackInfo& info) {
   spec.netnsFd = fields.fdOf("netnsFd");
   spec.timeoutMs = fields.u32Of("timeoutMs");
   spec.socket = fields.boolOf("isKept") ? proxy::ProbedSocket::kKept : proxy::ProbedSocket::kClosed;
+  const Napi::Value request = fields.valueOf("request");
+  if (!request.IsTypedArray()) {
+    fields.wrong("request", "bytes");
+  } else {
+    const auto bytes = request.As<Napi::Uint8Array>();
+    spec.request = {reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength()};
+  }
   if (!info[1].IsFunction()) problem.note("probe takes a callback");
   if (throwIf(info.Env(), problem)) return;
   const u32 id = nextId_++;
@@ -201,10 +210,22 @@ void ProberObject::deliver() {
                                   ? env.Null()
                                   : Napi::Value(Napi::String::New(env, errnoName(result.sysErrno)));
     // An exception in the callback is JavaScript's own, and becomes an uncaughtException there.
-    (void)callback.MakeCallback(Value(),
-                                {error, Napi::Number::New(env, static_cast<double>(result.micros)),
-                                 Napi::Number::New(env, result.fd)});
+    (void)callback.MakeCallback(
+        Value(), {error, Napi::Number::New(env, static_cast<double>(result.micros)),
+                  Napi::Number::New(env, result.fd), Napi::Number::New(env, result.status)});
   }
+}
+
+// For answers that came over TLS: 0 as long as there is no status yet, -1 when there will be none.
+Napi::Value ProberObject::readAnswer(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) {
+    Napi::TypeError::New(info.Env(), "readAnswer takes bytes").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const proxy::ProbeAnswer answer = proxy::readProbeAnswer({bytes.Data(), bytes.ByteLength()});
+  const bool isHttp = answer.kind != proxy::ProbeAnswer::Kind::kViolation;
+  return Napi::Number::New(info.Env(), isHttp ? answer.status : -1);
 }
 
 void ProberObject::close(const Napi::CallbackInfo&) {
