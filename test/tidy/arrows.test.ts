@@ -18,6 +18,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ['main', 'shard', 'native', 'base', 'sdk'],
   shard: ['shard', 'native', 'base', 'sdk'],
   sdk: ['sdk', 'base'],
+  testing: ['testing', 'shard', 'sdk', 'base'],
   base: ['base'],
   native: ['native'],
 };

@@ -1,0 +1,74 @@
+/**
+ * One run of a chain for one record: where it stands, and what was decided so far.
+ *
+ * Path: host.ts makes a call for each record; run-chain.ts advances it.
+ * Invariant: a call is running, parked (`waiting` is set) or over; what a parked call needs of the
+ * batch was copied. Plain fields, all set here, so that every call has the same shape.
+ */
+import type { Chain, Step } from './chain.ts';
+import type { readConnection } from './connection-view.ts';
+import type { Decision } from './decision.ts';
+import { Edits } from './edits.ts';
+import type { HeadRecord } from './head-record.ts';
+import { keepBytes, type MessageBytes } from './message-view.ts';
+import type { HookScope } from './scope.ts';
+
+/** A view that can be ended. */
+export interface Lease {
+  end(): void;
+}
+
+/** A hook whose Promise has not settled. */
+export interface Waiting {
+  readonly step: Step;
+  readonly view: Lease;
+  readonly scope: HookScope;
+  readonly editsBefore: number;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Whose record it was. */
+export interface CallOrigin {
+  readonly holder: number;
+  readonly hook: number;
+  readonly index: number;
+  readonly generation: number;
+  /** The word at which the record stands in its batch. */
+  readonly record: number;
+  readonly isFromEndpoint: boolean;
+}
+
+/** One run of a chain. */
+export class Call {
+  readonly chain: Chain;
+  readonly origin: CallOrigin;
+  readonly steps: readonly Step[];
+  readonly edits = new Edits();
+  at = 0;
+  head: HeadRecord | null = null;
+  connection: ReturnType<typeof readConnection> | null = null;
+  message: MessageBytes | null = null;
+  isText = false;
+  decision: Decision | null = null;
+  waiting: Waiting | null = null;
+  #isKept = false;
+
+  constructor(chain: Chain, origin: CallOrigin, steps: readonly Step[]) {
+    this.chain = chain;
+    this.origin = origin;
+    this.steps = steps;
+  }
+
+  /** True when there is something to say to the core. */
+  get hasAnswer(): boolean {
+    return this.decision !== null || this.edits.count > 0;
+  }
+
+  /** Copies what the batch holds of this call. */
+  keep(): void {
+    if (this.#isKept) return;
+    this.#isKept = true;
+    this.head?.keep();
+    if (this.message !== null) this.message = keepBytes(this.message);
+  }
+}

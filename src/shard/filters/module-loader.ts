@@ -1,0 +1,168 @@
+/**
+ * Loads programs into this thread: exactly the texts that were checked, once for each digest.
+ *
+ * Path: the check thread records a program from disk; shards and pool threads load what it
+ * recorded.
+ * Invariant: the same digest is the same module, so a reload that changes nothing loads nothing.
+ * Node never unloads a module: each new digest stays for the life of the thread (some kilobytes
+ * beside its text). Packages in node_modules are loaded once, by Node, and not again.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type LoadFnOutput, type ResolveFnOutput, registerHooks } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { Program } from './plan.ts';
+
+/** The mark on the URL of a module that belongs to a program. */
+const MARK = 'holdfast-program';
+const RECORDING = 'recording';
+const HASH_LENGTH = 16;
+
+/** Where the names that every filter may import are, whatever is installed beside it. */
+const OWN_MODULES: Readonly<Record<string, string>> = {
+  'holdfast/sdk': resolveOwn('../../sdk/index'),
+  'holdfast/testing': resolveOwn('../../testing/index'),
+};
+/** Packages that come with the gateway, for filters that have no node_modules of their own. */
+const OWN_PACKAGES = ['zod'];
+
+function resolveOwn(path: string): string {
+  const suffix = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  return new URL(`${path}${suffix}`, import.meta.url).href;
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  ts: 'module-typescript',
+  mts: 'module-typescript',
+  js: 'module',
+  mjs: 'module',
+  json: 'json',
+};
+
+function formatOf(url: string): string | null {
+  return FORMATS[/\.(\w+)$/.exec(url)?.[1] ?? ''] ?? null;
+}
+
+/** The digest of a program's texts. */
+function digestOf(entry: string, files: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256').update(entry);
+  for (const url of Object.keys(files).sort()) hash.update(`\0${url}\0${files[url]}`);
+  return hash.digest('hex').slice(0, HASH_LENGTH);
+}
+
+function splitMark(
+  url: string | undefined,
+): { readonly url: string; readonly hash: string } | null {
+  const match = url === undefined ? null : new RegExp(`^(.*)\\?${MARK}=(\\w+)$`).exec(url);
+  return match === null ? null : { url: `${match[1]}`, hash: `${match[2]}` };
+}
+
+function mark(url: string, hash: string): string {
+  return `${url}?${MARK}=${hash}`;
+}
+
+function isOurs(url: string): boolean {
+  const isFile = url.startsWith('file:') && !url.includes('/node_modules/');
+  return isFile && formatOf(url) !== null;
+}
+
+/** Loads programs. Install one per thread: it hooks into Node's module loading. */
+export class ModuleLoader {
+  readonly #programs = new Map<string, Program>();
+  readonly #modules = new Map<string, Promise<Readonly<Record<string, unknown>>>>();
+  #recorded: Map<string, string> | null = null;
+
+  constructor() {
+    registerHooks({
+      resolve: (specifier, about, next) => this.#resolve(specifier, about, next),
+      load: (url, about, next) => this.#load(url, about, next),
+    });
+  }
+
+  /** Programs that this thread has loaded since it started. */
+  get loadedCount(): number {
+    return this.#modules.size;
+  }
+
+  /** Loads a program. Rejects with what its module throws; the next try loads it again. */
+  async load(program: Program): Promise<Readonly<Record<string, unknown>>> {
+    const known = this.#modules.get(program.hash);
+    if (known !== undefined) return await known;
+    this.#programs.set(program.hash, program);
+    const isMarked = program.files[program.entry] !== undefined;
+    const url = isMarked ? mark(program.entry, program.hash) : program.entry;
+    const loading = import(url) as Promise<Readonly<Record<string, unknown>>>;
+    this.#modules.set(program.hash, loading);
+    return await loading;
+  }
+
+  /**
+   * Loads a module from disk and records every file of ours that it needs. Only for threads that
+   * end afterwards: what is recorded cannot be loaded a second time.
+   */
+  async record(
+    entry: string,
+  ): Promise<{ readonly program: Program; readonly module: Readonly<Record<string, unknown>> }> {
+    const files = new Map<string, string>();
+    this.#recorded = files;
+    try {
+      const url = isOurs(entry) ? mark(entry, RECORDING) : entry;
+      const module = (await import(url)) as Readonly<Record<string, unknown>>;
+      const texts = Object.fromEntries(files);
+      return { program: { hash: digestOf(entry, texts), entry, files: texts }, module };
+    } finally {
+      this.#recorded = null;
+    }
+  }
+
+  #resolve(
+    specifier: string,
+    about: { readonly parentURL?: string | undefined },
+    next: (specifier: string, about?: { parentURL?: string }) => ResolveFnOutput,
+  ): ResolveFnOutput {
+    const own = OWN_MODULES[specifier];
+    if (own !== undefined) return { url: own, shortCircuit: true };
+    const parent = splitMark(about.parentURL);
+    if (parent === null) return next(specifier);
+    if (/^(\.{1,2}\/|file:)/.test(specifier)) {
+      const url = new URL(specifier, parent.url).href;
+      if (this.#programs.get(parent.hash)?.files[url] !== undefined) {
+        return { url: mark(url, parent.hash), shortCircuit: true };
+      }
+    }
+    const found = this.#next(specifier, parent.url, next);
+    const isRecorded = parent.hash === RECORDING && this.#recorded !== null && isOurs(found.url);
+    return isRecorded ? { ...found, url: mark(found.url, RECORDING), shortCircuit: true } : found;
+  }
+
+  #next(
+    specifier: string,
+    parentURL: string,
+    next: (specifier: string, about?: { parentURL?: string }) => ResolveFnOutput,
+  ): ResolveFnOutput {
+    try {
+      return next(specifier, { parentURL });
+    } catch (error) {
+      if (!OWN_PACKAGES.includes(specifier)) throw error;
+      return next(specifier, { parentURL: import.meta.url });
+    }
+  }
+
+  #load(
+    url: string,
+    about: object,
+    next: (url: string, about?: object) => LoadFnOutput,
+  ): LoadFnOutput {
+    const marked = splitMark(url);
+    if (marked === null) return next(url, about);
+    const format = formatOf(marked.url) as LoadFnOutput['format'];
+    if (marked.hash === RECORDING) {
+      const source = readFileSync(fileURLToPath(marked.url), 'utf8');
+      this.#recorded?.set(marked.url, source);
+      return { format, source, shortCircuit: true };
+    }
+    const source = this.#programs.get(marked.hash)?.files[marked.url];
+    if (source === undefined) return next(marked.url, about);
+    return { format, source, shortCircuit: true };
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Makes the instances of a plan ready: loads their programs, checks them again, runs `setup`.
+ *
+ * Path: main asks every shard to prepare a plan before any of them commits it.
+ * Invariant: all or nothing: when one instance cannot be made, those that were made are disposed
+ * of, and what runs stays as it is. An instance that already lives is used as it is.
+ */
+import { checkDefinition } from '../../sdk/definition/index.ts';
+import type { ConfigSchema } from '../../sdk/index.ts';
+import { describeThrown } from './failure.ts';
+import { type AnyFilter, FilterInstance, type WriteLine } from './instance.ts';
+import type { ModuleLoader } from './module-loader.ts';
+import type { FilterPlan, InstancePlan } from './plan.ts';
+
+/** How long `setup` may take. */
+export const SETUP_MS_MAX = 10_000;
+
+/** Why an instance could not be made. */
+export interface FilterFault {
+  readonly filter: string;
+  readonly message: string;
+}
+
+/** What preparing needs. */
+export interface PrepareOptions {
+  readonly loader: Pick<ModuleLoader, 'load'>;
+  readonly shard: number;
+  readonly write: WriteLine;
+  /** Instances that live already, by id. */
+  readonly known: ReadonlyMap<number, FilterInstance>;
+}
+
+/** The instances of a plan, or why there are none. */
+export interface Prepared {
+  readonly instances: ReadonlyMap<number, FilterInstance>;
+  readonly faults: readonly FilterFault[];
+}
+
+/** Rejects when `promise` does not settle in time; what it was doing goes on unseen. */
+async function withDeadline<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`setup did not end within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What the filter's schema makes of its configuration. */
+async function readConfig(filter: AnyFilter, config: unknown): Promise<unknown> {
+  const schema = (filter as { readonly config?: ConfigSchema<unknown> }).config;
+  if (schema === undefined) return undefined;
+  const outcome = await schema['~standard'].validate(config ?? {});
+  if (outcome.issues !== undefined) {
+    throw new TypeError(`its configuration is wrong: ${outcome.issues[0]?.message}`);
+  }
+  return outcome.value;
+}
+
+async function makeInstance(
+  plan: InstancePlan,
+  module: Readonly<Record<string, unknown>>,
+  options: PrepareOptions,
+): Promise<FilterInstance> {
+  const faults = checkDefinition(module['default']);
+  if (faults.length > 0) throw new TypeError(`${faults[0]?.field} ${faults[0]?.message}`);
+  const filter = module['default'] as AnyFilter;
+  const instance = new FilterInstance(plan, filter, options.write);
+  const config = await readConfig(filter, plan.config);
+  await withDeadline(instance.setUp(config, options.shard), SETUP_MS_MAX);
+  return instance;
+}
+
+/** Makes all instances of a plan ready. Never rejects. */
+export async function prepareInstances(
+  plan: FilterPlan,
+  options: PrepareOptions,
+): Promise<Prepared> {
+  const programs = new Map(plan.programs.map((program) => [program.hash, program]));
+  const made: FilterInstance[] = [];
+  const faults: FilterFault[] = [];
+  const instances = new Map<number, FilterInstance>();
+  const prepareOne = async (instancePlan: InstancePlan): Promise<void> => {
+    const known = options.known.get(instancePlan.id);
+    if (known !== undefined) {
+      instances.set(instancePlan.id, known);
+      return;
+    }
+    try {
+      const program = programs.get(instancePlan.program);
+      if (program === undefined) throw new TypeError(`no program ${instancePlan.program}`);
+      const module = await options.loader.load(program);
+      const instance = await makeInstance(instancePlan, module, options);
+      made.push(instance);
+      instances.set(instancePlan.id, instance);
+    } catch (thrown) {
+      faults.push({ filter: instancePlan.filter, message: describeThrown(thrown) });
+    }
+  };
+  await Promise.all(plan.instances.map(prepareOne));
+  if (faults.length > 0) {
+    await Promise.all(made.map((instance) => instance.dispose()));
+    return { instances: new Map(), faults };
+  }
+  return { instances, faults: [] };
+}
+
+/** Ends instances that were prepared for a plan which another shard could not prepare. */
+export async function abandonPrepared(
+  prepared: Prepared,
+  known: ReadonlyMap<number, FilterInstance>,
+): Promise<void> {
+  const fresh = [...prepared.instances.values()].filter(
+    (instance) => !known.has(instance.plan.id) && instance.holdCount === 0,
+  );
+  await Promise.all(fresh.map((instance) => instance.dispose()));
+}
