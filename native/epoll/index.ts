@@ -8,8 +8,17 @@
  * Invariant: nothing here is called per message; the path never enters JavaScript.
  */
 import { createRequire } from 'node:module';
+import type { AccessFormat, HttpAbi, HttpBoard, TemplateFault, TemplateUse } from './http-board.ts';
 import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
 
+export type {
+  AccessFormat,
+  HttpAbi,
+  HttpBoard,
+  Latency,
+  TemplateFault,
+  TemplateUse,
+} from './http-board.ts';
 export type {
   ClusterHttpInput,
   HttpConditionInput,
@@ -52,6 +61,9 @@ export interface NativeAbi {
   readonly listenerCounters: readonly CounterInfo[];
   /** Per endpoint, in the order of {@link Board.endpointCounters}. */
   readonly endpointCounters: readonly CounterInfo[];
+  /** Per cluster, in the order of {@link HttpBoard.clusterCounters}. */
+  readonly clusterCounters: readonly CounterInfo[];
+  readonly http: HttpAbi;
   /** Why a connection ended; the index is the position in {@link Board.closeReasons}. */
   readonly closeReasons: readonly {
     readonly name: string;
@@ -85,7 +97,7 @@ export interface ShardPulse {
 }
 
 /** Shared memory of the process: counters, endpoint table, mailboxes and log rings of all shards. */
-export interface Board {
+export interface Board extends HttpBoard {
   /** The memfd behind the board; another thread attaches with it. Owned by the board. */
   readonly fd: number;
   shardCounters(shard: number): number[];
@@ -180,15 +192,26 @@ export interface ProbeSpec {
   readonly timeoutMs: number;
   /** True: a socket that opened is handed to the callback, which has to close it. */
   readonly isKept: boolean;
+  /** A request that is sent once, and whose answer is waited for; empty: none. Not with isKept. */
+  readonly request: Uint8Array;
 }
 
-/** Opens a TCP connection only to see that it opens; runs on the thread that made it. */
+/** What {@link Prober.probe} calls back. */
+export type ProbeDone = (error: string | null, micros: number, fd: number, status: number) => void;
+
+/** Opens connections to see that they open, or what is answered; runs on the thread that made it. */
 export interface Prober {
   /**
-   * Calls back once: an errno name (or `ETIMEDOUT`), or null on success; the microseconds; and the
-   * descriptor of a socket that is kept, else -1.
+   * Calls back once: an errno name (`ETIMEDOUT`; `EPROTO`: the answer is no HTTP), or null on
+   * success; the microseconds; the descriptor of a socket that is kept, else -1; and the status of
+   * the answer, 0 where nothing was asked.
    */
-  probe(spec: ProbeSpec, done: (error: string | null, micros: number, fd: number) => void): void;
+  probe(spec: ProbeSpec, done: ProbeDone): void;
+  /**
+   * The final status in the first bytes of an answer, by the rules of the path; 0: more bytes are
+   * needed, -1: it is no HTTP.
+   */
+  readAnswer(bytes: Uint8Array): number;
   close(): void;
 }
 
@@ -330,6 +353,8 @@ export interface EndpointInput {
 
 export interface ClusterInput {
   readonly id: number;
+  /** Id of the cluster that this one is a subset of, whose circuit limits count; -1: none. */
+  readonly parent: number;
   readonly balance: string;
   readonly endpoints: readonly EndpointInput[];
   readonly connectMs: number;
@@ -341,6 +366,10 @@ export interface ClusterInput {
   readonly slowStartMs: number;
   /** Consecutive connect failures that eject an endpoint; 0: never. */
   readonly ejectAfter: number;
+  /** Consecutive errors of HTTP that do; 0: never. */
+  readonly ejectAfterErrors: number;
+  /** Mean latency against the cluster's median that does, 1000 is the median; 0: never. */
+  readonly ejectLatencyPermille: number;
   readonly ejectMs: number;
   readonly ejectMsMax: number;
   /** At most this share of endpoints is ejected, 0 to 100. */
@@ -363,6 +392,10 @@ export interface SnapshotInput {
   readonly tls: readonly TlsConfigInput[];
   /** 80 random bytes each; the first makes tickets, all of them read tickets. */
   readonly ticketKeys: readonly Uint8Array[];
+  /** Form of the records of requests; connections of TCP are always recorded in JSON. */
+  readonly accessFormat?: AccessFormat;
+  /** The text of the form `template`, else empty. */
+  readonly accessTemplate?: string;
 }
 
 /** One live connection, as `holdfast conns` shows it. */
@@ -384,6 +417,15 @@ export interface ConnectionInfo {
   readonly tls: string;
   /** Bytes waiting for a slow reader, both directions. */
   readonly pendingBytes: number;
+  /** What the connection speaks at the moment: `tcp`, `http` or `websocket`. */
+  readonly protocol: string;
+  /** Id of the route of the request under way or of the WebSocket, or -1. */
+  readonly route: number;
+  /** Whole WebSocket messages. */
+  readonly messagesFromClient: number;
+  readonly messagesFromEndpoint: number;
+  /** Since the last pong of a WebSocket's client, at least 1; 0: none was seen. */
+  readonly lastPongMs: number;
 }
 
 export interface ConnectionFilter {
@@ -460,6 +502,8 @@ export interface Native {
   checkTls(input: TlsConfigInput): TlsCheck;
   /** Compiles routes as a snapshot would, and tells everything that is wrong with them. */
   checkRoutes(input: HttpInput): readonly HttpFault[];
+  /** Says what is wrong with a template; null: nothing. */
+  checkTemplate(text: string, use: TemplateUse): TemplateFault | null;
   /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */
   openNetns(name: string): number;
   createAcceptor(board: Board): Acceptor;

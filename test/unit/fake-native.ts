@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import type {
   Acceptor,
   Board,
+  Latency,
   ListenSpec,
   Native,
   NativeAbi,
@@ -45,6 +46,31 @@ export const FAKE_ABI: NativeAbi = {
     { name: 'shard-stopped', who: 'gateway', help: 'The shard died.' },
   ],
   refusals: [{ name: 'process-limit', help: 'Too many.' }],
+  clusterCounters: [
+    { name: 'requestsActive', kind: 'gauge', help: 'Requests under way.' },
+    { name: 'requestsRefused', kind: 'counter', help: 'Requests refused.' },
+  ],
+  http: {
+    counters: [
+      { name: 'requests', kind: 'counter', help: 'Requests.' },
+      { name: 'responses2xx', kind: 'counter', help: 'Responses.' },
+      { name: 'webSocketMessagesFromClients', kind: 'counter', help: 'Messages.' },
+    ],
+    clusterCounters: [{ name: 'connectionsReused', kind: 'counter', help: 'Reused.' }],
+    routeCounters: ['requests', 'responses2xx', 'responses5xx', 'unanswered', 'webSocketsActive'],
+    ends: [
+      { name: '-', who: 'endpoint', help: 'It was answered.' },
+      { name: 'no-route', who: 'gateway', help: 'Nobody took it.' },
+    ],
+    violations: ['none', 'line-end', 'method'],
+    frameViolations: ['none', 'unmasked'],
+    variables: [],
+    latencyBoundsMicros: [1000, 2500],
+    latencyPermilles: [500],
+    accessFormats: ['json', 'common', 'template'],
+    routesMax: 4,
+    routeNameMax: 127,
+  },
   balancers: ['round-robin'],
   activities: ['idle', 'forwarding bytes'],
   sizes: { chunk: 4096 },
@@ -94,6 +120,48 @@ export class FakeBoard implements Board {
   }
   endpointConnections(endpoint: number): number {
     return this.endpointLoad.get(endpoint) ?? 0;
+  }
+  /** Names by route id, and values by route id. */
+  readonly routes = new Map<number, string>();
+  readonly routeValues = new Map<number, readonly number[]>();
+  readonly httpListeners = new Set<number>();
+
+  clusterCounters(): number[] {
+    return [1, 2];
+  }
+  httpCounters(): number[] {
+    return [9, 8, 7];
+  }
+  httpEnds(): number[] {
+    return [8, 1];
+  }
+  httpViolations(): ReturnType<Board['httpViolations']> {
+    return {
+      fromClients: [0, 0, 3],
+      fromEndpoints: [0, 1, 0],
+      framesFromClients: [0, 2],
+      framesFromEndpoints: [0, 0],
+    };
+  }
+  clusterHttpCounters(): number[] {
+    return [5];
+  }
+  clusterLatency(): Latency | null {
+    return { count: 2, sumMicros: 3_000_000, counts: [1, 1], quantileMicros: [900] };
+  }
+  routeCounters(route: number): number[] {
+    return [...(this.routeValues.get(route) ?? [0, 0, 0, 0, 0])];
+  }
+  routeLatency(route: number): Latency | null {
+    return this.routeValues.has(route)
+      ? { count: 4, sumMicros: 5000, counts: [2, 3], quantileMicros: [800] }
+      : null;
+  }
+  setHttp(listener: number): void {
+    this.httpListeners.add(listener);
+  }
+  setRoute(route: number, name: string): void {
+    this.routes.set(route, name);
   }
   setListener(id: number, name: string): void {
     this.listeners.set(id, name);
@@ -193,18 +261,21 @@ export class FakeFds {
 
 /** A prober whose outcomes tests decide. */
 export class FakeProber implements Prober {
-  readonly underWay: ((error: string | null) => void)[] = [];
+  readonly underWay: ((error: string | null, status: number) => void)[] = [];
   readonly specs: ProbeSpec[] = [];
   probe(spec: ProbeSpec, done: Parameters<Prober['probe']>[1]): void {
     this.specs.push(spec);
-    this.underWay.push((error) => done(error, 50, -1));
+    this.underWay.push((error, status) => done(error, 50, -1, status));
+  }
+  readAnswer(): number {
+    return 0;
   }
   close(): void {}
 
   /** Ends every probe that is under way. */
-  finish(error: string | null): void {
+  finish(error: string | null, status = 0): void {
     for (const done of this.underWay.splice(0)) {
-      done(error);
+      done(error, status);
     }
   }
 }

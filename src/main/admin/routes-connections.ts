@@ -139,12 +139,13 @@ function readCursor(query: URLSearchParams): ScanCursor {
 
 function describe(parts: AdminParts, connection: ConnectionInfo): unknown {
   const { ids } = parts;
-  const { id, listener, cluster, endpoint, ...rest } = connection;
+  const { id, listener, cluster, endpoint, route, ...rest } = connection;
   return {
     id,
     listener: ids.listenerName(listener),
     cluster: ids.clusterName(cluster),
     endpoint: endpoint < 0 ? null : (ids.endpointName(endpoint)?.address ?? null),
+    route: route < 0 ? null : (ids.routeName(route)?.name ?? null),
     ...rest,
   };
 }

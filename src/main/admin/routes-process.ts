@@ -14,6 +14,7 @@ import {
   writeMetrics,
 } from '../observe/index.ts';
 import { AdminError, type AdminRequest, type AdminResponse, badRequest, ok } from './http.ts';
+import { httpStats, named } from './http-stats.ts';
 import type { AdminParts } from './parts.ts';
 import { checkParameters, readFields, toDurationMs } from './query.ts';
 import type { Route } from './router.ts';
@@ -102,8 +103,6 @@ function status(parts: AdminParts): unknown {
 
 function stats(parts: AdminParts): unknown {
   const { abi, board, ids, metrics: sources } = parts;
-  const named = (table: readonly { readonly name: string }[], values: readonly number[]): unknown =>
-    Object.fromEntries(table.map(({ name }, index) => [name, values[index] ?? 0]));
   return {
     process: {
       ...sources.native.processInfo(),
@@ -128,6 +127,7 @@ function stats(parts: AdminParts): unknown {
       shard,
       counters: named(abi.shardCounters, board.shardCounters(shard)),
     })),
+    ...httpStats(parts),
   };
 }
 

@@ -17,6 +17,7 @@ import { addDoctorVerb } from './verb-doctor.ts';
 import { addInitVerb } from './verb-init.ts';
 import { addProxyVerb } from './verb-proxy.ts';
 import { addRunVerb } from './verb-run.ts';
+import { addStatsVerb } from './verb-stats.ts';
 import { addValidateVerbs } from './verb-validate.ts';
 import { addVersionVerb } from './verb-version.ts';
 
@@ -63,6 +64,7 @@ export function createProgram(world: CliWorld): Command {
   addValidateVerbs(program, world);
   program.commandsGroup('Look at a running gateway:');
   addConnsVerbs(program, world);
+  addStatsVerb(program, world);
   addCertsVerb(program, world);
   program.commandsGroup('Steer a running gateway:');
   addAdminVerbs(program, world);

@@ -1,5 +1,5 @@
 /**
- * `holdfast conns`, `clusters` and `stats`: what a running gateway is doing, in tables or as JSON.
+ * `holdfast conns` and `clusters`: who is connected, and where to, in tables or as JSON.
  *
  * Path: main.ts -> here -> admin-client.ts -> src/main/admin. Reads only.
  * Invariant: text of clients is printed safely; --json is the answer of the API as it is.
@@ -50,6 +50,13 @@ interface Connection {
   readonly pendingBytes: number;
   /** TLS version of the client's side; empty: none. */
   readonly tls?: string;
+  /** `tcp`, `http` or `websocket`. */
+  readonly protocol?: string;
+  readonly route?: string | null;
+  readonly messagesFromClient?: number;
+  readonly messagesFromEndpoint?: number;
+  /** 0: no pong was seen. */
+  readonly lastPongMs?: number;
 }
 
 interface Endpoint {
@@ -78,7 +85,36 @@ const CONNECTION_COLUMNS: readonly Column[] = [
   { title: 'PENDING', align: 'right' },
 ];
 
-const TLS_COLUMN: Column = { title: 'TLS' };
+/** A column that is shown only where somebody has something in it: lists stay narrow. */
+interface Extra extends Column {
+  /** Empty: nothing. */
+  readonly valueOf: (connection: Connection) => string;
+}
+
+function ifWebSocket(connection: Connection, text: string): string {
+  return connection.protocol === 'websocket' ? text : '';
+}
+
+const EXTRA_COLUMNS: readonly Extra[] = [
+  { title: 'TLS', valueOf: ({ tls = '' }) => tls },
+  { title: 'PROTOCOL', valueOf: ({ protocol = 'tcp' }) => (protocol === 'tcp' ? '' : protocol) },
+  { title: 'ROUTE', valueOf: ({ route }) => route ?? '' },
+  {
+    title: 'MSGS IN',
+    align: 'right',
+    valueOf: (each) => ifWebSocket(each, shortCount(each.messagesFromClient ?? 0)),
+  },
+  {
+    title: 'MSGS OUT',
+    align: 'right',
+    valueOf: (each) => ifWebSocket(each, shortCount(each.messagesFromEndpoint ?? 0)),
+  },
+  {
+    title: 'LAST PONG',
+    align: 'right',
+    valueOf: ({ lastPongMs = 0 }) => (lastPongMs === 0 ? '' : shortDuration(lastPongMs)),
+  },
+];
 
 const ENDPOINT_COLUMNS: readonly Column[] = [
   { title: 'CLUSTER' },
@@ -116,11 +152,12 @@ async function showPage(
   const list = (answer['connections'] ?? []) as readonly Connection[];
   if (list.length === 0) return `${terminal.paint.dim('no connections match')}\n`;
   const { paint, columns: width } = terminal;
-  // Only where somebody has it: most lists are narrow enough without.
-  const hasTls = list.some(({ tls = '' }) => tls !== '');
-  const columns = hasTls ? [...CONNECTION_COLUMNS, TLS_COLUMN] : CONNECTION_COLUMNS;
-  const rows = list.map((each) => [...connectionRow(each), ...(hasTls ? [each.tls || '-'] : [])]);
-  const table = formatTable(columns, rows, { paint, width });
+  const extras = EXTRA_COLUMNS.filter(({ valueOf }) => list.some((each) => valueOf(each) !== ''));
+  const rows = list.map((each) => [
+    ...connectionRow(each),
+    ...extras.map(({ valueOf }) => valueOf(each) || '-'),
+  ]);
+  const table = formatTable([...CONNECTION_COLUMNS, ...extras], rows, { paint, width });
   const next = answer['next'];
   if (typeof next !== 'string') return table;
   return `${table}${paint.dim(`more: add --cursor ${next}`)}\n`;
@@ -194,74 +231,6 @@ async function clusters(
   );
 }
 
-type Numbers = Readonly<Record<string, unknown>>;
-
-/** `bytesFromClient` reads as `bytes from client`. */
-function humanize(name: string): string {
-  return name
-    .replaceAll(/([a-z])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`)
-    .replaceAll('_', ' ');
-}
-
-function formatNumber(name: string, value: number): string {
-  return /bytes/i.test(name) ? shortBytes(value) : shortCount(value);
-}
-
-/** Lines of the numbers that are not zero. */
-function numberLines(values: Numbers, prefix: string): string[] {
-  return Object.entries(values).flatMap(([name, value]) => {
-    if (name.startsWith('lastSuccess')) return [];
-    if (typeof value === 'number' && value !== 0)
-      return [
-        `  ${`${prefix}${humanize(name)}`.padEnd(36)} ${formatNumber(name, value).padStart(14)}`,
-      ];
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
-    const inner = name === 'counters' ? '' : `${humanize(name)}: `;
-    return numberLines(value as Numbers, inner);
-  });
-}
-
-async function stats(
-  options: AdminOptions & { readonly json?: true },
-  world: CliWorld,
-): Promise<void> {
-  const { terminal } = world;
-  const target = findAdmin(options, terminal.env);
-  const answer = await ask(target, { method: 'GET', path: '/v1/stats' });
-  if (options.json === true) {
-    terminal.out(`${JSON.stringify(answer, null, 2)}\n`);
-    return;
-  }
-  const status = await ask(target, { method: 'GET', path: '/v1/status' });
-  const word = (key: string): string => {
-    const value = status[key];
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
-  };
-  const uptime = shortDuration(Number(status['uptimeMs'] ?? 0));
-  const { paint } = terminal;
-  terminal.out(
-    `${paint.bold(`holdfast ${word('version')}`)}  pid ${word('pid')}, up ${uptime}, ${word('state')}, generation ${word('generation')}\n`,
-  );
-  const section = (title: string, values: Numbers): void => {
-    const lines = numberLines(values, '');
-    if (lines.length > 0) terminal.out(`\n${paint.bold(title)}\n${lines.join('\n')}\n`);
-  };
-  section('process', (answer['process'] ?? {}) as Numbers);
-  for (const [key, word] of [
-    ['listeners', 'listener'],
-    ['endpoints', 'endpoint'],
-    ['shards', 'shard'],
-  ] as const) {
-    for (const item of (answer[key] ?? []) as readonly Numbers[]) {
-      const { shard, ...rest } = item;
-      section(`${word} ${String(item['name'] ?? item['address'] ?? shard)}`, rest);
-    }
-  }
-  terminal.out(
-    `\n${paint.dim('Zero is not shown. --json has everything; /metrics has it for Prometheus.')}\n`,
-  );
-}
-
 /** Adds the verbs. */
 export function addConnsVerbs(program: Command, world: CliWorld): void {
   addAdminOptions(program.command('conns'))
@@ -294,10 +263,4 @@ export function addConnsVerbs(program: Command, world: CliWorld): void {
     .description('Shows the endpoints of each cluster with their health and load.')
     .option('--json', 'print the answer as JSON')
     .action((options: AdminOptions & { readonly json?: true }) => clusters(options, world));
-
-  addAdminOptions(program.command('stats'))
-    .summary('counters of the gateway')
-    .description('Shows the counters of the process, its listeners, endpoints and shards.')
-    .option('--json', 'print the answer as JSON')
-    .action((options: AdminOptions & { readonly json?: true }) => stats(options, world));
 }

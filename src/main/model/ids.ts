@@ -1,11 +1,11 @@
 /**
- * The names of everything the core counts: listeners, clusters, endpoints.
+ * The names of everything the core counts: listeners, clusters, endpoints, routes.
  *
  * Path: snapshot/compile.ts asks for ids; admin and metrics ask for the names behind them.
  * Invariant: a row of the board is set up before any snapshot names its id.
  */
 import type { Board, NativeAbi } from '../../../native/epoll/index.ts';
-import { IdTable } from './id-table.ts';
+import { IdTable, IdTableFullError } from './id-table.ts';
 
 /** An endpoint's place: its cluster and its address as people write it. */
 export interface EndpointName {
@@ -13,6 +13,15 @@ export interface EndpointName {
   /** `10.0.1.10:1883`, `[::1]:1883` or `unix:/run/x.sock`. */
   readonly address: string;
 }
+
+/** A route's place: its listener, and its name there. */
+export interface RouteName {
+  readonly listener: string;
+  readonly name: string;
+}
+
+/** What the routes that found no id are counted as, all together. */
+export const OTHER_ROUTES = 'other';
 
 /** A character that no name contains. */
 const SEPARATOR = '\u0000';
@@ -23,9 +32,18 @@ export class Ids {
   readonly #listeners: IdTable;
   readonly #clusters: IdTable;
   readonly #endpoints: IdTable;
+  readonly #routes: IdTable;
+  readonly #otherRoutes: number;
+  #isOtherUsed = false;
 
   constructor(board: Board, abi: NativeAbi) {
     this.#board = board;
+    this.#otherRoutes = abi.http.routesMax - 1;
+    this.#routes = new IdTable({
+      kind: 'route',
+      max: this.#otherRoutes,
+      isIdle: (id) => isRouteIdle(abi, board.routeCounters(id)),
+    });
     this.#listeners = new IdTable({
       kind: 'listener',
       max: abi.listenersMax,
@@ -71,6 +89,25 @@ export class Ids {
     return id;
   }
 
+  /** Routes for which there is no id left share one. @throws IdTableFullError */
+  route({ listener, name }: RouteName): number {
+    this.#board.setHttp(this.listener(listener));
+    try {
+      const { id, isNew } = this.#routes.intern(listener + SEPARATOR + name);
+      if (isNew) {
+        this.#board.setRoute(id, name);
+      }
+      return id;
+    } catch (error) {
+      if (!(error instanceof IdTableFullError)) {
+        throw error;
+      }
+      this.#board.setRoute(this.#otherRoutes, OTHER_ROUTES);
+      this.#isOtherUsed = true;
+      return this.#otherRoutes;
+    }
+  }
+
   findListener(name: string): number | undefined {
     return this.#listeners.find(name);
   }
@@ -96,6 +133,31 @@ export class Ids {
     return key === undefined ? null : splitEndpointKey(key);
   }
 
+  routeName(id: number): RouteName | null {
+    if (id === this.#otherRoutes) {
+      return { listener: '', name: OTHER_ROUTES };
+    }
+    const key = this.#routes.keyOf(id);
+    return key === undefined ? null : splitRouteKey(key);
+  }
+
+  /** Routes in use, and removed ones that still have requests; what shares an id comes last. */
+  *routes(): Generator<RouteName & { readonly id: number }> {
+    for (const [key, id] of this.#routes.entries()) {
+      yield { ...splitRouteKey(key), id };
+    }
+    if (this.#isOtherUsed) {
+      yield { listener: '', name: OTHER_ROUTES, id: this.#otherRoutes };
+    }
+  }
+
+  /** Clusters in use, and removed ones that still have connections. */
+  *clusters(): Generator<{ readonly name: string; readonly id: number }> {
+    for (const [name, id] of this.#clusters.entries()) {
+      yield { name, id };
+    }
+  }
+
   /** Listeners in use, and removed ones that still have connections. */
   *listeners(): Generator<{ readonly name: string; readonly id: number }> {
     for (const [name, id] of this.#listeners.entries()) {
@@ -115,16 +177,21 @@ export class Ids {
     readonly listeners: readonly string[];
     readonly clusters: readonly string[];
     readonly endpoints: readonly EndpointName[];
+    readonly routes?: readonly RouteName[];
   }): void {
     this.#listeners.retain(new Set(inUse.listeners));
     this.#clusters.retain(new Set(inUse.clusters));
     this.#endpoints.retain(
       new Set(inUse.endpoints.map(({ cluster, address }) => cluster + SEPARATOR + address)),
     );
+    this.#routes.retain(
+      new Set((inUse.routes ?? []).map(({ listener, name }) => listener + SEPARATOR + name)),
+    );
   }
 
   #isClusterIdle(id: number): boolean {
-    const name = this.#clusters.keyOf(id);
+    // A part of a cluster is called `name{label=value}` and has no endpoints of its own.
+    const name = this.#clusters.keyOf(id)?.split('{')[0];
     for (const endpoint of this.endpoints()) {
       if (endpoint.cluster === name && this.#board.endpointConnections(endpoint.id) > 0) {
         return false;
@@ -137,4 +204,18 @@ export class Ids {
 function splitEndpointKey(key: string): EndpointName {
   const [cluster = '', address = ''] = key.split(SEPARATOR);
   return { cluster, address };
+}
+
+function splitRouteKey(key: string): RouteName {
+  const [listener = '', name = ''] = key.split(SEPARATOR);
+  return { listener, name };
+}
+
+/** Every request has ended, and no WebSocket lives. */
+function isRouteIdle({ http }: NativeAbi, values: readonly number[]): boolean {
+  const of = (name: string): number => values[http.routeCounters.indexOf(name)] ?? 0;
+  const ended = http.routeCounters
+    .filter((name) => name.startsWith('responses') || name === 'unanswered')
+    .reduce((sum, name) => sum + of(name), 0);
+  return of('requests') <= ended && of('webSocketsActive') === 0;
 }

@@ -5,9 +5,10 @@
  * Invariant: a counter that the core adds appears by itself, named after the core's name; the
  * tables below only give better names and base units to those that have a convention.
  */
-import type { Board, CounterInfo, NativeAbi } from '../../../native/epoll/index.ts';
+import type { Board, NativeAbi } from '../../../native/epoll/index.ts';
 import type { Ids } from '../model/index.ts';
-import { type Family, type Sample, toSnakeCase } from './exposition.ts';
+import type { Family, Sample } from './exposition.ts';
+import { byReason, type Row, type Shown, tableFamilies } from './table-families.ts';
 
 /** The parts that are read. */
 export interface CoreSources {
@@ -15,16 +16,6 @@ export interface CoreSources {
   readonly board: Board;
   readonly ids: Ids;
   readonly shards: number;
-}
-
-/** How a counter of the core is shown. */
-interface Shown {
-  readonly name: string;
-  /** The core's unit times this is the base unit. */
-  readonly factor?: number;
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Says what the core's sentence does not, because the unit or the family differs. */
-  readonly help?: string;
 }
 
 const SECONDS_PER_NS = 1e-9;
@@ -62,6 +53,11 @@ const ENDPOINT_NAMES: Readonly<Record<string, Shown>> = {
     factor: SECONDS_PER_US,
     help: 'Time spent in successful connects.',
   },
+  answerMicros: {
+    name: 'holdfast_upstream_answer_seconds_total',
+    factor: SECONDS_PER_US,
+    help: 'Time from requests to the first bytes of their answers, summed.',
+  },
 };
 
 const SHARD_NAMES: Readonly<Record<string, Shown>> = {
@@ -78,12 +74,6 @@ const SHARD_NAMES: Readonly<Record<string, Shown>> = {
 
 /** Counters that are shown in another form: closed by reason. */
 const LISTENER_SKIPPED = new Set(['closed']);
-
-/** One row of a table: its labels, and its values in the table's order. */
-interface Row {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly values: readonly number[];
-}
 
 /** Families of the listeners. */
 export function listenerFamilies({ abi, board, ids }: CoreSources): Family[] {
@@ -184,51 +174,4 @@ export function shardFamilies({ abi, board, shards }: CoreSources): Family[] {
       })),
     },
   ];
-}
-
-function byReason(
-  labels: Readonly<Record<string, string>>,
-  reasons: readonly { readonly name: string }[],
-  values: readonly number[],
-): Sample[] {
-  return reasons.map(({ name }, index) => ({
-    labels: { ...labels, reason: name },
-    value: values[index] ?? 0,
-  }));
-}
-
-/** One family for each name; counters that share a name become samples of one family. */
-function tableFamilies(
-  table: readonly CounterInfo[],
-  rows: readonly Row[],
-  options: {
-    readonly prefix: string;
-    readonly names: Readonly<Record<string, Shown>>;
-    readonly skipped: ReadonlySet<string>;
-  },
-): Family[] {
-  const families = new Map<string, Family & { readonly samples: Sample[] }>();
-  for (const [column, { name, kind, help }] of table.entries()) {
-    if (options.skipped.has(name)) {
-      continue;
-    }
-    const suffix = kind === 'counter' ? '_total' : '';
-    const shown: Shown = options.names[name] ?? {
-      name: `${options.prefix}_${toSnakeCase(name)}${suffix}`,
-    };
-    const family = families.get(shown.name) ?? {
-      name: shown.name,
-      kind,
-      help: shown.help ?? help,
-      samples: [],
-    };
-    families.set(shown.name, family);
-    for (const { labels, values } of rows) {
-      family.samples.push({
-        labels: { ...labels, ...shown.labels },
-        value: (values[column] ?? 0) * (shown.factor ?? 1),
-      });
-    }
-  }
-  return [...families.values()];
 }

@@ -6,7 +6,7 @@
  * HELP and one TYPE.
  */
 
-export type MetricKind = 'counter' | 'gauge';
+export type MetricKind = 'counter' | 'gauge' | 'histogram';
 
 /** A metric with all its samples. */
 export interface Family {
@@ -21,6 +21,8 @@ export interface Family {
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+  /** Of a histogram: `_bucket`, `_sum` or `_count`. */
+  readonly suffix?: string;
 }
 
 /** What a family is called, before it has samples. */
@@ -35,8 +37,8 @@ const PIECE_CHARS = 64 * 1024;
 export function* writeFamily(family: Family): Generator<string> {
   const { name, kind, help, samples } = family;
   let piece = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${kind}\n`;
-  for (const { labels, value } of samples) {
-    piece += `${name}${writeLabels(labels)} ${writeValue(value)}\n`;
+  for (const { labels, value, suffix = '' } of samples) {
+    piece += `${name}${suffix}${writeLabels(labels)} ${writeValue(value)}\n`;
     if (piece.length > PIECE_CHARS) {
       yield piece;
       piece = '';
@@ -61,6 +63,33 @@ export function many(
   values: readonly (readonly [string, number])[],
 ): Family {
   return { ...head, samples: values.map(([key, value]) => ({ labels: { [label]: key }, value })) };
+}
+
+/** What a histogram says: how many values were at most each bound. */
+export interface Buckets {
+  /** Ascending, in the unit of the metric. */
+  readonly bounds: readonly number[];
+  /** Cumulative, one for each bound. */
+  readonly counts: readonly number[];
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** The samples of one histogram. */
+export function histogramSamples(
+  labels: Readonly<Record<string, string>>,
+  { bounds, counts, count, sum }: Buckets,
+): Sample[] {
+  return [
+    ...bounds.map((bound, index) => ({
+      labels: { ...labels, le: String(bound) },
+      value: counts[index] ?? 0,
+      suffix: '_bucket',
+    })),
+    { labels: { ...labels, le: '+Inf' }, value: count, suffix: '_bucket' },
+    { labels, value: sum, suffix: '_sum' },
+    { labels, value: count, suffix: '_count' },
+  ];
 }
 
 /** `connectFailures` to `connect_failures`. */

@@ -13,6 +13,7 @@ import {
   shardFamilies,
 } from './core-metrics.ts';
 import { type Family, many, writeFamily } from './exposition.ts';
+import { httpFamilies } from './http-metrics.ts';
 import { type ProcessSources, processFamilies } from './process-metrics.ts';
 import { type TlsSources, tlsFamilies } from './tls-metrics.ts';
 
@@ -20,7 +21,7 @@ import { type TlsSources, tlsFamilies } from './tls-metrics.ts';
 export const SHARD_WAIT_MS = 200;
 
 /** Parts of the page that can be asked for alone. */
-export const METRIC_SCOPES = ['process', 'listener', 'endpoint', 'shard', 'tls'] as const;
+export const METRIC_SCOPES = ['process', 'listener', 'endpoint', 'shard', 'tls', 'http'] as const;
 
 export type MetricScope = (typeof METRIC_SCOPES)[number];
 
@@ -54,6 +55,7 @@ const COLLECTORS: Readonly<Record<MetricScope, Collector>> = {
   process: processFamilies,
   tls: tlsFamilies,
   listener: listenerFamilies,
+  http: httpFamilies,
   endpoint: (sources) => [...endpointFamilies(sources), ...discoveryFamilies(sources)],
   shard: async (sources) => [...shardFamilies(sources), ...(await threadFamilies(sources))],
 };

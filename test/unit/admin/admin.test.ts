@@ -142,6 +142,11 @@ function makeConnection(id: string, ageMs: number): ConnectionInfo {
     bytesFromEndpoint: 0,
     pendingBytes: 0,
     tls: '',
+    protocol: 'tcp',
+    route: -1,
+    messagesFromClient: 0,
+    messagesFromEndpoint: 0,
+    lastPongMs: 0,
   };
 }
 

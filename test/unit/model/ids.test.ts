@@ -87,3 +87,42 @@ test('rows of the board are set up once, and removed names stay while they have 
   assert.deepEqual([...ids.listeners()], []);
   assert.equal(ids.listenerName(listener), 'mqtt');
 });
+
+test('routes are told apart by listener, and keep their ids', () => {
+  const board = new FakeBoard();
+  const ids = new Ids(board, FAKE_ABI);
+  const a = ids.route({ listener: 'web', name: 'rooms' });
+  const b = ids.route({ listener: 'tls', name: 'rooms' });
+  assert.notEqual(a, b);
+  assert.equal(ids.route({ listener: 'web', name: 'rooms' }), a);
+  assert.deepEqual(ids.routeName(b), { listener: 'tls', name: 'rooms' });
+  assert.equal(board.routes.get(a), 'rooms');
+  assert.deepEqual(
+    board.httpListeners,
+    new Set([ids.findListener('web'), ids.findListener('tls')]),
+  );
+});
+
+test('routes beyond the table share its last id, until others are gone', () => {
+  const board = new FakeBoard();
+  const ids = new Ids(board, FAKE_ABI);
+  const name = (index: number): string => `r${index}`;
+  const own = [0, 1, 2].map((index) => ids.route({ listener: 'web', name: name(index) }));
+  const other = ids.route({ listener: 'web', name: name(3) });
+  assert.equal(other, FAKE_ABI.http.routesMax - 1);
+  assert.equal(ids.route({ listener: 'web', name: name(4) }), other);
+  assert.equal(board.routes.get(other), 'other');
+  assert.deepEqual([...ids.routes()].at(-1), { listener: '', name: 'other', id: other });
+
+  // Requests: begun, answered 2xx, 5xx, unanswered; then WebSockets. One is under way, one lives.
+  board.routeValues.set(own[0] ?? -1, [5, 3, 1, 0, 0]);
+  board.routeValues.set(own[1] ?? -1, [5, 3, 1, 1, 1]);
+  board.routeValues.set(own[2] ?? -1, [5, 3, 1, 1, 0]);
+  ids.retain({ listeners: ['web'], clusters: [], endpoints: [], routes: [] });
+  assert.deepEqual(
+    [...ids.routes()].map((route) => route.name),
+    ['r0', 'r1', 'other'],
+  );
+  assert.equal(ids.route({ listener: 'web', name: 'new' }), own[2]);
+  assert.equal(ids.route({ listener: 'web', name: 'newer' }), other);
+});

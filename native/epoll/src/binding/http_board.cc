@@ -243,17 +243,16 @@ void BoardObject::setRoute(const Napi::CallbackInfo& info) {
   const i64 index = indexOf(info, kRoutesMax, "route");
   if (index < 0) return;
   const u32 id = static_cast<u32>(index);
-  const double listener = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
-  if (!(listener >= 0 && listener < kListenersMax)) {
-    Napi::RangeError::New(info.Env(), "listener is out of range").ThrowAsJavaScriptException();
-    return;
-  }
-  board_->listener(static_cast<u32>(listener)).isHttp = 1;
   RouteEntry& entry = board_->routeEntry(id);
   // What has no id of its own counts together, whatever it is called.
   if (id == kRouteOther && entry.name[0] != 0) return;
   if (entry.name[0] != 0) clearRoute(*board_, id);
-  setText(entry.name, kRouteNameMax, info[2].ToString().Utf8Value());
+  setText(entry.name, kRouteNameMax, info[1].ToString().Utf8Value());
+}
+
+void BoardObject::setHttp(const Napi::CallbackInfo& info) {
+  const i64 index = indexOf(info, kListenersMax, "listener");
+  if (index >= 0) board_->listener(static_cast<u32>(index)).isHttp = 1;
 }
 
 }  // namespace holdfast::binding

@@ -47,6 +47,7 @@ class BoardObject : public Napi::ObjectWrap<BoardObject> {
   Napi::Value clusterLatency(const Napi::CallbackInfo& info);
   Napi::Value routeCounters(const Napi::CallbackInfo& info);
   Napi::Value routeLatency(const Napi::CallbackInfo& info);
+  void setHttp(const Napi::CallbackInfo& info);
   void setRoute(const Napi::CallbackInfo& info);
   void setListener(const Napi::CallbackInfo& info);
   void setCluster(const Napi::CallbackInfo& info);
@@ -90,6 +91,7 @@ class ProberObject : public Napi::ObjectWrap<ProberObject> {
 
  private:
   void probe(const Napi::CallbackInfo& info);
+  Napi::Value readAnswer(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void deliver();
 
