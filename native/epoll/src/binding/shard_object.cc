@@ -28,6 +28,13 @@ proxy::ConnectionFilter readFilter(Napi::Value value, Problem& problem) {
   return filter;
 }
 
+// A WebSocket is forwarded like TCP, and known by its route.
+const char* protocolOf(const proxy::ConnectionView& view) {
+  const bool isRouted = view.route != kNoIndex;
+  if (view.state == proxy::TunnelState::kOpen) return isRouted ? "websocket" : "tcp";
+  return isRouted || view.state == proxy::TunnelState::kHttp ? "http" : "tcp";
+}
+
 Napi::Object describe(Napi::Env env, const proxy::ConnectionView& view) {
   Napi::Object out = Napi::Object::New(env);
   char text[kAddressTextMax];
@@ -46,6 +53,11 @@ Napi::Object describe(Napi::Env env, const proxy::ConnectionView& view) {
   out.Set("bytesFromEndpoint", static_cast<double>(view.bytesFromEndpoint));
   out.Set("tls", view.tls);
   out.Set("pendingBytes", static_cast<double>(view.pendingBytes));
+  out.Set("protocol", protocolOf(view));
+  out.Set("route", view.route == kNoIndex ? -1.0 : static_cast<double>(view.route));
+  out.Set("messagesFromClient", static_cast<double>(view.messagesFromClient));
+  out.Set("messagesFromEndpoint", static_cast<double>(view.messagesFromEndpoint));
+  out.Set("lastPongMs", static_cast<double>(view.lastPongMs));
   return out;
 }
 
