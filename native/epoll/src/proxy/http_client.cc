@@ -303,6 +303,7 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     (void)chunks_.append(http.kept, scratch_ + taken, total - taken);
     http.flags |= kHttpUnread;
   }
+  if (passed == Passed::kEnd) noteRequestEnd(exchange);
   armHttp(tunnel);
   return true;
 }

@@ -83,7 +83,8 @@ struct Exchange {
   u64 hash = 0;          // for balancing
   u32 connectMicros = 0;
   u32 firstByteMicros = 0;  // from startedNs to the head of the response; 0: none
-  u32 requestTick = 0;      // deadline of the response's head; 0: none
+  u32 requestTicks = 0;     // from the end of the request to the head of the response
+  u32 requestTick = 0;      // the deadline of that; 0: none
   u32 tryTick = 0;          // the same, for this try
   u32 perTryTicks = 0;
   u32 idleTicks = 0;
@@ -130,7 +131,9 @@ inline constexpr u32 kUnusedSweepSlots = 65536;
 inline constexpr u32 kHttpReadBytes = 64 * 1024;
 // Runs of content from this length on are sent from where they were read.
 inline constexpr u32 kDirectRunBytes = 16 * 1024;
-inline constexpr u32 kHttpOutBytes = kHttpReadBytes * 2 + 128 * 1024;
+// A head with all that the gateway adds, and what comes behind it in one read.
+inline constexpr u32 kHttpHeadOutBytes = 128 * 1024;
+inline constexpr u32 kHttpOutBytes = kHttpHeadOutBytes + 2 * kHttpReadBytes + 16 * 1024;
 inline constexpr u32 kHttpTextBytes = 128 * 1024;
 
 }  // namespace holdfast::proxy

@@ -118,15 +118,18 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   if (position >= snapshot_.clusterCount()) return answer(tunnel, 503, HttpEnd::kNoEndpoint);
   const ClusterSpec& cluster = snapshot_.cluster(position);
   record.cluster = static_cast<u16>(cluster.id);
-  record.retriesLeft = static_cast<u8>(cluster.retries);
+  const bool isConnectRetried = (route.retryOn & kRetryConnect) != 0;
+  record.retriesLeft = static_cast<u8>(
+      std::min(std::max(cluster.retries, isConnectRetried ? route.retries : 0), 255u));
   record.reason = CloseReason::kCount;
   std::fill(std::begin(record.tried), std::end(record.tried), kNoIndex);
   exchange.retriesLeft = static_cast<u8>(std::min(route.retries, 255u));
   exchange.retryOn = static_cast<u16>(route.retryOn);
-  if (route.requestMs != 0) exchange.requestTick = nowTick_ + ticksOf(route.requestMs);
+  exchange.requestTicks = ticksOf(route.requestMs);
   exchange.perTryTicks = ticksOf(route.perTryMs);
   exchange.idleTicks = ticksOf(route.idleMs);
   if (!openExchange(request, rest)) return;
+  noteRequestEnd(exchange);
   dispatch(tunnel);
 }
 
@@ -228,6 +231,12 @@ bool Shard::acceptWebSocket(Request& request) {
   return true;
 }
 
+// The time for the answer runs from the end of the request.
+void Shard::noteRequestEnd(Exchange& exchange) {
+  if (!exchange.request.isEnded() || exchange.requestTicks == 0) return;
+  exchange.requestTick = nowTick_ + exchange.requestTicks;
+}
+
 // The content of a request that is answered here is of no use to anybody: when it is all there, the
 // connection stays.
 void Shard::skipContent(const Request& request, std::span<const u8> rest) {
@@ -294,6 +303,10 @@ bool Shard::openExchange(Request& request, std::span<const u8> rest) {
     return false;
   }
   outLength_ = writer.size();
+  if (outLength_ > kHttpHeadOutBytes) {
+    answer(request.tunnel, 431, HttpEnd::kRequestInvalid);
+    return false;
+  }
   if (!request.id.empty() && request.listener->accessLog != 0) noteForLog(request);
   if (!noteEdits(request, cookie)) {
     answer(request.tunnel, 503, HttpEnd::kNoMemory);

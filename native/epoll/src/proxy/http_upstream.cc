@@ -68,6 +68,10 @@ bool Shard::attachUnused(u32 tunnel) {
   if ((exchange.flags & kExFresh) != 0 || unusedOf_[record.endpoint] == 0) return false;
   const u32 slot = unusedOf_[record.endpoint] - 1;
   removeUnused(slot);
+  // Of a connect that failed before.
+  if (record.upstream != kNoIndex) releaseUpstream(record.upstream);
+  leaveCircuit(exchange, kExPending, Circuit::kPending);
+  leaveCircuit(exchange, kExConnection, Circuit::kConnections);
   HttpUpstream& upstream = httpUpstreams_[slot];
   upstream.requests++;
   Conn& conn = conns_[upstream.conn];
@@ -115,6 +119,10 @@ void Shard::httpConnected(u32 tunnel) {
   record.state = TunnelState::kHttp;
   wheel_.disarm(tunnel);
   armHttp(tunnel);
+  const bool isSecured = (conns_[record.upstream].flags & kConnTls) != 0;
+  const u32 version = position == kNoIndex ? 0 : snapshot_.cluster(position).proxyProtocol;
+  // With TLS it went ahead of the handshake.
+  if (version != 0 && !isSecured && !passProxyHeader(tunnel, version, HeaderUse::kSend)) return;
   sendRequest(tunnel);
 }
 

@@ -145,7 +145,8 @@ void Shard::takeEvent(const sys::Event& event) {
 bool Shard::isWriteAwaited(const Conn& conn) {
   const TunnelState state = tunnels_[conn.tunnel].state;
   if (state == TunnelState::kOpen) return (peerOf(conn).flags & kConnBlocked) != 0;
-  return state == TunnelState::kConnecting || state > TunnelState::kOpen;
+  return state == TunnelState::kConnecting || state == TunnelState::kFlushing ||
+         state == TunnelState::kLingering;
 }
 
 void Shard::queue(u32 conn) {
@@ -530,7 +531,7 @@ void Shard::stop() {
 
 bool Shard::kill(Handle handle) {
   const Tunnel* tunnel = tunnels_.resolve(handle);
-  if (tunnel == nullptr || tunnel->state == TunnelState::kClosed) return false;
+  if (tunnel == nullptr || tunnel->state >= TunnelState::kPooled) return false;
   close(handle.index, CloseReason::kKilled, How::kReset);
   // Not inside a turn: the record is freed by the next one.
   (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));

@@ -322,6 +322,7 @@ class Shard {
   void startExchange(u32 tunnel, size_t total);
   bool findRoute(Request& request);
   bool acceptWebSocket(Request& request);
+  void noteRequestEnd(Exchange& exchange);
   void skipContent(const Request& request, std::span<const u8> rest);
   void keepUnread(HttpConn& http, std::span<const u8> rest);
   void actHere(Request& request);

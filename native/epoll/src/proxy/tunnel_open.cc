@@ -88,8 +88,13 @@ void Shard::startConnect(u32 tunnel) {
   if (isForHttp && !enterCircuits(tunnel, cluster)) {
     return giveUpConnect(tunnel, CloseReason::kEndpointLimit);
   }
+  PickKey key{record.client};
+  if (isForHttp) {
+    key.hash = exchangeOf(tunnel).hash;
+    key.hasHash = exchangeOf(tunnel).hasHash;
+  }
   for (;;) {
-    const Pick pick = balancers_[position]->pick(nowMs(), PickKey{record.client}, record.tried);
+    const Pick pick = balancers_[position]->pick(nowMs(), key, record.tried);
     if (pick.endpoint == nullptr) {
       bump(count(ShardCounter::kPickFailures));
       const bool isRetry = record.reason != CloseReason::kCount;
