@@ -46,10 +46,25 @@ u32 Shard::list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter
     const bool isTls = (down.flags & kConnTls) != 0 && tlsOf(tunnel.downstream).facts != kNoIndex;
     if (isTls) view.tls = facts_.view(tlsOf(tunnel.downstream).facts).version;
     view.pendingBytes = u64{down.pending.bytes} + up.pending.bytes;
+    describeHttp(cursor, tick, &view);
     if (isMatch(filter, view)) out->push_back(view);
   }
   enter(Activity::kIdle);
   return cursor < touched ? cursor : kNoIndex;
+}
+
+// The route of the request under way, or what a WebSocket has done.
+void Shard::describeHttp(u32 tunnel, u32 tick, ConnectionView* view) {
+  const Tunnel& record = tunnels_[tunnel];
+  if (isHttp(tunnel) && httpOf(tunnel).exchange != kNoIndex) {
+    view->route = exchangeOf(tunnel).route;
+  }
+  if (!hasFrames(record)) return;
+  view->route = settingsOf(record).route;
+  view->messagesFromClient = trackerOf(record, Side::kDownstream).messages();
+  view->messagesFromEndpoint = trackerOf(record, Side::kUpstream).messages();
+  const bool hasPong = record.state == TunnelState::kOpen && record.pongTick != 0;
+  if (hasPong) view->lastPongMs = std::max<u64>(1, u64{tick - record.pongTick} * kTickMs);
 }
 
 }  // namespace holdfast::proxy

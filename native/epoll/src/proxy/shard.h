@@ -415,6 +415,8 @@ class Shard {
   [[nodiscard]] Exchange& exchangeOf(u32 tunnel) { return exchangePool_[httpOf(tunnel).exchange]; }
   [[nodiscard]] HttpUpstream& upstreamOf(u32 conn) { return httpUpstreams_[httpAt_[conn] - 1]; }
   [[nodiscard]] const HttpSpec* findHttp(u32 tunnel) const;
+  // listing.cc
+  void describeHttp(u32 tunnel, u32 tick, ConnectionView* view);
 
   // tunnel_frames.cc
   struct FramesSettings {
