@@ -91,7 +91,7 @@ function describe(
 
 function describeEndpoint(parts: AdminParts, cluster: string, endpoint: ResolvedEndpoint): unknown {
   const { abi, board, health, ids } = parts;
-  const { text, host, weight, connections: connectionsMax, isDraining } = endpoint;
+  const { text, host, weight, labels, connections: connectionsMax, isDraining } = endpoint;
   const id = ids.findEndpoint({ cluster, address: text });
   const view = id === undefined ? null : health.view(id);
   const ejectedMs = id === undefined ? 0 : board.endpointEjectedMs(id);
@@ -107,6 +107,7 @@ function describeEndpoint(parts: AdminParts, cluster: string, endpoint: Resolved
     address: text,
     host,
     weight,
+    labels,
     connectionsMax,
     state,
     isChecked: view !== null,

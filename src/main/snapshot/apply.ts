@@ -15,7 +15,6 @@ import {
   type DnsTable,
   EMPTY_OVERLAY,
   type HealthChecks,
-  type HealthTarget,
   listDnsQueries,
   type Overlay,
   type ResolvedEndpoint,
@@ -27,6 +26,8 @@ import type { Log } from '../observe/index.ts';
 import { SerialLock, type ShardSupervisor, SharedSnapshot } from '../shards/index.ts';
 import type { TicketKeys, TlsMaterial } from '../tls/index.ts';
 import { compileLimits, compileSnapshotInput } from './compile.ts';
+import { listClusterNames } from './compile-cluster.ts';
+import { listHealthTargets } from './health-targets.ts';
 
 /** How long a change waits for names that were not known before. */
 export const FIRST_RESOLUTION_WAIT_MS = 2_000;
@@ -243,7 +244,7 @@ export class Applier {
     this.#current = applied;
     this.#isRepublishDue = false;
     this.#retain(applied);
-    this.#parts.health.configure(this.#listHealthTargets(applied));
+    this.#parts.health.configure(listHealthTargets(applied, this.#parts));
   }
 
   /** After a failure: what only the new state needed is let go, and shards get the former snapshot. */
@@ -270,9 +271,12 @@ export class Applier {
     const { listeners, clusters } = applied.config;
     ids.retain({
       listeners: listeners.map(({ name }) => name),
-      clusters: clusters.map(({ name }) => name),
+      clusters: listClusterNames(applied.config),
       endpoints: [...applied.endpoints].flatMap(([cluster, endpoints]) =>
         endpoints.map(({ text }) => ({ cluster, address: text })),
+      ),
+      routes: listeners.flatMap(({ name: listener, http }) =>
+        (http?.hosts ?? []).flatMap(({ routes }) => routes.map(({ name }) => ({ listener, name }))),
       ),
     });
     netns.retain(
@@ -281,27 +285,5 @@ export class Applier {
       ),
     );
     dns.retain(clusters.flatMap(listDnsQueries));
-  }
-
-  #listHealthTargets(applied: Applied): HealthTarget[] {
-    const { ids, netns } = this.#parts;
-    return applied.config.clusters.flatMap((cluster) => {
-      const { name, netns: namespace, healthCheck } = cluster;
-      if (healthCheck === null) {
-        return [];
-      }
-      const input = applied.material.clusters.get(name);
-      const isTls = healthCheck.type === 'tls' && input !== undefined;
-      const tls = isTls ? { input, serverName: cluster.tls?.serverName ?? '' } : null;
-      return (applied.endpoints.get(name) ?? []).map(({ address, text }) => ({
-        id: ids.endpoint({ cluster: name, address: text }),
-        cluster: name,
-        text,
-        address,
-        netnsFd: netns.fdOf(namespace),
-        check: healthCheck,
-        tls,
-      }));
-    });
   }
 }

@@ -23,7 +23,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Texts of configurations, by where they stand. */
 function collect(): [string, string][] {
   const found: [string, string][] = [];
-  for (const document of ['README.md', 'docs/tls.md']) {
+  for (const document of ['README.md', 'docs/clusters.md', 'docs/tls.md']) {
     const text = readFileSync(join(ROOT, document), 'utf8');
     for (const [, yaml = ''] of text.matchAll(/```yaml\n(version: 1\n[\s\S]*?)```/g)) {
       const line = text.slice(0, text.indexOf(yaml)).split('\n').length;
