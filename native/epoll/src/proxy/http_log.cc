@@ -15,6 +15,10 @@ namespace {
 // What an exchange keeps for its line, in this order.
 enum NoteText : u8 { kMethod, kHost, kPath, kQuery, kAgent, kReferer, kId, kNoteTexts };
 
+// One byte more than a line shows of any of them, so that it shows a mark where more was.
+inline constexpr size_t kNoteTextMax = kRecordPathMax + 1;
+static_assert(kNoteTextMax > kRecordQueryMax && kNoteTextMax > kRecordFieldMax);
+
 }  // namespace
 
 // Copies what the line says of the request.
@@ -33,7 +37,7 @@ void Shard::noteForLog(const Request& request) {
   static_assert(std::size(texts) == kNoteTexts);
   codec::Writer writer(textRoom());
   for (const std::string_view text : texts) {
-    const size_t length = std::min(text.size(), kRecordPathMax);
+    const size_t length = std::min(text.size(), kNoteTextMax);
     writer.putU16(static_cast<u16>(length));
     writer.putText(text.data(), length);
   }
@@ -76,7 +80,7 @@ void Shard::writeRequestRecord(u32 tunnel, u16 status, HttpEnd end) {
   line.end = end;
   line.violation = violation_;
   std::string_view texts[kNoteTexts];
-  HF_UNINITIALIZED char note[kNoteTexts * (kRecordPathMax + 2)];
+  HF_UNINITIALIZED char note[kNoteTexts * (kNoteTextMax + 2)];
   if (httpOf(tunnel).exchange != kNoIndex) {
     const Exchange& exchange = exchangeOf(tunnel);
     const size_t length = chunks_.copyTo(exchange.note, reinterpret_cast<u8*>(note));
