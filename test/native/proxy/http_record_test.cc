@@ -197,6 +197,12 @@ TEST(recordTextsAreCutAtCharacters) {
   CHECK_EQ(cut("", 16), "");
 }
 
+TEST(httpRecordsOfUnixClients) {
+  HttpRecord record = someRecord();
+  record.client = Address::unixSocket();
+  CHECK_EQ(formatTemplate(record, "%{client.address} %{client.port}"), "unix 0\n");
+}
+
 TEST(httpRecordIdsAreThoseOfConnections) {
   HttpRecord record = someRecord();
   record.handle = Handle{0xffffffff, 0x80000000};

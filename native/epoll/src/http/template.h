@@ -28,7 +28,7 @@ enum class VariableScope : u8 {
 // user's.
 #define HF_TEMPLATE_VARIABLES(X)                                                                   \
   X(ClientAddress, "client.address", kBoth,                                                        \
-    "Address of the client, as forwarded by those who are trusted.")                               \
+    "Address of the client, as a trusted PROXY header tells it.")                                  \
   X(ClientPort, "client.port", kBoth, "Port of the client.")                                       \
   X(Host, "host", kBoth, "Host of the request, lower case, without port.")                         \
   X(Method, "method", kBoth, "Method of the request.")                                             \
@@ -46,15 +46,16 @@ enum class VariableScope : u8 {
     "Name that the client asked for in its TLS handshake.")                                        \
   X(TlsSubject, "tls.subject", kBoth, "Subject of the client's certificate.")                      \
   X(TlsVersion, "tls.version", kBoth, "TLS version on the client's side.")                         \
-  X(Header, "header.", kBoth, "A field of the request; in access records user-agent and referer.") \
+  X(Header, "header.", kBoth,                                                                      \
+    "A field of the request; in records `user-agent` and `referer` only.")                         \
   X(Cookie, "cookie.", kRequest, "A cookie of the request.")                                       \
   X(QueryParameter, "query.", kBoth, "A parameter of the query, as it stands there.")              \
   X(Time, "time", kRecord, "When the request ended, RFC 3339 in UTC with milliseconds.")           \
-  X(Event, "event", kRecord, "request, or tunnel for a WebSocket at its end.")                     \
+  X(Event, "event", kRecord, "`request`, or of a WebSocket `tunnel` at its end, else `interval`.") \
   X(ConnectionId, "connection.id", kRecord,                                                        \
     "Id of the client's connection, as `holdfast conns` shows it.")                                \
   X(Status, "status", kRecord, "Status sent to the client; 0: none.")                              \
-  X(Flags, "flags", kRecord, "Why the request ended; - when nothing was amiss.")                   \
+  X(Flags, "flags", kRecord, "Why it ended, a word of the table of flags.")                        \
   X(Violation, "violation", kRecord, "The rule that was broken; - for none.")                      \
   X(BytesIn, "bytes.in", kRecord, "Bytes of content from the client.")                             \
   X(BytesOut, "bytes.out", kRecord, "Bytes of content to the client.")                             \

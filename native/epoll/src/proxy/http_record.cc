@@ -88,8 +88,9 @@ void putConnectionId(RecordLine& line, const HttpRecord& record) {
 }
 
 std::string_view addressText(const Address& address, std::span<char> room, bool hasPort) {
-  const size_t length = hasPort ? formatAddress(address, room.data(), room.size())
-                                : formatIp(address, room.data(), room.size());
+  const size_t length = hasPort || !address.isIp()
+                            ? formatAddress(address, room.data(), room.size())
+                            : formatIp(address, room.data(), room.size());
   return {room.data(), length};
 }
 

@@ -16,33 +16,32 @@
 namespace holdfast {
 
 // X(identifier, name, kind, sentence): per listener and shard.
-#define HF_HTTP_COUNTERS(X)                                                                      \
-  X(Requests, "requests", "counter", "Requests whose head arrived whole and was valid.")         \
-  X(RequestsActive, "requestsActive", "gauge", "Requests under way, WebSockets left out.")       \
-  X(Responses1xx, "responses1xx", "counter",                                                     \
-    "Interim responses, and switches to WebSocket, sent to clients.")                            \
-  X(Responses2xx, "responses2xx", "counter", "Responses of the class 2xx sent to clients.")      \
-  X(Responses3xx, "responses3xx", "counter", "Responses of the class 3xx sent to clients.")      \
-  X(Responses4xx, "responses4xx", "counter", "Responses of the class 4xx sent to clients.")      \
-  X(Responses5xx, "responses5xx", "counter", "Responses of the class 5xx sent to clients.")      \
-  X(Continues, "continues", "counter", "100 Continue sent to clients that asked for it.")        \
-  X(Pipelined, "pipelined", "counter", "Requests that arrived before the response before them.") \
-  X(Retries, "retries", "counter", "Requests tried again, on another endpoint where possible.")  \
-  X(RetryBudgetExhausted, "retryBudgetExhausted", "counter",                                     \
-    "Retries left out because the cluster's budget or limit of retries was reached.")            \
-  X(WebSocketsOpened, "webSocketsOpened", "counter", "WebSockets that were opened.")             \
-  X(WebSocketsActive, "webSocketsActive", "gauge", "Live WebSockets.")                           \
-  X(WebSocketsClosed, "webSocketsClosed", "counter", "WebSockets that ended.")                   \
-  X(WebSocketsRefused, "webSocketsRefused", "counter",                                           \
-    "Upgrades refused because the route allows none or the request was not valid.")              \
-  X(MessagesFromClients, "webSocketMessagesFromClients", "counter",                              \
-    "Whole text and binary messages received from clients.")                                     \
-  X(MessagesFromEndpoints, "webSocketMessagesFromEndpoints", "counter",                          \
-    "Whole text and binary messages received from endpoints.")                                   \
-  X(PingsSent, "webSocketPingsSent", "counter", "Pings that the gateway sent to clients.")       \
-  X(PongTimeouts, "webSocketPongTimeouts", "counter",                                            \
-    "WebSockets closed because the client answered no ping in time.")                            \
-  X(CloseFramesSent, "webSocketClosesSent", "counter",                                           \
+#define HF_HTTP_COUNTERS(X)                                                                     \
+  X(Requests, "requests", "counter", "Requests whose head arrived whole and was valid.")        \
+  X(RequestsActive, "requestsActive", "gauge", "Requests under way, WebSockets left out.")      \
+  X(Responses1xx, "responses1xx", "counter",                                                    \
+    "Interim responses, and switches to WebSocket, sent to clients.")                           \
+  X(Responses2xx, "responses2xx", "counter", "Responses of the class 2xx sent to clients.")     \
+  X(Responses3xx, "responses3xx", "counter", "Responses of the class 3xx sent to clients.")     \
+  X(Responses4xx, "responses4xx", "counter", "Responses of the class 4xx sent to clients.")     \
+  X(Responses5xx, "responses5xx", "counter", "Responses of the class 5xx sent to clients.")     \
+  X(Continues, "continues", "counter", "100 Continue sent to clients that asked for it.")       \
+  X(Retries, "retries", "counter", "Requests tried again, on another endpoint where possible.") \
+  X(RetryBudgetExhausted, "retryBudgetExhausted", "counter",                                    \
+    "Retries left out because the cluster's budget or limit of retries was reached.")           \
+  X(WebSocketsOpened, "webSocketsOpened", "counter", "WebSockets that were opened.")            \
+  X(WebSocketsActive, "webSocketsActive", "gauge", "Live WebSockets.")                          \
+  X(WebSocketsClosed, "webSocketsClosed", "counter", "WebSockets that ended.")                  \
+  X(WebSocketsRefused, "webSocketsRefused", "counter",                                          \
+    "Upgrades refused because the route allows none or the request was not valid.")             \
+  X(MessagesFromClients, "webSocketMessagesFromClients", "counter",                             \
+    "Whole text and binary messages received from clients.")                                    \
+  X(MessagesFromEndpoints, "webSocketMessagesFromEndpoints", "counter",                         \
+    "Whole text and binary messages received from endpoints.")                                  \
+  X(PingsSent, "webSocketPingsSent", "counter", "Pings that the gateway sent to clients.")      \
+  X(PongTimeouts, "webSocketPongTimeouts", "counter",                                           \
+    "WebSockets closed because the client answered no ping in time.")                           \
+  X(CloseFramesSent, "webSocketClosesSent", "counter",                                          \
     "Close frames that the gateway sent on its own behalf, counted for each side.")
 
 // X(identifier, name, kind, sentence): per cluster and shard.
@@ -117,8 +116,6 @@ namespace holdfast {
     "No head of a response came within timeouts.perTry, and no try was left.")                   \
   X(IdleTimeout, "idle-timeout", "gateway",                                                      \
     "No byte in either direction for the route's timeouts.idle, or a WebSocket's idle.")         \
-  X(RetryExhausted, "retry-exhausted", "gateway",                                                \
-    "Every try that the route allows failed; the last failure was answered.")                    \
   X(PongTimeout, "pong-timeout", "client", "The client answered no ping in time.")               \
   X(FrameInvalid, "frame-invalid", "either",                                                     \
     "A frame broke a rule of WebSocket or its limit; `violation` names it.")                     \
