@@ -4,14 +4,12 @@
  * Path: router.ts -> here -> the reloader.
  * Invariant: tokens never leave. A refused configuration changes nothing, and the answer says why.
  */
-import type { Config } from '../config/index.ts';
 import type { ReloadReport } from '../snapshot/index.ts';
 import { AdminError, type AdminRequest, type AdminResponse, badRequest } from './http.ts';
 import type { AdminParts } from './parts.ts';
 import { checkParameters } from './query.ts';
+import { redact } from './redact.ts';
 import type { Route } from './router.ts';
-
-const REDACTED = '(redacted)';
 
 /** The routes about configuration. */
 export function configRoutes(parts: AdminParts): Route[] {
@@ -43,18 +41,6 @@ export function configRoutes(parts: AdminParts): Route[] {
       handle: async () => answer(await parts.reload('admin')),
     },
   ];
-}
-
-/** A copy without secrets. */
-export function redact(config: Config): unknown {
-  const { tcp } = config.admin;
-  return {
-    ...config,
-    admin: {
-      ...config.admin,
-      tcp: tcp === null ? null : { ...tcp, token: tcp.token === null ? null : REDACTED },
-    },
-  };
 }
 
 async function putConfig(parts: AdminParts, request: AdminRequest): Promise<AdminResponse> {

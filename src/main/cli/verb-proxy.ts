@@ -16,6 +16,7 @@ import { showAddresses } from './next-steps.ts';
 export interface ProxyOptions {
   readonly from: readonly string[];
   readonly to: readonly string[];
+  readonly protocol?: string;
   readonly shards?: string;
   readonly admin?: string;
   readonly balance?: string;
@@ -43,9 +44,25 @@ function isLocal(bind: string): boolean {
   return bind.startsWith('127.') || bind.startsWith('[::1]') || bind.startsWith('unix:');
 }
 
+/** All requests, WebSockets among them, for as long as they take. */
+const ALL_ROUTES = {
+  hosts: [
+    {
+      routes: [
+        {
+          name: 'all',
+          cluster: 'origin',
+          websocket: true,
+          timeouts: { request: 'never', idle: 'never' },
+        },
+      ],
+    },
+  ],
+};
+
 /** The configuration that the options stand for, as YAML. */
 export function proxyYaml(options: ProxyOptions): string {
-  const { shards, balance, sendProxy } = options;
+  const { shards, balance, sendProxy, protocol } = options;
   const bind = options.from.map((from) => expandAddress(from, '0.0.0.0'));
   const limits = bind.every(isLocal) ? { limits: { connectionsPerAddress: 'unlimited' } } : {};
   const config = {
@@ -53,7 +70,14 @@ export function proxyYaml(options: ProxyOptions): string {
     ...(shards === undefined ? {} : { shards: shards === 'auto' ? shards : Number(shards) }),
     admin: { socket: options.admin ?? './holdfast.sock' },
     drain: QUICK_DRAIN,
-    listeners: [{ name: 'proxy', bind, ...limits, cluster: 'origin' }],
+    listeners: [
+      {
+        name: 'proxy',
+        bind,
+        ...limits,
+        ...(protocol === 'http' ? { protocol, http: ALL_ROUTES } : { cluster: 'origin' }),
+      },
+    ],
     clusters: [
       {
         name: 'origin',
@@ -125,6 +149,11 @@ export function addProxyVerb(program: Command, world: CliWorld): void {
       'endpoints: 3000, 10.0.0.5:3000, broker.internal:1883; separated by commas, or repeated',
       splitList,
     )
+    .addOption(
+      new Option('--protocol <protocol>', 'http also counts requests, and reuses connections')
+        .choices(['tcp', 'http'])
+        .default('tcp'),
+    )
     .option('--shards <number>', 'worker threads; default: one for each core')
     .option('--balance <name>', 'how an endpoint is chosen; default: least-connections')
     .addOption(
@@ -139,6 +168,7 @@ export function addProxyVerb(program: Command, world: CliWorld): void {
       'after',
       '\nExamples:\n  holdfast proxy --from 8080 --to 3000\n' +
         '  holdfast proxy --from 0.0.0.0:1883 --to 10.0.1.10:1883,10.0.1.11:1883 --balance least-request\n' +
+        '  holdfast proxy --from 8080 --to 3000,3001 --protocol http\n' +
         '  holdfast proxy --from 8080 --to 3000 --print > holdfast.yaml\n',
     )
     .action((options: ProxyOptions) => proxy(options, world));

@@ -20,6 +20,7 @@ import type { CliWorld } from './cli-world.ts';
 import { checkDeep } from './deep.ts';
 import { CliError, EXIT } from './exit.ts';
 import { explainHint } from './report.ts';
+import { countRoutes, showRoutes } from './show-routes.ts';
 import { findConfigFile } from './verb-run.ts';
 
 type Format = 'human' | 'json' | 'github';
@@ -64,6 +65,8 @@ async function validate(
   }
   const warnings = diagnostics.length === 0 ? '' : `, ${countFindings(diagnostics)}`;
   terminal.out(`${terminal.paint.green(`${name} is valid`)}${warnings}${summary(result)}\n`);
+  const routes = result.config === null ? [] : showRoutes(result.config);
+  if (routes.length > 0) terminal.out(`\n${routes.join('\n')}\n`);
 }
 
 /** What the file amounts to, in one line. */
@@ -74,6 +77,7 @@ function summary({ config }: LoadResult): string {
   const endpoints = config.clusters.reduce((sum, cluster) => sum + cluster.endpoints.length, 0);
   const parts = [
     plural(config.listeners.length, 'listener'),
+    ...(countRoutes(config) === 0 ? [] : [plural(countRoutes(config), 'route')]),
     plural(config.clusters.length, 'cluster'),
     plural(endpoints, 'endpoint'),
     plural(config.shards, 'shard'),

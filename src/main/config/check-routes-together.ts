@@ -9,13 +9,13 @@
 import type { HttpFault, HttpInput } from '../../../native/epoll/index.ts';
 import type { FindingName } from './codes.ts';
 import type { HttpRouteConfig } from './config.ts';
-import type { Place, ValuePath } from './findings.ts';
+import type { ValuePath } from './findings.ts';
 import { toHttpInput } from './http-input.ts';
 import { toRoute, toSettings } from './normalize-http.ts';
 import { type HttpCheck, type Item, type PlacedMap, valueAt, writtenPath } from './plain.ts';
+import { reportInside } from './report-inside.ts';
 import { listenerHttp } from './schema-http.ts';
 import { route as routeSchema } from './schema-route.ts';
-import { quote } from './units.ts';
 import { findUnreachable } from './unreachable.ts';
 
 /** A route that has the right shape, and where it stands. */
@@ -136,16 +136,12 @@ function reportFault(fault: HttpFault, route: PlacedRoute, check: HttpCheck): vo
   const { findings, source } = check;
   const path = writtenPath(check.resolved.value, pathOf(fault, route));
   const value = valueAt(check.resolved.value, path);
-  const text = `${subjectOf(path)}: ${fault.text}`;
-  const add = (place: Place, message: string): void => {
-    findings.add({ name: findingOf(fault), path, place, message });
-  };
+  const name = findingOf(fault);
+  const message = `${subjectOf(path)}: ${fault.text}`;
   if (typeof value !== 'string' || fault.position < 0) {
-    add(source.place(path), text);
+    findings.add({ name, path, place: source.place(path), message });
     return;
   }
-  const at = Buffer.from(value).subarray(0, fault.position).toString().length;
-  const inside = source.placeInside(path, { value, at, length: fault.length });
-  if (inside !== null) add(inside, text);
-  else add(source.place(path), `${text}, at position ${at + 1} of ${quote(value)}`);
+  const { position, length } = fault;
+  reportInside({ name, path, value, position, length, message }, check);
 }

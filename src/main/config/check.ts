@@ -9,6 +9,7 @@
 import { checkAdmin, checkCluster, checkListener, checkProcessLimits } from './check-amounts.ts';
 import { checkBinds, checkLoops } from './check-binds.ts';
 import { checkListenerHttp, listRouteClusters } from './check-http.ts';
+import { checkLog } from './check-log.ts';
 import { checkClusterTls, checkListenerTls } from './check-tls.ts';
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
@@ -59,6 +60,7 @@ export function checkMeaning(input: CheckInput): void {
   }
   checkLoops({ listeners, clusters, binds }, report);
   checkAdmin(asMap(root['admin']), input, report);
+  checkLog(root, input);
   checkProcessLimits(asMap(root['limits']), input.world, report);
 }
 

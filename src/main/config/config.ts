@@ -71,6 +71,10 @@ export interface LogConfig {
   readonly level: LogLevel;
   /** `stdout`, `stderr`, `off`, or a file path. */
   readonly access: string;
+  /** Form of the records of requests. */
+  readonly accessFormat: 'json' | 'common' | 'template';
+  /** The text of the form `template`, else empty. */
+  readonly accessTemplate: string;
   /** Interval of records for connections that live on; 0: only one at the end. */
   readonly accessIntervalMs: number;
   readonly format: 'auto' | 'json' | 'pretty';

@@ -10,6 +10,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loadNative } from '../../../native/epoll/index.ts';
 import { createCliPage } from '../cli/index.ts';
 import { createJsonSchema } from './json-schema.ts';
 import { createConfigPage, createFindingsPart } from './reference.ts';
@@ -50,7 +51,7 @@ function fillPart(page: string, part: string): string {
 export function generateDocuments(): ReadonlyMap<string, string> {
   const example = readText('examples/mqtt.yaml') ?? '';
   return new Map([
-    ['docs/config.md', createConfigPage(example)],
+    ['docs/config.md', createConfigPage(example, loadNative().abi.http.variables)],
     ['docs/config.schema.json', `${JSON.stringify(createJsonSchema(), null, 2)}\n`],
     ['docs/errors.md', fillPart(readText('docs/errors.md') ?? ERRORS_PAGE, createFindingsPart())],
     ['docs/cli.md', createCliPage()],

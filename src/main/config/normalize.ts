@@ -83,6 +83,8 @@ export function normalize(parsed: ParsedConfig, world: World): Config {
     log: {
       level: log.level,
       access: log.access,
+      accessFormat: log.accessFormat.format,
+      accessTemplate: log.accessFormat.template,
       accessIntervalMs: log.accessInterval,
       format: log.format,
     },

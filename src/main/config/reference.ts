@@ -5,10 +5,12 @@
  * Invariant: pure; everything about fields comes out of the JSON Schema, everything about findings
  * out of codes.ts, so the pages cannot say something else than the program does.
  */
+import type { HttpAbi } from '../../../native/epoll/index.ts';
 import { UNIX_PATH_BYTES_MAX } from './address.ts';
 import { FINDINGS, type FindingRow } from './codes.ts';
 import { createJsonSchema, type SchemaNode } from './json-schema.ts';
 import * as limit from './limits.ts';
+import { createHttpPart } from './reference-http.ts';
 import { TEXT_BYTES_MAX } from './source.ts';
 import { formatSize } from './units.ts';
 
@@ -64,7 +66,7 @@ function code(value: unknown): string {
 
 function typeOf(node: SchemaNode): string {
   const child = childMap(node);
-  const hasShort = node.anyOf?.some((form) => form.type === 'string') === true;
+  const hasShort = node.anyOf?.some((form) => form.properties === undefined) === true;
   if (child !== null)
     return child.suffix === '' ? `map${hasShort ? ' or its short form' : ''}` : 'list';
   const form = longForm(node);
@@ -155,6 +157,16 @@ const FORMS = table(
       `1 to ${limit.NAME_BYTES_MAX} letters, digits, \`.\`, \`_\`, \`-\`; starts with a letter or digit.`,
     ],
     ['mode', '`"0660"`', 'Octal and quoted.'],
+    [
+      'template',
+      '`https://%{host}%{path}`',
+      '`%%` is a percent sign. The variables are listed [below](#variables-of-templates).',
+    ],
+    [
+      'pattern',
+      '`/users/[0-9]+`',
+      'A regular expression that takes time linear in the text; see [below](#patterns).',
+    ],
   ],
 );
 
@@ -167,6 +179,12 @@ const LIMITS = table(
     ['addresses of one listener', String(limit.BINDS_MAX)],
     ['clusters', String(limit.CLUSTERS_MAX)],
     ['endpoints of all clusters', String(limit.ENDPOINTS_MAX)],
+    ['hosts of one listener with HTTP', String(limit.HTTP_HOSTS_MAX)],
+    ['routes of one listener with HTTP', String(limit.HTTP_ROUTES_MAX)],
+    ['conditions on headers of one route, and on its query', String(limit.HTTP_CONDITIONS_MAX)],
+    ['clusters that one route is split between', String(limit.HTTP_SPLITS_MAX)],
+    ['bytes of a pattern, or of a text in a condition', String(limit.HTTP_TEXT_BYTES_MAX)],
+    ['bytes of the content of a response of the gateway', formatSize(limit.CONTENT_BYTES_MAX)],
     ['bytes of a name', String(limit.NAME_BYTES_MAX)],
     ['bytes of a Unix socket path', String(UNIX_PATH_BYTES_MAX)],
   ],
@@ -202,16 +220,22 @@ ${LIMITS}
 Beyond a limit the file is refused and nothing changes.
 `;
 
-/** The reference page of the language. `example` is a complete file that is tested elsewhere. */
-export function createConfigPage(example: string): string {
+/**
+ * The reference page of the language. `example` is a complete file that is tested elsewhere,
+ * `variables` are those of the core's templates.
+ */
+export function createConfigPage(example: string, variables: HttpAbi['variables']): string {
   const sections: Section[] = [];
   collectSections('', createJsonSchema(), sections);
   const [top, ...rest] = sections;
   const all = top === undefined ? [] : [{ ...top, title: 'Top level' }, ...rest];
   const complete = `## A complete example\n\n\`\`\`yaml\n${example.trimEnd()}\n\`\`\`\n`;
-  return [INTRODUCTION, complete, ...all.map((section) => `${describeSection(section)}\n`)].join(
-    '\n',
-  );
+  return [
+    INTRODUCTION,
+    complete,
+    ...all.map((section) => `${describeSection(section)}\n`),
+    createHttpPart(variables),
+  ].join('\n');
 }
 
 function describeFinding(row: FindingRow): string {

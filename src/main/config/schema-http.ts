@@ -12,7 +12,10 @@ import { choice, count, duration, field, flag, section, size, text } from './fie
 import * as limit from './limits.ts';
 import { hosts } from './schema-route.ts';
 import { HOUR, KIB, MINUTE, NEVER, UNLIMITED } from './schema-socket.ts';
-import { parseServer, parseVia } from './values-http.ts';
+import { parseProduct, parseVia } from './values-http.ts';
+
+/** The key is that of the header which names the software (RFC 9110 10.2.4). */
+const PRODUCT = 'server';
 
 /** A list that may be empty, or be written as its only item; `off` is an empty one. */
 function listOf<Item extends z.ZodType>(item: Item) {
@@ -115,13 +118,13 @@ export const listenerHttp = section('HTTP, where `protocol` is `http`.', {
     { is: 'Pseudonym of this gateway in Via; `off`: it is not named.', initial: 'off' },
     { kind: 'text', json: { type: 'string' }, limits: 'one word, or "off"' },
   ),
-  server: text(
+  [PRODUCT]: text(
     {
       is: 'Server of all responses; `pass` leaves what the endpoint says, and names none for responses that the gateway makes itself.',
       initial: 'pass',
     },
     'text',
-    parseServer,
+    parseProduct,
   ),
   hosts,
 });

@@ -26,6 +26,7 @@ import { listener } from './schema-listener.ts';
 import { DAY, HOUR, KIB, MIB, NEVER, SECOND } from './schema-socket.ts';
 import { processTls } from './schema-tls.ts';
 import { parseFilePath, parseToken, parseVersion } from './values.ts';
+import { parseAccessFormat } from './values-http.ts';
 
 const adminTcp = shorthand(
   z.strictObject({
@@ -129,6 +130,15 @@ export const configSchema = z.strictObject({
     accessInterval: duration(
       { is: 'Connections that live longer are recorded at this interval too.', initial: '1h' },
       { min: SECOND, max: 7 * DAY, zero: NEVER },
+    ),
+    accessFormat: text(
+      {
+        is: 'Form of the records of requests: `json`, `common` (the common log format), or a template with `%{variables}`. Connections of TCP are always recorded in JSON.',
+        initial: 'json',
+        example: '%{time} %{client.address} "%{method} %{path}" %{status} %{duration}',
+      },
+      'template',
+      parseAccessFormat,
     ),
     format: choice(
       {

@@ -24,6 +24,29 @@ function refuse(name: FindingName, message: string, hint = ''): Parsed<never> {
   return { ok: false, fault: { name, message, hint } };
 }
 
+/** Forms of access records that have a name. */
+export const ACCESS_WORDS: ReadonlySet<string> = new Set(['json', 'common']);
+
+/** A form of access records. */
+export interface AccessFormatValue {
+  readonly format: 'json' | 'common' | 'template';
+  /** Empty for forms with a name. */
+  readonly template: string;
+}
+
+/** The name of a form, or a template with at least one variable. */
+export function parseAccessFormat(value: string): Parsed<AccessFormatValue> {
+  if (value === 'json' || value === 'common') {
+    return { ok: true, value: { format: value, template: '' } };
+  }
+  if (value.includes('%{')) return { ok: true, value: { format: 'template', template: value } };
+  return refuse(
+    'badTemplate',
+    `${quote(value)} is neither the name of a form nor a template`,
+    'write "json", "common", or a text such as "%{time} %{client.address} %{status}"',
+  );
+}
+
 /** True for a header name or a method (RFC 9110 5.6.2). */
 export function isToken(text: string): boolean {
   return TOKEN.test(text);
@@ -119,8 +142,8 @@ export function parseFieldText(value: string): Parsed<string> {
   );
 }
 
-/** Server of responses: `pass`, which yields an empty text, or a text. */
-export function parseServer(value: string): Parsed<string> {
+/** What names the software in responses: `pass`, which yields an empty text, or a text. */
+export function parseProduct(value: string): Parsed<string> {
   return value === 'pass' ? { ok: true, value: '' } : parseFieldText(value);
 }
 

@@ -10,7 +10,14 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { type HttpFault, type HttpInput, loadNative } from '../../../native/epoll/index.ts';
+import {
+  type HttpFault,
+  type HttpInput,
+  loadNative,
+  type Native,
+  type TemplateFault,
+  type TemplateUse,
+} from '../../../native/epoll/index.ts';
 import { NO_TLS_MATERIAL, TlsFiles, type TlsLoad } from '../tls/index.ts';
 import type { Config } from './config.ts';
 
@@ -39,6 +46,8 @@ export interface World {
   loadTls(config: Config): TlsLoad;
   /** What the core says about routes; null when there is no core to ask. */
   checkRoutes(http: HttpInput): readonly HttpFault[] | null;
+  /** What is wrong with a template; null when nothing is, or when there is no core to ask. */
+  checkTemplate(text: string, use: TemplateUse): TemplateFault | null;
 }
 
 /**
@@ -90,18 +99,18 @@ export function createWorld(configPath: string | null): World {
     readSecret: (path) => readSecretFile(resolve(base, path)),
     resolvePath: (path) => resolve(base, path),
     loadTls: (config) => new TlsFiles({ native: loadNative }).load(config),
-    checkRoutes: askCore,
+    checkRoutes: (http) => findCore()?.checkRoutes(http) ?? null,
+    checkTemplate: (text, use) => findCore()?.checkTemplate(text, use) ?? null,
   };
 }
 
-function askCore(http: HttpInput): readonly HttpFault[] | null {
-  let native: ReturnType<typeof loadNative>;
+/** The core, where it was built. */
+function findCore(): Native | null {
   try {
-    native = loadNative();
+    return loadNative();
   } catch {
     return null;
   }
-  return native.checkRoutes(http);
 }
 
 /** The same machine, but nothing that TLS needs is read: for verbs that only look up a field. */

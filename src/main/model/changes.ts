@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.ts';
+import { describeHttpChanges } from './changes-http.ts';
 
 interface Named {
   readonly name: string;
@@ -14,8 +15,11 @@ interface Named {
 /** One sentence for each difference that the reload applies. */
 export function describeChanges(before: Config, after: Config): string[] {
   return [
-    ...describeNamed('listener', before.listeners, after.listeners),
-    ...describeNamed('cluster', before.clusters, after.clusters),
+    ...describeNamed('listener', before.listeners, after.listeners, (former, item) => [
+      ...changedKeys(former, item).filter((key) => key !== 'http'),
+      ...describeHttpChanges(former.http, item.http),
+    ]),
+    ...describeNamed('cluster', before.clusters, after.clusters, changedKeys),
     ...changedFields(before, after, ['distribution', 'drain']),
     ...(before.tls.ticketRotationMs === after.tls.ticketRotationMs
       ? []
@@ -23,6 +27,10 @@ export function describeChanges(before: Config, after: Config): string[] {
     ...(before.log.level === after.log.level
       ? []
       : [`log.level: ${before.log.level} -> ${after.log.level}`]),
+    ...(before.log.accessFormat === after.log.accessFormat &&
+    before.log.accessTemplate === after.log.accessTemplate
+      ? []
+      : ['log.accessFormat changed']),
     ...(before.limits.connections === after.limits.connections
       ? []
       : [`limits.connections: ${before.limits.connections} -> ${after.limits.connections}`]),
@@ -71,6 +79,7 @@ function describeNamed<Item extends Named>(
   kind: string,
   before: readonly Item[],
   after: readonly Item[],
+  differences: (former: Item, item: Item) => readonly string[],
 ): string[] {
   const changes: string[] = [];
   const old = new Map(before.map((item) => [item.name, item]));
@@ -79,7 +88,7 @@ function describeNamed<Item extends Named>(
     if (former === undefined) {
       changes.push(`${kind} "${item.name}" added`);
     } else if (!isDeepStrictEqual(former, item)) {
-      changes.push(`${kind} "${item.name}" changed: ${changedKeys(former, item).join(', ')}`);
+      changes.push(`${kind} "${item.name}" changed: ${differences(former, item).join(', ')}`);
     }
     old.delete(item.name);
   }

@@ -63,6 +63,8 @@ export function compileSnapshotInput(source: CompileSource): SnapshotInput {
     clusters: compileClusters(source, (name) => tlsPosition(positions.clusterTls, name)),
     tls,
     ticketKeys: tls.length === 0 ? [] : source.ticketKeys,
+    accessFormat: config.log.accessFormat,
+    accessTemplate: config.log.accessTemplate,
   };
 }
 
@@ -101,7 +103,7 @@ function compileListener(
     cluster: listener.cluster === null ? -1 : positionOf(positions, listener.cluster, listener),
     http: compileHttp(listener, {
       cluster: (wanted) => positionOf(positions, wanted, listener),
-      route: () => 0,
+      route: (route) => ids.route({ listener: name, name: route }),
     }),
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,

@@ -11,8 +11,8 @@ import type { ConnectionInfo, ConnectionPage } from '../../../native/epoll/index
 import { checkTcpAccess } from '../../../src/main/admin/access.ts';
 import { AdminError, parseJson } from '../../../src/main/admin/http.ts';
 import { readDurationMs, toDurationMs } from '../../../src/main/admin/query.ts';
+import { redact } from '../../../src/main/admin/redact.ts';
 import { matchRoute, type Route } from '../../../src/main/admin/router.ts';
-import { redact } from '../../../src/main/admin/routes-config.ts';
 import {
   FOUND_PER_STEP,
   formatCursor,

@@ -61,8 +61,8 @@ test('the sketch of the language loads as it is', () => {
     maxAgeJitterPermille: 100,
   });
   assert.deepEqual(config.clusters[0]?.endpoints, [
-    { host: '10.0.1.10', port: 1883, weight: 1, connections: 0 },
-    { host: 'broker.internal', port: 1883, weight: 2, connections: 0 },
+    { host: '10.0.1.10', port: 1883, weight: 1, connections: 0, labels: {} },
+    { host: 'broker.internal', port: 1883, weight: 2, connections: 0, labels: {} },
   ]);
   assert.equal(config.clusters[0].proxyProtocol, 2);
 });
@@ -80,7 +80,14 @@ test('a minimal configuration has every default', () => {
     shards: 4,
     distribution: 'least-connections',
     admin: { socket: './holdfast.sock', tcp: null },
-    log: { level: 'info', access: 'stdout', accessIntervalMs: 3_600_000, format: 'auto' },
+    log: {
+      level: 'info',
+      access: 'stdout',
+      accessFormat: 'json',
+      accessTemplate: '',
+      accessIntervalMs: 3_600_000,
+      format: 'auto',
+    },
     limits: { connections: 9872, memory: 536_870_912, memoryPerShard: 134_217_728 },
     drain: { overMs: 30_000, graceMs: 10_000, readinessDelayMs: 5000 },
     tls: { ticketRotationMs: 28_800_000, handshakeThreads: 0 },
@@ -117,11 +124,13 @@ test('a minimal configuration has every default', () => {
       {
         name: 'back',
         balance: 'least-connections',
-        endpoints: [{ host: '127.0.0.1', port: 3000, weight: 1, connections: 0 }],
+        endpoints: [{ host: '127.0.0.1', port: 3000, weight: 1, connections: 0, labels: {} }],
         connect: { timeoutMs: 3000, retries: 1 },
         healthCheck: null,
         ejection: {
           afterFailures: 5,
+          afterErrors: 5,
+          latencyPermille: 0,
           baseMs: 10_000,
           maxMs: 300_000,
           percentMax: 50,
@@ -133,6 +142,17 @@ test('a minimal configuration has every default', () => {
         socket,
         dns: { refreshMinMs: 5000, refreshMaxMs: 300_000, resolvers: null, family: 'any' },
         tls: null,
+        http: {
+          idleMs: 30_000,
+          ageMs: 3_600_000,
+          requestsMax: 1000,
+          idlePerEndpoint: 64,
+          connectionsMax: 0,
+          requestsActiveMax: 0,
+          pendingMax: 1024,
+          retriesMax: 0,
+          retryBudgetPermille: 200,
+        },
       },
     ],
   });

@@ -23,6 +23,7 @@ export const WORLD: World = {
   resolvePath: (path) => resolve('/etc/holdfast', path),
   loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }),
   checkRoutes: (http) => loadNative().checkRoutes(http),
+  checkTemplate: (text, use) => loadNative().checkTemplate(text, use),
 };
 
 /** The smallest valid configuration, with lines to add to its listener, its cluster, and the top. */
