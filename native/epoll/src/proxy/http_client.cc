@@ -398,6 +398,7 @@ void Shard::pauseFor(u32 conn) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnPaused) != 0) return;
   record.flags |= kConnPaused;
+  if (record.side == Side::kDownstream) exchangeOf(record.tunnel).flags |= kExHeldBack;
   paused_++;
   bump(count(ShardCounter::kPauses));
 }

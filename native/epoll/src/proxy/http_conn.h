@@ -56,8 +56,14 @@ enum ExchangeFlag : u32 {
   kExCircuit = 1u << 15,     // counted in the cluster's requests
   kExPending = 1u << 17,     // counted in the cluster's connects under way
   kExConnection = 1u << 19,  // counted in its connections, until its HttpUpstream is
+  kExHeldBack = 1u << 20,    // the client had to wait for the endpoint since rateTick was set
   kExHasQuery = 1u << 18,
 };
+
+// Content of a request comes at this rate at least, looked at over such windows (the measure of
+// Apache's mod_reqtimeout).
+inline constexpr u32 kContentRateMin = 500;  // bytes per second
+inline constexpr u32 kContentRateMs = 20'000;
 
 inline constexpr u32 kInterimsMax = 64;  // 1xx responses to one request
 
@@ -88,7 +94,9 @@ struct Exchange {
   u32 tryTick = 0;          // the same, for this try
   u32 perTryTicks = 0;
   u32 idleTicks = 0;
-  u32 bodyTicks = 0;
+  u32 bodyTicks = 0;  // the client sends or takes nothing for this long; 0: for ever
+  u32 rateTick = 0;   // when the rate of the request's content is looked at
+  u64 rateBytes = 0;  // content up to the last look
   u16 status = 0;
   u16 retryOn = 0;
   u16 circuit = 0;  // board id

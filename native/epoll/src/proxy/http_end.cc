@@ -218,9 +218,11 @@ void Shard::armHttp(u32 tunnel) {
       consider(exchange.tryTick);
     }
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
-    if (!exchange.request.isEnded() && exchange.bodyTicks != 0) {
+    const bool isTaking = !conns_[record.downstream].pending.isEmpty();
+    if (exchange.bodyTicks != 0 && (isTaking || !exchange.request.isEnded())) {
       consider(record.lastActiveTick + exchange.bodyTicks);
     }
+    if (!exchange.request.isEnded()) consider(exchange.rateTick);
   } else if (const HttpSpec* spec = findHttp(tunnel); spec != nullptr) {
     const u32 ms = http.kept.isEmpty() ? spec->keepAliveMs : spec->headMs;
     if (ms != 0) consider(http.sinceTick + ticksOf(ms));
@@ -273,6 +275,19 @@ void Shard::fireHttp(u32 tunnel) {
   armHttp(tunnel);
 }
 
+// True when the content of the request came too slowly since the last look, and not for the sake of
+// the endpoint.
+bool Shard::isTooSlow(Exchange& exchange) const {
+  if (!isDue(exchange.rateTick, nowTick_)) return false;
+  constexpr u64 kExpected = u64{kContentRateMin} * kContentRateMs / 1000;
+  const bool isSlow = exchange.bytesIn - exchange.rateBytes < kExpected;
+  const bool isHeldBack = (exchange.flags & kExHeldBack) != 0;
+  exchange.rateBytes = exchange.bytesIn;
+  exchange.rateTick = nowTick_ + ticksOf(kContentRateMs);
+  exchange.flags &= ~u32{kExHeldBack};
+  return isSlow && !isHeldBack;
+}
+
 // True when a deadline ended or moved the exchange.
 bool Shard::fireExchange(u32 tunnel) {
   const Tunnel& record = tunnels_[tunnel];
@@ -288,10 +303,17 @@ bool Shard::fireExchange(u32 tunnel) {
     upstreamFailed(tunnel, HttpEnd::kPerTryTimeout);
     return true;
   }
+  const Conn& client = conns_[record.downstream];
   // A client that waits for a slow endpoint to take its content is not to blame.
-  const bool isStalled = (conns_[record.downstream].flags & kConnPaused) == 0;
-  if (!exchange.request.isEnded() && exchange.bodyTicks != 0 && isStalled &&
-      isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_)) {
+  const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0;
+  const bool isTaking = !client.pending.isEmpty();
+  const bool isStalled =
+      exchange.bodyTicks != 0 && isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_);
+  if (isTaking && isStalled) {
+    cutAnswer(tunnel, HttpEnd::kClientTimeout);
+    return true;
+  }
+  if (isSending && (isStalled || isTooSlow(exchange))) {
     if (isAnswered) {
       cutAnswer(tunnel, HttpEnd::kBodyTimeout);
     } else {

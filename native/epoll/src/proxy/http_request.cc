@@ -129,6 +129,7 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   exchange.perTryTicks = ticksOf(route.perTryMs);
   exchange.idleTicks = ticksOf(route.idleMs);
   if (!openExchange(request, rest)) return;
+  if (exchange.bodyTicks != 0) exchange.rateTick = nowTick_ + ticksOf(kContentRateMs);
   noteRequestEnd(exchange);
   dispatch(tunnel);
 }

@@ -11,7 +11,7 @@ inline constexpr u16 kFinalStatusMin = 200;
 }  // namespace
 
 ProbeAnswer readProbeAnswer(std::span<const u8> bytes) {
-  if (bytes.size() > kProbeAnswerBytesMax) return {ProbeAnswer::Kind::kViolation, 0};
+  const bool isTooLong = bytes.size() > kProbeAnswerBytesMax;
   while (!bytes.empty()) {
     http1::HeadScan scan;
     http1::Head head;
@@ -24,7 +24,7 @@ ProbeAnswer readProbeAnswer(std::span<const u8> bytes) {
     if (head.status >= kFinalStatusMin) return {ProbeAnswer::Kind::kStatus, head.status};
     bytes = bytes.subspan(head.length);
   }
-  return {};
+  return {isTooLong ? ProbeAnswer::Kind::kViolation : ProbeAnswer::Kind::kNeedMore, 0};
 }
 
 }  // namespace holdfast::proxy

@@ -12,7 +12,7 @@
 
 namespace holdfast::proxy {
 
-// An answer whose head has not ended within so many bytes is none.
+// An answer whose final head has not ended within so many bytes is none.
 inline constexpr size_t kProbeAnswerBytesMax = 64 * 1024;
 
 struct ProbeAnswer {

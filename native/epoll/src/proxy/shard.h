@@ -403,6 +403,7 @@ class Shard {
   void armHttp(u32 tunnel);
   void fireHttp(u32 tunnel);
   bool fireExchange(u32 tunnel);
+  [[nodiscard]] bool isTooSlow(Exchange& exchange) const;
   [[nodiscard]] bool isClosing(u32 tunnel) const;
   Status prepareHttp(const Snapshot& next);
   void attachTables();
