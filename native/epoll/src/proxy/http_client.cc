@@ -411,6 +411,7 @@ void Shard::resumeReader(u32 reader, u32 writer) {
   record.flags = static_cast<u16>(record.flags & ~kConnPaused);
   paused_--;
   bump(count(ShardCounter::kResumes));
+  if (record.side == Side::kDownstream) armHttp(record.tunnel);
   if ((record.flags & (kConnReadable | kConnEof)) != 0) queue(reader);
 }
 

@@ -218,8 +218,9 @@ void Shard::armHttp(u32 tunnel) {
       consider(exchange.tryTick);
     }
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
-    const bool isTaking = !conns_[record.downstream].pending.isEmpty();
-    if (exchange.bodyTicks != 0 && (isTaking || !exchange.request.isEnded())) {
+    const Conn& client = conns_[record.downstream];
+    const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0;
+    if (exchange.bodyTicks != 0 && (isSending || !client.pending.isEmpty())) {
       consider(record.lastActiveTick + exchange.bodyTicks);
     }
     if (!exchange.request.isEnded()) consider(exchange.rateTick);
@@ -313,7 +314,8 @@ bool Shard::fireExchange(u32 tunnel) {
     cutAnswer(tunnel, HttpEnd::kClientTimeout);
     return true;
   }
-  if (isSending && (isStalled || isTooSlow(exchange))) {
+  const bool isSlow = !exchange.request.isEnded() && isTooSlow(exchange);
+  if (isSending && (isStalled || isSlow)) {
     if (isAnswered) {
       cutAnswer(tunnel, HttpEnd::kBodyTimeout);
     } else {
