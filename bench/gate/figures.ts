@@ -8,8 +8,8 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Measured, RigParts } from '../rig/index.ts';
-import { buildHarness, type Harness, readToolchain } from './harness.ts';
+import { HTTP_REQUESTS, type Measured, type RigParts, WEBSOCKET_MESSAGES } from '../rig/index.ts';
+import { buildHarness, type Harness, type Passing, readToolchain } from './harness.ts';
 import {
   measureAllocations,
   measureBytes,
@@ -40,12 +40,12 @@ export interface CountedFigure {
   measure(subject: Subject): Promise<Measured>;
 }
 
-async function measureInstructions(subject: Subject, pairs: number): Promise<Measured> {
+async function measureInstructions(subject: Subject, passing: Passing): Promise<Measured> {
   const toolchain = await readToolchain();
   if (toolchain !== subject.toolchainOfBudgets) {
     return `the budget is for ${subject.toolchainOfBudgets}, this is ${toolchain}`;
   }
-  return subject.harness.instructionsPerMessage(pairs);
+  return subject.harness.instructionsPerMessage(passing);
 }
 
 const SIZES_SCRIPT = `
@@ -61,19 +61,115 @@ async function measureSize(tree: string, record: string): Promise<Measured> {
   return sizes[record] ?? `the addon does not tell the size of ${record}`;
 }
 
+/** What requests and WebSockets have beside messages over TCP. */
+interface Kind {
+  readonly name: string;
+  readonly title: string;
+  readonly carried: 'http' | 'websocket';
+  readonly idle: { readonly name: string; readonly title: string };
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    name: 'request',
+    title: 'keep-alive request',
+    carried: 'http',
+    idle: { name: 'http-client', title: 'idle keep-alive client' },
+  },
+  {
+    name: 'websocket-message',
+    title: 'WebSocket message',
+    carried: 'websocket',
+    idle: { name: 'websocket', title: 'idle WebSocket' },
+  },
+];
+
+const SIZES = [
+  { pairs: 1, suffix: '', title: 'one connection ready in a turn' },
+  { pairs: BUSY_PAIRS, suffix: '-busy', title: `${BUSY_PAIRS} connections ready in a turn` },
+];
+
+/** Of the core. */
+function listCoreFigures({ name, title, carried, idle }: Kind): CountedFigure[] {
+  const sized = SIZES.flatMap((size): CountedFigure[] => {
+    const passing = { pairs: size.pairs, carried };
+    return [
+      {
+        name: `syscalls-per-${name}${size.suffix}`,
+        title: `system calls per ${title}, ${size.title}`,
+        kind: 'core',
+        measure: async ({ harness }) => (await harness.perMessage(passing)).syscalls,
+      },
+      {
+        name: `instructions-per-${name}${size.suffix}`,
+        title: `instructions per ${title}, ${size.title}`,
+        kind: 'core',
+        measure: (subject) => measureInstructions(subject, passing),
+      },
+    ];
+  });
+  return [
+    ...sized,
+    {
+      name: `allocations-per-${name}`,
+      title: `allocations per ${title} in the core`,
+      kind: 'core',
+      measure: async ({ harness }) =>
+        (await harness.perMessage({ pairs: BUSY_PAIRS, carried })).allocations,
+    },
+    {
+      name: `bytes-per-idle-${idle.name}`,
+      title: `resident bytes per ${idle.title} in the core`,
+      kind: 'core',
+      measure: ({ harness }) => harness.bytesPerConnection(carried),
+    },
+  ];
+}
+
+/** Of the product. */
+function listProductFigures({ name, title, carried, idle }: Kind): CountedFigure[] {
+  const traffic = carried === 'http' ? HTTP_REQUESTS : WEBSOCKET_MESSAGES;
+  return [
+    {
+      name: `product-bytes-per-idle-${idle.name}`,
+      title: `user memory per ${idle.title}, Node included`,
+      kind: 'product',
+      measure: (subject) => measureBytes({ ...subject, traffic }),
+    },
+    {
+      name: `product-crossings-per-${name}`,
+      title: `calls into JavaScript per ${title}`,
+      kind: 'product',
+      measure: (subject) => measureCrossings({ ...subject, traffic }),
+    },
+    {
+      name: `product-allocations-per-${name}`,
+      title: `allocations per ${title}, Node included`,
+      kind: 'product',
+      measure: (subject) => measureAllocations({ ...subject, traffic }),
+    },
+    {
+      name: `product-syscalls-per-${name}`,
+      title: `system calls per ${title}, Node included`,
+      kind: 'product',
+      measure: (subject) => measureSyscalls({ ...subject, traffic }),
+    },
+  ];
+}
+
 /** All of them. */
 export const FIGURES: readonly CountedFigure[] = [
   {
     name: 'syscalls-per-message',
     title: 'system calls per message, one connection ready in a turn',
     kind: 'core',
-    measure: async ({ harness }) => (await harness.perMessage(1)).syscalls,
+    measure: async ({ harness }) => (await harness.perMessage({ pairs: 1 })).syscalls,
   },
   {
     name: 'syscalls-per-message-busy',
     title: `system calls per message, ${BUSY_PAIRS} connections ready in a turn`,
     kind: 'core',
-    measure: async ({ harness }) => (await harness.perMessage(BUSY_PAIRS)).syscalls,
+    measure: async ({ harness }) => (await harness.perMessage({ pairs: BUSY_PAIRS })).syscalls,
   },
   {
     name: 'syscalls-per-connection',
@@ -85,7 +181,7 @@ export const FIGURES: readonly CountedFigure[] = [
     name: 'allocations-per-message',
     title: 'allocations per message in the core',
     kind: 'core',
-    measure: async ({ harness }) => (await harness.perMessage(BUSY_PAIRS)).allocations,
+    measure: async ({ harness }) => (await harness.perMessage({ pairs: BUSY_PAIRS })).allocations,
   },
   {
     name: 'allocations-per-connection',
@@ -97,13 +193,13 @@ export const FIGURES: readonly CountedFigure[] = [
     name: 'instructions-per-message',
     title: 'instructions per message, one connection ready in a turn',
     kind: 'core',
-    measure: (subject) => measureInstructions(subject, 1),
+    measure: (subject) => measureInstructions(subject, { pairs: 1 }),
   },
   {
     name: 'instructions-per-message-busy',
     title: `instructions per message, ${BUSY_PAIRS} connections ready in a turn`,
     kind: 'core',
-    measure: (subject) => measureInstructions(subject, BUSY_PAIRS),
+    measure: (subject) => measureInstructions(subject, { pairs: BUSY_PAIRS }),
   },
   {
     name: 'bytes-per-idle-connection',
@@ -111,6 +207,7 @@ export const FIGURES: readonly CountedFigure[] = [
     kind: 'core',
     measure: ({ harness }) => harness.bytesPerConnection(),
   },
+  ...KINDS.flatMap(listCoreFigures),
   ...['conn', 'tunnel', 'mailboxMessage'].map((record) => ({
     name: `size-of-${record}`,
     title: `size of the record ${record}`,
@@ -147,6 +244,7 @@ export const FIGURES: readonly CountedFigure[] = [
     kind: 'product',
     measure: measureConnectionSyscalls,
   },
+  ...KINDS.flatMap(listProductFigures),
 ];
 
 /** Builds what the figures of a tree need. */

@@ -43,15 +43,24 @@ export interface PerThing {
   readonly allocations: number;
 }
 
+/** What passes through the core, and how much of it is ready in each turn. */
+export interface Passing {
+  readonly pairs: number;
+  /** Absent: bytes. */
+  readonly carried?: 'tcp' | 'http' | 'websocket';
+  /** The regression that is switched on. */
+  readonly plant?: number;
+}
+
 /** A harness built from one tree. */
 export interface Harness {
-  /** Figures of `echo` with so many connections ready in each turn. */
-  perMessage(pairs: number, plant?: number): Promise<PerThing>;
+  /** For each message, or with HTTP for each request. */
+  perMessage(passing: Passing): Promise<PerThing>;
   perConnection(plant?: number): Promise<PerThing>;
   /** A sentence where a process may have too few descriptors. */
-  bytesPerConnection(): Promise<number | string>;
-  /** A sentence where valgrind is not installed. */
-  instructionsPerMessage(pairs: number, plant?: number): Promise<number | string>;
+  bytesPerConnection(carried?: Passing['carried']): Promise<number | string>;
+  /** As perMessage; a sentence where valgrind is not installed. */
+  instructionsPerMessage(passing: Passing): Promise<number | string>;
 }
 
 /** The last line that says something went wrong. */
@@ -89,11 +98,12 @@ function createHarness(program: string): Harness {
     return JSON.parse(stdout) as Printed;
   }
 
-  async function countInstructions(pairs: number, rounds: number, plant: number): Promise<number> {
+  async function countInstructions(passing: Passing, rounds: number): Promise<number> {
+    const { pairs, carried = 'tcp', plant = 0 } = passing;
     const args = ['--tool=callgrind', '--callgrind-out-file=/dev/null', '--collect-atstart=no'];
     const { stderr } = await run(
       'valgrind',
-      [...args, TOGGLE, program, 'instructions', `${pairs}`, `${rounds}`],
+      [...args, TOGGLE, program, 'instructions', `${pairs}`, `${rounds}`, carried],
       { encoding: 'utf8', env: { ...process.env, HF_GATE_PLANT: `${plant}` } },
     );
     return Number(/Collected : (\d+)/.exec(stderr)?.[1]);
@@ -116,22 +126,24 @@ function createHarness(program: string): Harness {
   }
 
   return {
-    perMessage: (pairs, plant) => perThing((rounds) => ['echo', pairs, rounds], plant),
+    perMessage: ({ pairs, carried = 'tcp', plant }) =>
+      perThing((rounds) => ['echo', pairs, rounds, carried], plant),
     perConnection: (plant) => perThing((count) => ['churn', count], plant),
-    bytesPerConnection: async () => {
+    bytesPerConnection: async (carried = 'tcp') => {
       const needed = IDLE_MANY * DESCRIPTORS_PER_PAIR + SPARE_DESCRIPTORS;
       const { descriptorsMax } = readMachine();
       if (descriptorsMax < needed) return `it needs ${needed} descriptors, not ${descriptorsMax}`;
-      const { bytes = 0, connections = 1 } = await print(['idle', IDLE_FEW, IDLE_MANY]);
+      const { bytes = 0, connections = 1 } = await print(['idle', IDLE_FEW, IDLE_MANY, carried]);
       return bytes / connections;
     },
-    instructionsPerMessage: async (pairs, plant = 0) => {
+    instructionsPerMessage: async (passing) => {
       if (!existsSync('/usr/bin/valgrind') && !(await hasValgrind())) {
         return 'valgrind is not installed';
       }
-      const few = await countInstructions(pairs, 100, plant);
-      const many = await countInstructions(pairs, 300, plant);
-      return (many - few) / (2 * pairs * 200);
+      const few = await countInstructions(passing, 100);
+      const many = await countInstructions(passing, 300);
+      const perRound = passing.pairs * (passing.carried === 'http' ? 1 : 2);
+      return (many - few) / (perRound * 200);
     },
   };
 }

@@ -169,13 +169,13 @@ function conclude(plant: Plant, judgements: readonly Judgement[]): PlantResult {
 export async function* plantAll(budgets: Budgets): AsyncGenerator<PlantResult> {
   const perMessage = budgets.figures['instructions-per-message']?.budget ?? 0;
   const dearer = await buildDearer(perMessage);
-  const one = await dearer.perMessage(1, SWITCH.syscall);
-  const busy = await dearer.perMessage(32, SWITCH.syscall);
+  const one = await dearer.perMessage({ pairs: 1, plant: SWITCH.syscall });
+  const busy = await dearer.perMessage({ pairs: 32, plant: SWITCH.syscall });
   yield conclude(PLANTS.syscall, [
     judge('syscalls-per-message', one.syscalls, budgets),
     judge('syscalls-per-message-busy', busy.syscalls, budgets),
   ]);
-  const { allocations } = await dearer.perMessage(32, SWITCH.allocation);
+  const { allocations } = await dearer.perMessage({ pairs: 32, plant: SWITCH.allocation });
   yield conclude(PLANTS.allocation, [judge('allocations-per-message', allocations, budgets)]);
   yield await plantInstructions(dearer, budgets);
   const larger = await buildLarger();
@@ -190,8 +190,11 @@ export async function* plantAll(budgets: Budgets): AsyncGenerator<PlantResult> {
  */
 async function plantInstructions(dearer: Harness, budgets: Budgets): Promise<PlantResult> {
   const name = 'instructions-per-message';
-  const calm = await dearer.instructionsPerMessage(1, SWITCH.none);
-  const planted = await dearer.instructionsPerMessage(1, SWITCH.instructions);
+  const calm = await dearer.instructionsPerMessage({ pairs: 1, plant: SWITCH.none });
+  const planted = await dearer.instructionsPerMessage({
+    pairs: 1,
+    plant: SWITCH.instructions,
+  });
   const budget = typeof calm === 'number' ? calm : 0;
   const own: Budgets = {
     toolchain: await readToolchain(),

@@ -1,9 +1,12 @@
-// The gate's harness: drives the core without Node and prints what it counted, one JSON line.
+// The gate's harness: drives the core without Node and prints what it counted,
+// one JSON line.
 //
-// usage: harness echo PAIRS ROUNDS | churn COUNT | idle FEW MANY | instructions PAIRS ROUNDS
-// echo and churn count system calls and allocations, idle reads the resident memory, instructions
-// runs the echo uncounted, for callgrind. Each subtracts nothing: the gate runs two sizes and takes
-// the difference, so that what happens once is not in the figure.
+// usage: harness echo PAIRS ROUNDS [WHAT] | churn COUNT | idle FEW MANY [WHAT]
+// | instructions PAIRS ROUNDS [WHAT] echo and churn count system calls and
+// allocations, idle reads the resident memory, instructions runs the echo
+// uncounted, for callgrind. WHAT is tcp, http or websocket. Each subtracts
+// nothing: the gate runs two sizes and takes the difference, so that what
+// happens once is not in the figure.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,7 +18,8 @@
 #include "counting.h"
 #include "stage.h"
 
-// Switches for the gate's own test: sources with a planted regression read them.
+// Switches for the gate's own test: sources with a planted regression read
+// them.
 extern "C" {
 int holdfastPlant = 0;
 }
@@ -52,19 +56,21 @@ void print(const char* what, u64 count, const Counts& before, const Counts& afte
               static_cast<unsigned long long>(after.allocations - before.allocations));
 }
 
-int echo(u32 pairCount, u32 rounds) {
-  Stage stage(pairCount);
+int echo(u32 pairCount, u32 rounds, Carried carried) {
+  Stage stage(pairCount, carried);
   std::vector<Stage::Pair> pairs;
   for (u32 at = 0; at < pairCount; ++at) pairs.push_back(stage.open());
+  if (carried == Carried::kHttp) stage.settle(pairs);
   const Counts before = counts();
   for (u32 round = 0; round < rounds; ++round) stage.roundTrip(pairs);
   const Counts after = counts();
-  print("messages", 2ull * pairCount * rounds, before, after);
+  const u64 things = u64{pairCount} * rounds * (carried == Carried::kHttp ? 1 : 2);
+  print("messages", things, before, after);
   return 0;
 }
 
 int churn(u32 count) {
-  Stage stage(16);
+  Stage stage(16, Carried::kTcp);
   Stage::Pair first = stage.open();
   stage.close(first);
   const Counts before = counts();
@@ -78,8 +84,8 @@ int churn(u32 count) {
   return 0;
 }
 
-int idle(u32 few, u32 many) {
-  Stage stage(many);
+int idle(u32 few, u32 many, Carried carried) {
+  Stage stage(many, carried);
   std::vector<Stage::Pair> pairs(many);  // resident before the first reading
   u64 before = 0;
   for (u32 at = 0; at < many; ++at) {
@@ -103,10 +109,13 @@ int run(int argc, char** argv) {
     return at < argc ? static_cast<u32>(std::strtoul(argv[at], nullptr, 10)) : 0;
   };
   raiseDescriptorLimit();
+  const Carried carried = carriedOf(argc > 4 ? argv[4] : nullptr);
   const bool isEcho = std::strcmp(argv[1], "echo") == 0;
-  if (isEcho || std::strcmp(argv[1], "instructions") == 0) return echo(number(2), number(3));
+  if (isEcho || std::strcmp(argv[1], "instructions") == 0) {
+    return echo(number(2), number(3), carried);
+  }
   if (std::strcmp(argv[1], "churn") == 0) return churn(number(2));
-  return idle(number(2), number(3));
+  return idle(number(2), number(3), carried);
 }
 
 }  // namespace
@@ -116,8 +125,10 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace holdfast::gate;
   if (argc < 3) {
-    std::fputs("usage: harness echo|instructions PAIRS ROUNDS, churn COUNT, idle FEW MANY\n",
-               stderr);
+    std::fputs(
+        "usage: harness echo|instructions PAIRS ROUNDS [WHAT], churn "
+        "COUNT, idle FEW MANY [WHAT]\n",
+        stderr);
     return 2;
   }
   const bool isCounted = std::strcmp(argv[1], "echo") == 0 || std::strcmp(argv[1], "churn") == 0;

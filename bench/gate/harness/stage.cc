@@ -1,6 +1,4 @@
 // Composing and driving the core for the gate; see stage.h.
-#include "stage.h"
-
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,12 +10,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 
 #include "counting.h"
+#include "stage.h"
 
-// The core's clock; see the Makefile. It starts an hour ahead of the kernel's, so that no timer
-// descriptor fires during a run, and creeps. Sleeping moves it and makes the system call, without
-// the time.
+// The core's clock; see the Makefile. It starts an hour ahead of the kernel's,
+// so that no timer descriptor fires during a run, and creeps. Sleeping moves it
+// and makes the system call, without the time.
 extern "C" {
 
 holdfast::u64 __wrap__ZN8holdfast3sys5nowNsEv();
@@ -47,10 +47,12 @@ namespace holdfast::gate {
 namespace {
 
 constexpr u32 kEndpoint = 1;
-constexpr u32 kMessageBytes = 64;
+constexpr size_t kRoomBytes = 4096;
 constexpr u32 kTurnsMax = 1000;
 constexpr u32 kHourMs = 3'600'000;
-// Connections arrive this far apart: not a storm, for which the acceptor has rules of its own.
+constexpr u32 kRequestsMax = 1'000'000'000;
+// Connections arrive this far apart: not a storm, for which the acceptor has
+// rules of its own.
 constexpr u64 kArrivalNs = 1'000'000;
 
 sockaddr_in loopback() {
@@ -74,23 +76,60 @@ int connectTo(const sockaddr_storage& address, socklen_t length) {
   return fd;
 }
 
-void sendWhole(int fd) {
-  char message[kMessageBytes] = {};
-  if (send(fd, message, sizeof message, MSG_NOSIGNAL) != kMessageBytes) fail("a send failed");
+void sendWhole(int fd, std::string_view text) {
+  if (send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+    fail("a send failed");
+  }
 }
 
-// True when the whole message is there.
-bool receiveWhole(int fd) {
-  char message[2 * kMessageBytes];
-  const ssize_t got = recv(fd, message, sizeof message, 0);
-  if (got < 0 && errno == EAGAIN) return false;
-  if (got != kMessageBytes) fail("a message arrived in another length");
-  return true;
+// What is there, which may be nothing.
+std::string_view receiveInto(int fd, std::span<char> room) {
+  const ssize_t got = recv(fd, room.data(), room.size(), 0);
+  if (got < 0 && errno == EAGAIN) return {};
+  if (got <= 0) fail("a connection ended");
+  return {room.data(), static_cast<size_t>(got)};
 }
 
 bool hasEnded(int fd) {
   char byte;
   return recv(fd, &byte, 1, 0) == 0;
+}
+
+// What the product configures when a listener says no more than `protocol:
+// http` and a cluster.
+proxy::HttpParts httpParts() {
+  proxy::HttpParts http;
+  http.isEnabled = true;
+  http.headBytesMax = 32 * 1024;
+  http.targetBytesMax = 8 * 1024;
+  http.fieldsMax = 100;
+  http.requestsMax = kRequestsMax;
+  http.headMs = 10'000;
+  http.keepAliveMs = kHourMs;
+  http.bodyMs = 30'000;
+  http::HostParts host{.names = {"*"}, .order = http::RouteOrder::kSpecificity};
+  host.routes.push_back({.path = "/", .splits = {{.cluster = 0}}});
+  http.table.hosts.push_back(host);
+  proxy::HttpRouteParts route;
+  route.requestMs = 30'000;
+  route.idleMs = 300'000;
+  route.retries = 1;
+  route.webSocket.isAllowed = true;
+  route.webSocket.frameBytesMax = 16 << 20;
+  route.webSocket.idleMs = kHourMs;
+  http.routes.push_back(route);
+  return http;
+}
+
+proxy::ClusterHttpParts clusterHttpParts() {
+  proxy::ClusterHttpParts http;
+  http.idleMs = kHourMs;
+  http.ageMs = kHourMs;
+  http.requestsMax = kRequestsMax;
+  http.idlePerEndpoint = 64;
+  http.pendingMax = 1024;
+  http.retryBudgetPermille = 200;
+  return http;
 }
 
 }  // namespace
@@ -100,7 +139,7 @@ void fail(const char* what) {
   std::exit(1);
 }
 
-Stage::Stage(u32 connectionsMax) {
+Stage::Stage(u32 connectionsMax, Carried carried) : carried_(carried) {
   BoardOptions board;
   board.shards = 1;
   board.connectionsMax = connectionsMax;
@@ -117,7 +156,8 @@ Stage::Stage(u32 connectionsMax) {
   listenForGateway();
 }
 
-// What the product configures when a listener and a cluster say nothing but addresses.
+// What the product configures when a listener and a cluster say nothing but
+// addresses.
 void Stage::configure() {
   sockaddr_in address = loopback();
   endpointListener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -143,6 +183,10 @@ void Stage::configure() {
   getsockname(endpointListener_, reinterpret_cast<sockaddr*>(&address), &length);
   std::memcpy(&endpoint.address, &address, sizeof address);
   parts.endpoints.push_back(endpoint);
+  if (carried_ != Carried::kTcp) {
+    parts.http.push_back(httpParts());
+    parts.clusterHttp.push_back(clusterHttpParts());
+  }
   const int snapshot = proxy::compileSnapshot(parts);
   if (snapshot < 0 || !shard_->applySnapshot(snapshot).isOk()) fail("no snapshot");
   ::close(snapshot);
@@ -167,6 +211,10 @@ void Stage::turn() {
   (void)shard_->turn(0);
 }
 
+int Stage::acceptAtEndpoint() {
+  return accept4(endpointListener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 Stage::Pair Stage::open() {
   Pair pair;
   coreNowNs += kArrivalNs;
@@ -175,26 +223,84 @@ Stage::Pair Stage::open() {
     const Counted counted;
     (void)acceptor_->turn(0);
   }
-  for (u32 turns = 0; pair.endpoint < 0 && turns < kTurnsMax; ++turns) {
-    turn();
-    pair.endpoint = accept4(endpointListener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  }
-  if (pair.endpoint < 0) fail("the endpoint saw no connection");
-  turn();
+  if (carried_ == Carried::kTcp) openTunnel(pair);
+  if (carried_ == Carried::kWebSocket) upgrade(pair);
+  if (carried_ == Carried::kHttp) settle({pair});
   roundTrip({pair});
   return pair;
 }
 
-void Stage::roundTrip(const std::vector<Pair>& pairs) {
-  for (const Pair& pair : pairs) sendWhole(pair.client);
+void Stage::openTunnel(Pair& pair) {
+  for (u32 turns = 0; pair.endpoint < 0 && turns < kTurnsMax; ++turns) {
+    turn();
+    pair.endpoint = acceptAtEndpoint();
+  }
+  if (pair.endpoint < 0) fail("the endpoint saw no connection");
   turn();
-  for (const Pair& pair : pairs) {
-    if (!receiveWhole(pair.endpoint)) fail("a message did not reach the endpoint in one turn");
-    sendWhole(pair.endpoint);
+}
+
+void Stage::upgrade(Pair& pair) {
+  char room[kRoomBytes];
+  sendWhole(pair.client, kUpgrade);
+  openTunnel(pair);
+  const std::string_view asked = receiveInto(pair.endpoint, room);
+  if (asked.find("Sec-WebSocket-Key: ") == std::string_view::npos) {
+    fail("the endpoint was not asked for a WebSocket");
+  }
+  sendWhole(pair.endpoint, kUpgraded);
+  turn();
+  if (!receiveInto(pair.client, room).starts_with("HTTP/1.1 101 ")) fail("there is no WebSocket");
+  turn();
+}
+
+u32 Stage::answerRequests() {
+  char room[kRoomBytes];
+  u32 answered = 0;
+  for (const int endpoint : endpoints_) {
+    const std::string_view text = receiveInto(endpoint, room);
+    if (text.empty()) continue;
+    if (!isAtEndpoint(carried_, text)) fail("a request reached the endpoint in another form");
+    sendWhole(endpoint, fromEndpoint(carried_));
+    ++answered;
+  }
+  return answered;
+}
+
+void Stage::settle(const std::vector<Pair>& pairs) {
+  char room[kRoomBytes];
+  for (const Pair& pair : pairs) sendWhole(pair.client, fromClient(carried_));
+  std::vector<Pair> waiting = pairs;
+  for (u32 turns = 0; !waiting.empty() && turns < kTurnsMax; ++turns) {
+    turn();
+    for (int fd = acceptAtEndpoint(); fd >= 0; fd = acceptAtEndpoint()) endpoints_.push_back(fd);
+    (void)answerRequests();
+    std::erase_if(waiting, [&](const Pair& pair) {
+      return isAtClient(carried_, receiveInto(pair.client, room));
+    });
+  }
+  if (!waiting.empty()) fail("a request was not answered");
+  turn();
+}
+
+void Stage::roundTrip(const std::vector<Pair>& pairs) {
+  char room[kRoomBytes];
+  for (const Pair& pair : pairs) sendWhole(pair.client, fromClient(carried_));
+  turn();
+  if (carried_ == Carried::kHttp) {
+    if (answerRequests() != pairs.size()) fail("a request did not reach the endpoint in one turn");
+  } else {
+    for (const Pair& pair : pairs) {
+      if (!isAtEndpoint(carried_, receiveInto(pair.endpoint, room))) {
+        fail("a message did not reach the endpoint in one turn");
+      }
+      sendWhole(pair.endpoint, fromEndpoint(carried_));
+    }
   }
   turn();
   for (const Pair& pair : pairs) {
-    if (!receiveWhole(pair.client)) fail("a message did not reach the client in one turn");
+    if (!isAtClient(carried_, receiveInto(pair.client, room))) {
+      fail("a message did not reach the client in one turn");
+    }
   }
 }
 

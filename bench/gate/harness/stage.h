@@ -1,9 +1,11 @@
-// A gateway of one shard, its clients and its endpoint, in one thread on loopback.
+// A gateway of one shard, its clients and its endpoint, in one thread on
+// loopback.
 //
-// Composes the real Board, Acceptor and Shard on the real kernel and plays both far ends. Every
-// step is synchronous: what a send puts into a socket is there when the send returns, so a run is
-// the same each time. The core's clock stands still but for one microsecond a reading.
-// Invariant: `Counted` is around the core's turns and nothing else.
+// Composes the real Board, Acceptor and Shard on the real kernel and plays both
+// far ends. Every step is synchronous: what a send puts into a socket is there
+// when the send returns, so a run is the same each time. The core's clock
+// stands still but for one microsecond a reading. Invariant: `Counted` is
+// around the core's turns and nothing else.
 #pragma once
 
 #include <memory>
@@ -13,15 +15,18 @@
 #include "proxy/shard.h"
 #include "runtime/board.h"
 
+#include "messages.h"
+
 namespace holdfast::gate {
 
 class Stage {
  public:
-  explicit Stage(u32 connectionsMax);
+  Stage(u32 connectionsMax, Carried carried);
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
-  // One proxied connection, opened and with one round trip behind it.
+  // One proxied connection, opened and with one round trip behind it. With HTTP
+  // an endpoint's connection serves whoever comes, so it belongs to no pair.
   struct Pair {
     int client = -1;
     int endpoint = -1;
@@ -29,8 +34,12 @@ class Stage {
   Pair open();
   // FIN from the client, relayed, answered, closed on both sides.
   void close(Pair& pair);
-  // Every pair carries one message of 64 bytes there and one back, all of them at once.
+  // Every pair carries one message there and one back, all of them at once,
+  // each in one turn.
   void roundTrip(const std::vector<Pair>& pairs);
+  // The same in as many turns as it takes: with HTTP connections to the
+  // endpoint are made.
+  void settle(const std::vector<Pair>& pairs);
   // Runs the core until it has nothing to do.
   void turn();
   [[nodiscard]] u32 live() { return shard_->tunnels(); }
@@ -38,7 +47,15 @@ class Stage {
  private:
   void listenForGateway();
   void configure();
+  void openTunnel(Pair& pair);
+  void upgrade(Pair& pair);
+  [[nodiscard]] int acceptAtEndpoint();
+  // Answers what has arrived at connections of HTTP; returns how many requests
+  // that were.
+  u32 answerRequests();
 
+  Carried carried_;
+  std::vector<int> endpoints_;  // with HTTP
   Board board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;
   std::unique_ptr<proxy::Shard> shard_;
