@@ -393,9 +393,9 @@ export interface SnapshotInput {
   /** 80 random bytes each; the first makes tickets, all of them read tickets. */
   readonly ticketKeys: readonly Uint8Array[];
   /** Form of the records of requests; connections of TCP are always recorded in JSON. */
-  readonly accessFormat?: AccessFormat;
+  readonly accessFormat: AccessFormat;
   /** The text of the form `template`, else empty. */
-  readonly accessTemplate?: string;
+  readonly accessTemplate: string;
 }
 
 /** One live connection, as `holdfast conns` shows it. */

@@ -177,7 +177,7 @@ export class Ids {
     readonly listeners: readonly string[];
     readonly clusters: readonly string[];
     readonly endpoints: readonly EndpointName[];
-    readonly routes?: readonly RouteName[];
+    readonly routes: readonly RouteName[];
   }): void {
     this.#listeners.retain(new Set(inUse.listeners));
     this.#clusters.retain(new Set(inUse.clusters));
@@ -185,7 +185,7 @@ export class Ids {
       new Set(inUse.endpoints.map(({ cluster, address }) => cluster + SEPARATOR + address)),
     );
     this.#routes.retain(
-      new Set((inUse.routes ?? []).map(({ listener, name }) => listener + SEPARATOR + name)),
+      new Set(inUse.routes.map(({ listener, name }) => listener + SEPARATOR + name)),
     );
   }
 

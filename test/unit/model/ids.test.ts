@@ -80,7 +80,7 @@ test('rows of the board are set up once, and removed names stay while they have 
   board.healthy.set(endpoint, false);
   ids.endpoint({ cluster: 'brokers', address: '10.0.0.1:1883' });
   assert.equal(board.healthy.get(endpoint), false);
-  ids.retain({ listeners: [], clusters: [], endpoints: [] });
+  ids.retain({ listeners: [], clusters: [], endpoints: [], routes: [] });
   assert.deepEqual([...ids.listeners()], [{ name: 'mqtt', id: listener }]);
   assert.deepEqual([...ids.endpoints()], []);
   board.listenerLoad.set(listener, 0);
