@@ -85,7 +85,9 @@ Shard::Received Shard::receive(u32 conn, size_t offset, u32 room) {
 Shard::Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   Conn& record = conns_[conn];
   IoResult result;
-  const size_t total = fillRecords(conn, room, &result);
+  // What is opened moves behind what is kept.
+  const size_t most = kScratchBytes - offset - tlsOf(conn).received.bytes;
+  const size_t total = fillRecords(conn, std::min(room, static_cast<u32>(most)), &result);
   switch (result.kind) {
     case IoResult::Kind::kDone:
       break;
@@ -169,6 +171,8 @@ bool Shard::readRequest(u32 tunnel, u32* budget) {
     http.flags = static_cast<u16>(http.flags & ~kHttpUnread);
     total = chunks_.moveTo(http.kept, scratch_);
     http.sinceTick = nowTick_;
+    // Requests that came together are taken out of the chain one by one.
+    *budget -= std::min(*budget, kUnreadPrice);
   } else {
     if ((client.flags & (kConnReadable | kConnEof)) == 0) return false;
     const Received got = receive(conn, held, kHttpReadBytes);

@@ -137,6 +137,8 @@ inline constexpr u32 kUnusedSweepSlots = 65536;
 // How long a request waits in chains at most before it goes to an endpoint: head, content that came
 // with it.
 inline constexpr u32 kHttpReadBytes = 64 * 1024;
+// What a later request of the same read takes of a task's budget.
+inline constexpr u32 kUnreadPrice = 16 * 1024;
 // Runs of content from this length on are sent from where they were read.
 inline constexpr u32 kDirectRunBytes = 16 * 1024;
 // A head with all that the gateway adds, and what comes behind it in one read.

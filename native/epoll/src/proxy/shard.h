@@ -178,7 +178,8 @@ class Shard {
   Status prepareTls(const Snapshot& next);
   Status duplicateForPool(const Snapshot& next, int fd, std::vector<int>* copies);
   // With HTTP there are conns to endpoints that no client has at the moment.
-  [[nodiscard]] u32 connsMax() const { return options_.connectionsMax * 2 + kUnusedUpstreamsMax; }
+  // Beside the conns of clients and endpoints some that are closed may wait for their task.
+  [[nodiscard]] u32 connsMax() const { return options_.connectionsMax * 3 + kUnusedUpstreamsMax; }
   [[nodiscard]] size_t sideTableBytes() const { return sizeof(u32) * (size_t{connsMax()} + 1); }
   [[nodiscard]] const ListenerSpec* findListener(u32 id) const;
   [[nodiscard]] u32 findCluster(u32 id) const;
