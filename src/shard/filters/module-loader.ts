@@ -16,6 +16,8 @@ import type { Program } from './plan.ts';
 /** The mark on the URL of a module that belongs to a program. */
 const MARK = 'holdfast-program';
 const RECORDING = 'recording';
+/** Stands before the specifier of a module that is to be recorded. */
+const ENTRY = 'holdfast-entry:';
 const HASH_LENGTH = 16;
 
 /** Where the names that every filter may import are, whatever is installed beside it. */
@@ -66,11 +68,24 @@ function isOurs(url: string): boolean {
   return isFile && formatOf(url) !== null;
 }
 
+/** A program as it was recorded, and its module. */
+export interface Recorded {
+  readonly program: Program;
+  readonly module: Readonly<Record<string, unknown>>;
+}
+
+interface Recording {
+  readonly files: Map<string, string>;
+  readonly base: string;
+  entry: string;
+}
+
 /** Loads programs. Install one per thread: it hooks into Node's module loading. */
 export class ModuleLoader {
   readonly #programs = new Map<string, Program>();
   readonly #modules = new Map<string, Promise<Readonly<Record<string, unknown>>>>();
-  #recorded: Map<string, string> | null = null;
+  #recorded: Recording | null = null;
+  #lastRecorded: Readonly<Record<string, string>> = {};
 
   constructor() {
     registerHooks({
@@ -99,20 +114,27 @@ export class ModuleLoader {
   /**
    * Loads a module from disk and records every file of ours that it needs. Only for threads that
    * end afterwards: what is recorded cannot be loaded a second time.
+   *
+   * @param specifier - a URL, a relative path, or the name of a package.
+   * @param base - URL of the file that it is named in.
    */
-  async record(
-    entry: string,
-  ): Promise<{ readonly program: Program; readonly module: Readonly<Record<string, unknown>> }> {
+  async record(specifier: string, base: string): Promise<Recorded> {
     const files = new Map<string, string>();
-    this.#recorded = files;
+    this.#recorded = { files, base, entry: '' };
     try {
-      const url = isOurs(entry) ? mark(entry, RECORDING) : entry;
-      const module = (await import(url)) as Readonly<Record<string, unknown>>;
+      const module = (await import(`${ENTRY}${specifier}`)) as Readonly<Record<string, unknown>>;
       const texts = Object.fromEntries(files);
+      const { entry } = this.#recorded;
       return { program: { hash: digestOf(entry, texts), entry, files: texts }, module };
     } finally {
+      this.#lastRecorded = Object.fromEntries(files);
       this.#recorded = null;
     }
+  }
+
+  /** The texts that the last recording read, also when it failed. */
+  get lastRecorded(): Readonly<Record<string, string>> {
+    return this.#lastRecorded;
   }
 
   #resolve(
@@ -120,6 +142,12 @@ export class ModuleLoader {
     about: { readonly parentURL?: string | undefined },
     next: (specifier: string, about?: { parentURL?: string }) => ResolveFnOutput,
   ): ResolveFnOutput {
+    if (specifier.startsWith(ENTRY) && this.#recorded !== null) {
+      const found = next(specifier.slice(ENTRY.length), { parentURL: this.#recorded.base });
+      this.#recorded.entry = found.url;
+      const url = isOurs(found.url) ? mark(found.url, RECORDING) : found.url;
+      return { ...found, url, shortCircuit: true };
+    }
     const own = OWN_MODULES[specifier];
     if (own !== undefined) return { url: own, shortCircuit: true };
     const parent = splitMark(about.parentURL);
@@ -158,7 +186,7 @@ export class ModuleLoader {
     const format = formatOf(marked.url) as LoadFnOutput['format'];
     if (marked.hash === RECORDING) {
       const source = readFileSync(fileURLToPath(marked.url), 'utf8');
-      this.#recorded?.set(marked.url, source);
+      this.#recorded?.files.set(marked.url, source);
       return { format, source, shortCircuit: true };
     }
     const source = this.#programs.get(marked.hash)?.files[marked.url];

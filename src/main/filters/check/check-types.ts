@@ -1,0 +1,108 @@
+/**
+ * Checks the types of filter files with the TypeScript compiler, where one is installed.
+ *
+ * Path: `holdfast validate` and the start of the gateway; the compiler runs as a process of its
+ * own.
+ * Invariant: files are only read. Without a compiler nothing is said to be checked: the outcome
+ * says so, and the configuration is judged without it, because Node runs the files anyway.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { SourceFault } from './protocol.ts';
+
+const TSC_MS_MAX = 60_000;
+const OUTPUT_BYTES_MAX = 1 << 20;
+const LINE = /^(.+?)\((\d+),(\d+)\): error (TS\d+): (.*)$/;
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
+
+/** What the compiler said. */
+export interface TypesOutcome {
+  /** False when there is no compiler. */
+  readonly isChecked: boolean;
+  readonly faults: readonly SourceFault[];
+}
+
+/** The compiler in the nearest node_modules of the files, else our own. */
+function findCompiler(file: string): string | null {
+  for (let directory = dirname(file); ; directory = dirname(directory)) {
+    const compiler = join(directory, 'node_modules', '.bin', 'tsc');
+    if (existsSync(compiler)) return compiler;
+    if (directory === dirname(directory)) break;
+  }
+  const own = join(ROOT, 'node_modules', '.bin', 'tsc');
+  return existsSync(own) ? own : null;
+}
+
+/** The options that filters are checked with: strict, and as Node runs them. */
+function writeProject(directory: string, files: readonly string[]): string {
+  const suffix = import.meta.url.endsWith('.ts') ? '.ts' : '.d.ts';
+  const own = (path: string): string[] => [join(ROOT, 'src', `${path}${suffix}`)];
+  const project = {
+    compilerOptions: {
+      target: 'es2024',
+      lib: ['es2024', 'esnext.disposable'],
+      module: 'nodenext',
+      types: ['node'],
+      typeRoots: [join(ROOT, 'node_modules', '@types')],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      allowImportingTsExtensions: true,
+      erasableSyntaxOnly: true,
+      paths: {
+        'holdfast/sdk': own('sdk/index'),
+        'holdfast/testing': own('testing/index'),
+        zod: [join(ROOT, 'node_modules', 'zod')],
+      },
+    },
+    files,
+  };
+  const path = join(directory, 'tsconfig.json');
+  writeFileSync(path, JSON.stringify(project));
+  return path;
+}
+
+function run(compiler: string, project: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(compiler, ['-p', project, '--pretty', 'false'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TSC_MS_MAX,
+    });
+    let output = '';
+    const take = (chunk: Buffer): void => {
+      if (output.length < OUTPUT_BYTES_MAX) output += chunk.toString();
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.once('error', reject);
+    child.once('close', () => resolve(output));
+  });
+}
+
+/** Checks the types of files, TypeScript ones only. */
+export async function checkTypes(paths: readonly string[]): Promise<TypesOutcome> {
+  const files = paths.filter((path) => /\.m?ts$/.test(path));
+  const [first] = files;
+  if (first === undefined) return { isChecked: true, faults: [] };
+  const compiler = findCompiler(first);
+  if (compiler === null) return { isChecked: false, faults: [] };
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-types-'));
+  try {
+    const output = await run(compiler, writeProject(directory, files));
+    const faults = output.split('\n').flatMap((text): SourceFault[] => {
+      const match = LINE.exec(text);
+      if (match === null) return [];
+      const [, name, line, column, code, message] = match;
+      const file = join(process.cwd(), `${name}`);
+      const path = files.find((known) => known === name || known === file) ?? `${name}`;
+      const place = { file: path, line: Number(line), column: Number(column), field: '' };
+      return [{ ...place, message: `type error ${code}: ${message}` }];
+    });
+    return { isChecked: true, faults };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
