@@ -196,6 +196,8 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
   }
   board_.clusterHttp(options_.index, tunnels_[tunnel].cluster)
       .count(clusterResponseCounterOf(head_.status));
+  board_.clusterLatency(options_.index, tunnels_[tunnel].cluster)
+      .record(microsOf(nowNs_ - exchange.triedNs));
   noteAnswered(tunnel, head_.status >= 500);
   if (const u32 condition = conditionOf(head_.status); condition != 0 && outLength_ == 0) {
     const u32 wanted = condition & exchange.retryOn;
@@ -291,6 +293,8 @@ void Shard::upgrade(u32 tunnel, std::span<const u8> rest) {
   exchange.status = 101;
   exchange.end = HttpEnd::kUpgraded;
   exchange.firstByteMicros = std::max(1u, microsOf(nowNs_ - exchange.startedNs));
+  board_.clusterLatency(options_.index, tunnels_[tunnel].cluster)
+      .record(microsOf(nowNs_ - exchange.triedNs));
   noteAnswered(tunnel, false);
   HttpCell& cell = board_.http(options_.index, tunnels_[tunnel].listener);
   cell.count(HttpCounter::kResponses1xx);

@@ -129,6 +129,12 @@ struct HttpUpstream {
 };
 static_assert(sizeof(HttpUpstream) == 44);
 
+// Unused connections to one endpoint.
+struct UnusedList {
+  u32 first = 0;  // slot and 1 of the one used last; 0: none
+  u32 count = 0;
+};
+
 // Unused connections to endpoints that a shard keeps at most.
 inline constexpr u32 kUnusedUpstreamsMax = 4096;
 inline constexpr u32 kUnusedSweepMs = 1000;

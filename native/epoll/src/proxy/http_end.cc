@@ -343,7 +343,7 @@ Status Shard::prepareHttp(const Snapshot& next) {
   if (Status status = httpUpstreams_.reserve(connsMax()); !status.isOk()) return status;
   const Status frames = framePool_.reserve(2 * sizeof(codec::FrameTracker), clients);
   if (!frames.isOk()) return frames;
-  unusedOf_ = static_cast<u32*>(sys::reserve(sizeof(u32) * kEndpointsMax));
+  unusedOf_ = static_cast<UnusedList*>(sys::reserve(sizeof(UnusedList) * kEndpointsMax));
   outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
   textScratch_ = static_cast<u8*>(sys::reserve(kHttpTextBytes));
   regexScratch_ = std::make_unique<http::RegexScratch>();

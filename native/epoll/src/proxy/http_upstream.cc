@@ -65,8 +65,8 @@ void Shard::dispatch(u32 tunnel) {
 bool Shard::attachUnused(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   Exchange& exchange = exchangeOf(tunnel);
-  if ((exchange.flags & kExFresh) != 0 || unusedOf_[record.endpoint] == 0) return false;
-  const u32 slot = unusedOf_[record.endpoint] - 1;
+  if ((exchange.flags & kExFresh) != 0 || unusedOf_[record.endpoint].first == 0) return false;
+  const u32 slot = unusedOf_[record.endpoint].first - 1;
   removeUnused(slot);
   // Of a connect that failed before.
   if (record.upstream != kNoIndex) releaseUpstream(record.upstream);
@@ -197,11 +197,7 @@ void Shard::dropUpstream(u32 tunnel, bool isReusable, How how) {
         (http.ageMs != 0 && !isTickBefore(nowTick_, kept.openedTick + ticksOf(http.ageMs)));
     if (isKept && isOld) cell.count(ClusterHttpCounter::kExpired);
     isKept = isKept && !isOld;
-    u32 others = 0;
-    for (u32 at = unusedOf_[kept.endpoint]; isKept && at != 0; others++) {
-      if (others >= http.idlePerEndpoint) isKept = false;
-      at = httpUpstreams_[at - 1].next == kNoIndex ? 0 : httpUpstreams_[at - 1].next + 1;
-    }
+    isKept = isKept && unusedOf_[kept.endpoint].count < http.idlePerEndpoint;
   }
   if (!isKept) {
     cell.count(ClusterHttpCounter::kDiscarded);
@@ -213,9 +209,11 @@ void Shard::dropUpstream(u32 tunnel, bool isReusable, How how) {
   kept.isUnused = 1;
   kept.unusedTick = nowTick_;
   kept.previous = kNoIndex;
-  kept.next = unusedOf_[kept.endpoint] == 0 ? kNoIndex : unusedOf_[kept.endpoint] - 1;
+  UnusedList& unused = unusedOf_[kept.endpoint];
+  kept.next = unused.first == 0 ? kNoIndex : unused.first - 1;
   if (kept.next != kNoIndex) httpUpstreams_[kept.next].previous = slot;
-  unusedOf_[kept.endpoint] = slot + 1;
+  unused.first = slot + 1;
+  unused.count++;
   unused_++;
   cell.count(ClusterHttpCounter::kIdle);
   // What came behind the response is there already: the task will find and judge it.
@@ -240,8 +238,9 @@ void Shard::removeUnused(u32 slot) {
   if (upstream.previous != kNoIndex) {
     httpUpstreams_[upstream.previous].next = upstream.next;
   } else {
-    unusedOf_[upstream.endpoint] = upstream.next == kNoIndex ? 0 : upstream.next + 1;
+    unusedOf_[upstream.endpoint].first = upstream.next == kNoIndex ? 0 : upstream.next + 1;
   }
+  unusedOf_[upstream.endpoint].count--;
   if (upstream.next != kNoIndex) httpUpstreams_[upstream.next].previous = upstream.previous;
   upstream.previous = upstream.next = kNoIndex;
   upstream.isUnused = 0;
@@ -441,7 +440,6 @@ void Shard::noteAnswered(u32 tunnel, bool isError) {
   if (position == kNoIndex || record.endpoint == kNoIndex) return;
   const u32 micros = microsOf(nowNs_ - exchange.triedNs);
   balancers_[position]->onAnswered(record.endpoint, micros, isError, nowMs());
-  if (!isError) board_.clusterLatency(options_.index, record.cluster).record(micros);
 }
 
 }  // namespace holdfast::proxy

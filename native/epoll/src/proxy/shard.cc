@@ -41,7 +41,7 @@ Shard::~Shard() {
   if (sealScratch_ != nullptr) sys::unreserve(sealScratch_, kSealScratchBytes);
   if (tlsAt_ != nullptr) sys::unreserve(tlsAt_, sideTableBytes());
   if (httpAt_ != nullptr) sys::unreserve(httpAt_, sideTableBytes());
-  if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(u32) * kEndpointsMax);
+  if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
 }

@@ -507,11 +507,11 @@ class Shard {
   Pool<HttpConn> httpConns_;
   Pool<Exchange> exchangePool_;
   Pool<HttpUpstream> httpUpstreams_;
-  SlotPool framePool_;           // two trackers each
-  u32* httpAt_ = nullptr;        // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
-  u32* unusedOf_ = nullptr;      // by endpoint: its connection that was used last and 1, or 0
-  u32 unused_ = 0;               // connections to endpoints without an exchange
-  u32 pooledTunnel_ = kNoIndex;  // they belong to it
+  SlotPool framePool_;              // two trackers each
+  u32* httpAt_ = nullptr;           // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
+  UnusedList* unusedOf_ = nullptr;  // by endpoint
+  u32 unused_ = 0;                  // connections to endpoints without an exchange
+  u32 pooledTunnel_ = kNoIndex;     // they belong to it
   u32 sweepCursor_ = 0;
   u8* outScratch_ = nullptr;  // what is to be sent, before it is sealed
   size_t outLength_ = 0;

@@ -94,7 +94,10 @@ void Shard::startConnect(u32 tunnel) {
     key.hasHash = exchangeOf(tunnel).hasHash;
   }
   for (;;) {
-    const Pick pick = balancers_[position]->pick(nowMs(), key, record.tried);
+    Pick pick = balancers_[position]->pick(nowMs(), key, record.tried);
+    // A further try of a request goes to an endpoint that failed when there is no other.
+    const bool isRetried = isForHttp && exchangeOf(tunnel).attempts > 1;
+    if (isRetried && pick.endpoint == nullptr) pick = balancers_[position]->pick(nowMs(), key, {});
     if (pick.endpoint == nullptr) {
       bump(count(ShardCounter::kPickFailures));
       const bool isRetry = record.reason != CloseReason::kCount;
