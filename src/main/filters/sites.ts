@@ -1,0 +1,42 @@
+/**
+ * Where filters stand in a configuration, and what is found wrong with them.
+ *
+ * Path: src/main/config names the sites; planner.ts turns them into chains.
+ * Invariant: plain values. The path of a use is the path of its map in the configuration, so that a
+ * finding can be shown with the line of the file it is in.
+ */
+
+/** Keys and positions from the root of the configuration. */
+export type SitePath = readonly (string | number)[];
+
+/** One use of a filter: `{ use: ./auth.ts, with: {...} }`. */
+export interface FilterUse {
+  readonly path: SitePath;
+  /** A path, relative to the configuration, or the name of a package. */
+  readonly specifier: string;
+  /** What stands under `with`; undefined without. */
+  readonly config: unknown;
+}
+
+/** A listener, or a route of a listener, that has filters. */
+export interface FilterSite {
+  /** Unique, and the same over reloads: `web`, `web/rooms`. */
+  readonly key: string;
+  /** Filters of the listener, in order. */
+  readonly listener: readonly FilterUse[];
+  /** Of a route: its own filters, in order; null for the listener itself. */
+  readonly route: readonly FilterUse[] | null;
+}
+
+/** Something wrong with a filter. */
+export interface FilterFinding {
+  /** Where in the configuration: a use, or a field under its `with`. */
+  readonly path: SitePath;
+  /** The source file with the fault; empty when the fault is in the configuration. */
+  readonly file: string;
+  /** Of the source file, counted from 1; 0 when not known. */
+  readonly line: number;
+  readonly column: number;
+  /** One sentence without a full stop. */
+  readonly message: string;
+}
