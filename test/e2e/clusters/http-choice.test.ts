@@ -117,6 +117,27 @@ test('what a subset finds out about an endpoint holds for its cluster', async (t
   assert.deepEqual([...(await shares(t, scene, repeat('/v1', 4)))], [['b', 4]]);
 });
 
+test('labels and subsets change with a reload, and keep what is known of endpoints', async (t) => {
+  const { scene, origins } = await start(t, ['a', 'b', 'c'], { labels: LABELS });
+  const endpoints = (labels: Readonly<Record<string, object>>): object[] =>
+    origins.map(({ address, name }) => ({ address, labels: labels[name] ?? {} }));
+  const reload = (labels: Readonly<Record<string, object>>, version: string): Promise<void> =>
+    scene.reload({
+      http: { hosts: [{ routes: [{ cluster: 'c', subset: { version } }] }] },
+      clusters: [{ name: 'c', endpoints: endpoints(labels) }],
+    });
+  await reload(LABELS, 'v2');
+  assert.deepEqual([...(await shares(t, scene, repeat('/', 4)))], [['c', 4]]);
+  await reload({ a: { version: 'v2' } }, 'v2');
+  assert.deepEqual([...(await shares(t, scene, repeat('/', 4)))], [['a', 4]]);
+  await reload({ a: { version: 'v2' } }, 'v3');
+  assert.equal((await scene.ask(t, get('/'))).status, 503);
+  const [a, , c] = origins;
+  assert.ok(a !== undefined && c !== undefined);
+  assert.equal((await endpointOf(scene, a)).counters['answers'], 4);
+  assert.equal((await endpointOf(scene, c)).counters['answers'], 4);
+});
+
 test('errors that are not in a row eject nobody', async (t) => {
   const { scene, origins } = await start(t, ['a', 'b'], {
     cluster: { balance: 'round-robin', ejection: { afterErrors: 3, base: '5m' } },
@@ -140,7 +161,7 @@ test('resets and answers that do not come in time are errors', async (t) => {
       balance: 'round-robin',
       ejection: { afterErrors: 4, base: '5m', panic: '0%' },
     },
-    routes: [{ cluster: 'c', timeouts: { request: '50ms' }, retry: 'off' }],
+    routes: [{ cluster: 'c', timeouts: { request: '1s' }, retry: 'off' }],
   });
   const [a] = origins;
   assert.ok(a !== undefined);
@@ -191,7 +212,7 @@ test('an endpoint that is much slower than the median is ejected', async (t) => 
   assert.ok(slow !== undefined);
   slow.on('/', async (request) => {
     await new Promise((resolve) => {
-      setTimeout(resolve, 100);
+      setTimeout(resolve, 400);
     });
     request.reply({});
   });

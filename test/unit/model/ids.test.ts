@@ -88,6 +88,18 @@ test('rows of the board are set up once, and removed names stay while they have 
   assert.equal(ids.listenerName(listener), 'mqtt');
 });
 
+test('a part of a cluster keeps its id while the endpoints of the cluster have connections', () => {
+  const board = new FakeBoard();
+  const ids = new Ids(board, FAKE_ABI);
+  const part = ids.cluster('app{version=v2}');
+  const endpoint = ids.endpoint({ cluster: 'app', address: '10.0.0.1:80' });
+  board.endpointLoad.set(endpoint, 1);
+  ids.retain({ listeners: [], clusters: [], endpoints: [], routes: [] });
+  assert.deepEqual([...ids.clusters()], [{ name: 'app{version=v2}', id: part }]);
+  board.endpointLoad.set(endpoint, 0);
+  assert.deepEqual([...ids.clusters()], []);
+});
+
 test('routes are told apart by listener, and keep their ids', () => {
   const board = new FakeBoard();
   const ids = new Ids(board, FAKE_ABI);
