@@ -47,7 +47,7 @@ function describeAction(route: RouteConfig): string {
   if (action === 'respond') return `${status}`;
   const total = splits.reduce((sum, { weight }) => sum + weight, 0);
   const share = (weight: number): string =>
-    splits.length > 1 ? ` ${((100 * weight) / total).toFixed(weight * 100 < total ? 1 : 0)}%` : '';
+    splits.length > 1 ? ` ${((100 * weight) / total).toFixed(1).replace(/\.0$/, '')}%` : '';
   const names = splits.map(({ cluster, weight }) => `${cluster}${share(weight)}`).join(', ');
   const labels = Object.entries(subset ?? {}).map(([key, value]) => `${key}=${plain(value)}`);
   return [

@@ -17,6 +17,9 @@ const COMPARISONS = ['exact', 'prefix', 'suffix', 'regex', 'present'];
 const HASHES = ['header', 'cookie', 'query', 'address'];
 const HASH_BALANCERS = new Set<unknown>(['maglev', 'ring-hash']);
 
+/** Responses that have no content (RFC 9110 15.3.5, 15.4.5), as they may be written. */
+const EMPTY_STATUSES = new Set<unknown>([204, 304, '204', '304']);
+
 /** What only routes to clusters have a use for. */
 const CLUSTER_KEYS = [
   'rewrite',
@@ -102,10 +105,10 @@ function checkAction({ map, path }: PlacedMap, check: HttpCheck): void {
     report('notApplicable', [...path, key], message, 'remove it');
   }
   const respond = asMap(map['respond']);
-  const status = Number(respond['status']);
+  const status = respond['status'];
   const isEmpty = respond['body'] === undefined || respond['body'] === '';
-  if ((status === 204 || status === 304) && !isEmpty) {
-    const message = `"body" has no effect: responses with ${status} have no content`;
+  if (EMPTY_STATUSES.has(status) && !isEmpty) {
+    const message = `"body" has no effect: responses with ${String(status)} have no content`;
     report('notApplicable', [...path, 'respond', 'body'], message, 'remove it');
   }
 }
@@ -180,11 +183,14 @@ function checkHash({ map, path }: PlacedMap, check: HttpCheck): void {
 
 function checkSubset({ map, path }: PlacedMap, check: HttpCheck): void {
   const wanted = Object.entries(asMap(map['subset']));
-  if (wanted.length === 0) return;
+  const isPlain = wanted.every(([, value]) => typeof value !== 'object');
+  if (wanted.length === 0 || !isPlain) return;
   for (const [name, cluster] of clustersOf(map, check)) {
     const hasOne = asList(cluster['endpoints']).some((endpoint) => {
       const labels = asMap(asMap(endpoint)['labels']);
-      return wanted.every(([key, value]) => String(labels[key]) === String(value));
+      return wanted.every(
+        ([key, value]) => typeof labels[key] !== 'object' && String(labels[key]) === String(value),
+      );
     });
     if (hasOne) continue;
     const list = wanted.map(([key, value]) => `${key}=${String(value)}`).join(', ');

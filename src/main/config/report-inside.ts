@@ -8,6 +8,7 @@
 import type { FindingName } from './codes.ts';
 import type { ValuePath } from './findings.ts';
 import type { CheckInput } from './plain.ts';
+import { suggest } from './suggest.ts';
 import { quote } from './units.ts';
 
 /** One thing that is wrong, and where. */
@@ -21,16 +22,24 @@ export interface InnerFault {
   /** In bytes; 0 where it is not known. */
   readonly length: number;
   readonly message: string;
-  readonly hint?: string;
+}
+
+/** What was probably meant by `%{hots}`. */
+function hintOf(part: string, { world }: CheckInput): string {
+  const name = /^%\{([^}]*)\}?$/.exec(part)?.[1];
+  const guess = name === undefined ? null : suggest(name, world.listVariables());
+  return guess === null || guess === name ? '' : `did you mean "%{${guess}}"?`;
 }
 
 /** Reports it. */
-export function reportInside(fault: InnerFault, { source, findings }: CheckInput): void {
-  const { name, path, value, position, length, message, hint = '' } = fault;
+export function reportInside(fault: InnerFault, input: CheckInput): void {
+  const { source, findings } = input;
+  const { name, path, value, position, length, message } = fault;
   const bytes = Buffer.from(value);
   const at = bytes.subarray(0, position).toString().length;
-  const characters = bytes.subarray(position, position + length).toString().length;
-  const inside = source.placeInside(path, { value, at, length: characters });
+  const part = bytes.subarray(position, position + length).toString();
+  const inside = source.placeInside(path, { value, at, length: part.length });
+  const hint = name === 'badTemplate' ? hintOf(part, input) : '';
   const said = inside === null ? `${message}, at position ${at + 1} of ${quote(value)}` : message;
   findings.add({ name, path, place: inside ?? source.place(path), message: said, hint });
 }

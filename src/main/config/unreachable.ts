@@ -29,6 +29,8 @@ interface Entry {
   readonly route: Route;
   readonly methods: ReadonlySet<string>;
   readonly conditions: ReadonlySet<string>;
+  /** Among routes for the same path the smaller one goes first, item by item. */
+  readonly rank: readonly number[];
 }
 
 function describe(kind: string, { name, ...rest }: HttpConditionInput): string {
@@ -43,6 +45,7 @@ function toEntry(route: Route, at: number): Entry {
     route,
     methods: new Set(route.methods),
     conditions: new Set([...headers, ...query]),
+    rank: [route.methods.length > 0 ? 0 : 1, -headers.length, -query.length, at],
   };
 }
 
@@ -61,14 +64,8 @@ function isWider(a: Entry, b: Entry): boolean {
 
 /** With specificity, among routes for the same path: true when `a` is looked at before `b`. */
 function isBefore(a: Entry, b: Entry): boolean {
-  const rank = ({ route, methods }: Entry): number[] => [
-    methods.size > 0 ? 0 : 1,
-    -route.headers.length,
-    -route.query.length,
-  ];
-  const [own, other] = [rank(a), rank(b)];
-  const different = own.findIndex((value, i) => value !== other[i]);
-  return different < 0 ? a.at < b.at : (own[different] ?? 0) < (other[different] ?? 0);
+  const different = a.rank.findIndex((value, i) => value !== b.rank[i]);
+  return different >= 0 && (a.rank[different] ?? 0) < (b.rank[different] ?? 0);
 }
 
 /** Paths that contain all of a path, as keys of the table below. */

@@ -48,6 +48,8 @@ export interface World {
   checkRoutes(http: HttpInput): readonly HttpFault[] | null;
   /** What is wrong with a template; null when nothing is, or when there is no core to ask. */
   checkTemplate(text: string, use: TemplateUse): TemplateFault | null;
+  /** Names of the variables that templates have; empty when there is no core to ask. */
+  listVariables(): readonly string[];
 }
 
 /**
@@ -101,6 +103,7 @@ export function createWorld(configPath: string | null): World {
     loadTls: (config) => new TlsFiles({ native: loadNative }).load(config),
     checkRoutes: (http) => findCore()?.checkRoutes(http) ?? null,
     checkTemplate: (text, use) => findCore()?.checkTemplate(text, use) ?? null,
+    listVariables: () => findCore()?.abi.http.variables.map(({ name }) => name) ?? [],
   };
 }
 

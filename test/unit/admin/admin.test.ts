@@ -101,6 +101,29 @@ clusters: [{ name: c, endpoints: [127.0.0.1:1] }]
   assert.doesNotMatch(JSON.stringify(redact(config)), /very-secret/);
 });
 
+test('header values that look like secrets never leave, others do', () => {
+  const config = makeConfig(`
+listeners:
+  - name: l
+    bind: 127.0.0.1:0
+    protocol: http
+    http:
+      hosts:
+        - routes:
+            - cluster: c
+              requestHeaders:
+                set: { Authorization: "Bearer very-secret", x-api-key: very-secret, x-name: shown-1 }
+              responseHeaders: { add: { set-cookie: "a=very-secret", x-token: "%{header.x-token}" } }
+clusters:
+  - name: c
+    endpoints: [127.0.0.1:1]
+    healthCheck: { type: http, path: /, headers: { authorization: "Basic very-secret", accept: shown-2 } }
+`);
+  const shown = JSON.stringify(redact(config));
+  assert.doesNotMatch(shown, /very-secret/);
+  assert.match(shown, /shown-1.*%\{header\.x-token\}.*shown-2/);
+});
+
 /** Shards that hold some connections at some slots. */
 function makeShards(slots: readonly (readonly (number | null)[])[]): {
   readonly supervisor: ShardSupervisor;

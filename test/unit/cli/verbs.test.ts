@@ -74,6 +74,44 @@ test('validate says yes on stdout', async (t) => {
   assert.equal(out, `${file} is valid: 1 listener, 1 cluster, 1 endpoint, 2 shards\n`);
 });
 
+test('validate shows routes', async (t) => {
+  const file = join(temporaryDirectory(t), 'routes.yaml');
+  writeFileSync(
+    file,
+    `version: 1
+shards: 2
+listeners:
+  - name: web
+    bind: 127.0.0.1:8080
+    protocol: http
+    http:
+      hosts:
+        - names: [a.example, "*.a.example"]
+          routes:
+            - { name: one, match: { path: /api, methods: [GET, POST] }, cluster: a, websocket: true }
+            - match: { path: { regex: '/u/[0-9]+' }, headers: [{ name: x, exact: y }] }
+              split: [{ cluster: a, weight: 1 }, { cluster: b, weight: 199 }]
+        - { order: listed, routes: [{ name: three, redirect: "https://%{host}/" }] }
+clusters:
+  - { name: a, endpoints: [127.0.0.1:1] }
+  - { name: b, endpoints: [127.0.0.1:2] }
+`,
+  );
+  const { out, note, code } = await run(['validate', file]);
+  assert.deepEqual([note, code], ['', 0]);
+  assert.deepEqual(out.split('\n'), [
+    `${file} is valid: 1 listener, 3 routes, 2 clusters, 2 endpoints, 2 shards`,
+    '',
+    'listener web',
+    '  a.example, *.a.example',
+    '    one                  /api/**, GET or POST      -> a + WebSocket',
+    '    a.example:/u/[0-9]+  ~ /u/[0-9]+, 1 condition  -> a 0.5%, b 99.5%',
+    '  * (in this order)',
+    '    three  /**  -> 308 to https://%{host}/',
+    '',
+  ]);
+});
+
 test('validate shows findings on stderr and exits with 2', async (t) => {
   const file = join(temporaryDirectory(t), 'bad.yaml');
   writeFileSync(file, minimal({ top: 'shards: 100', listener: 'protocl: tcp' }));
@@ -160,6 +198,27 @@ test('proxy runs what it prints', async () => {
   assert.deepEqual(started?.config, printed.config);
   assert.equal(code, 0);
   assert.match(note, /127\.0\.0\.1:8080 -> 127\.0\.0\.1:3000/);
+});
+
+test('proxy with HTTP sends every request, and takes WebSockets, without a time limit', async () => {
+  const { out } = await run([
+    'proxy',
+    '--from',
+    '8080',
+    '--to',
+    '3000',
+    '--protocol',
+    'http',
+    '--print',
+  ]);
+  const { config, diagnostics } = loadConfigText(out, null);
+  assert.deepEqual(diagnostics, []);
+  const [listener] = config?.listeners ?? [];
+  assert.deepEqual([listener?.protocol, listener?.cluster], ['http', null]);
+  const [route] = listener?.http?.hosts[0]?.routes ?? [];
+  assert.deepEqual([route?.requestMs, route?.idleMs, route?.webSocket.isAllowed], [0, 0, true]);
+  const wrong = await run(['proxy', '--from', '8080', '--to', '3000', '--protocol', 'udp']);
+  assert.match(wrong.note, /Allowed choices are tcp, http/);
 });
 
 test('faults of proxy are told in the words of its options', async () => {

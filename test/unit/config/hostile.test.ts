@@ -13,9 +13,11 @@ import type { LoadResult } from '../../../src/main/config/load.ts';
 import { renderGithub, renderHuman, renderJson } from '../../../src/main/config/render.ts';
 import { load, minimal } from './world.ts';
 
-const EXAMPLE = readFileSync(new URL('../../../examples/mqtt.yaml', import.meta.url), 'utf8');
+const EXAMPLES = ['mqtt', 'http'].map((name) =>
+  readFileSync(new URL(`../../../examples/${name}.yaml`, import.meta.url), 'utf8'),
+);
 const PIECES = [
-  ...new Set(EXAMPLE.match(/[A-Za-z]+|[0-9.:/]+|[^\sA-Za-z0-9]/g) ?? []),
+  ...new Set(EXAMPLES.join('\n').match(/[A-Za-z]+|[0-9.:/]+|[^\sA-Za-z0-9]/g) ?? []),
   '\n',
   '  ',
   '\t',
@@ -73,13 +75,15 @@ test('pieces of a configuration in any order', () => {
 });
 
 test('a configuration with any part cut out, put in or exchanged', () => {
-  const place = fc.nat({ max: EXAMPLE.length });
+  const example = fc.constantFrom(...EXAMPLES);
+  const place = fc.nat({ max: Math.max(...EXAMPLES.map(({ length }) => length)) });
   const piece = fc
     .array(fc.constantFrom(...PIECES), { maxLength: 4 })
     .map((parts) => parts.join(''));
   fc.assert(
-    fc.property(place, fc.nat({ max: 40 }), piece, (at, cut, put) => {
-      check(load(EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut)));
+    fc.property(example, place, fc.nat({ max: 40 }), piece, (text, far, cut, put) => {
+      const at = far % text.length;
+      check(load(text.slice(0, at) + put + text.slice(at + cut)));
     }),
     { numRuns: 1000 },
   );
@@ -94,6 +98,32 @@ test('any value in the place of any other', () => {
       limits: { connections: 10 },
       listeners: [
         { name: 'a', bind: ['127.0.0.1:1'], limits: { buffer: { high: '8KiB' } }, cluster: 'c' },
+        {
+          name: 'b',
+          bind: '127.0.0.1:2',
+          protocol: 'http',
+          http: {
+            trust: ['10.0.0.0/8'],
+            hosts: [
+              {
+                names: ['a.example'],
+                routes: [
+                  {
+                    match: { path: { exact: '/a' }, headers: [{ name: 'x', exact: 'y' }] },
+                    split: [{ cluster: 'c', weight: 1 }],
+                    rewrite: { regex: 'x', to: 'y' },
+                    requestHeaders: { set: { a: '%{host}' }, remove: ['b'] },
+                    websocket: { maxAge: '1h' },
+                    retry: { on: ['connect'] },
+                    hash: { cookie: 'c' },
+                    subset: { l: '1' },
+                  },
+                  { match: '/r', redirect: 'https://%{host}/' },
+                ],
+              },
+            ],
+          },
+        },
       ],
       clusters: [{ name: 'c', endpoints: ['127.0.0.1:2', { address: 'a.b:3' }], healthCheck: {} }],
     }),

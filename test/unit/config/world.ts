@@ -24,6 +24,7 @@ export const WORLD: World = {
   loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }),
   checkRoutes: (http) => loadNative().checkRoutes(http),
   checkTemplate: (text, use) => loadNative().checkTemplate(text, use),
+  listVariables: () => loadNative().abi.http.variables.map(({ name }) => name),
 };
 
 /** The smallest valid configuration, with lines to add to its listener, its cluster, and the top. */
