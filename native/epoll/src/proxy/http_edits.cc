@@ -269,7 +269,7 @@ bool Shard::noteEdits(Request& request, std::string_view cookie) {
   const HttpRouteSpec& route = *request.route;
   if (route.responseEditCount == 0 && cookie.empty()) return true;
   Exchange& exchange = exchangePool_[request.exchange];
-  EditList edits;
+  HF_UNINITIALIZED EditList edits;
   editRoute(request, snapshot_.edits(route.responseEditFirst, route.responseEditCount), edits);
   if (!cookie.empty()) {
     edits.add(FieldId::kSetCookie, "Set-Cookie", stickyCookie(request, cookie));

@@ -264,7 +264,7 @@ void Shard::keepUnread(HttpConn& http, std::span<const u8> rest) {
 void Shard::actHere(Request& request) {
   const HttpRouteSpec& route = *request.route;
   const std::string_view text = expand(request, route.text);
-  EditList edits;
+  HF_UNINITIALIZED EditList edits;
   if (route.action == HttpAction::kRedirect) {
     edits.set(http1::FieldId::kLocation, "Location", text);
     return answer(request.tunnel, static_cast<u16>(route.status), HttpEnd::kDirect, edits.all());
@@ -295,7 +295,7 @@ bool Shard::openExchange(Request& request, std::span<const u8> rest) {
   if (plan.isChunked) exchange.flags |= kExRequestChunked;
   std::string_view cookie;
   exchange.hash = hashOf(request, &exchange.hasHash, &cookie);
-  EditList edits;
+  HF_UNINITIALIZED EditList edits;
   editRequest(request, edits);
   plan.edits = edits.all();
   codec::Writer writer({outScratch_, kHttpOutBytes});

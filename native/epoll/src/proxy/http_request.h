@@ -36,11 +36,14 @@ struct Shard::Request {
 struct Shard::EditList {
   static constexpr size_t kRoom = 160;
 
-  http1::FieldEdit edits[kRoom];
+  // Of a union, so that the rows' initializers do not run.
+  union {
+    http1::FieldEdit edits[kRoom];
+  };
   size_t count = 0;
   bool isOver = false;
 
-  EditList() {}  // leaves `edits` unwritten
+  EditList() {}  // leaves `edits` unwritten, in variables that are HF_UNINITIALIZED
 
   void put(http1::FieldEdit::Kind kind, http1::FieldId id, std::string_view name,
            std::string_view value) {
