@@ -141,7 +141,10 @@ void Shard::takeAnswer(u32 tunnel, size_t total) {
       bump(board_.http(options_.index, tunnels_[tunnel].listener)
                .violationsFromEndpoints[violation]);
       if (!flushOut(client, &error)) return clientGone(tunnel, error);
-      return cutAnswer(tunnel, HttpEnd::kEndpointInvalid);
+      violation_ = http1::nameOf(exchange.response.violation());
+      cutAnswer(tunnel, HttpEnd::kEndpointInvalid);
+      violation_ = "";
+      return;
     }
     if (passed == Passed::kMore) {
       if (!flushOut(client, &error)) return clientGone(tunnel, error);
@@ -180,7 +183,9 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
         clientGone(tunnel, error);
         return false;
       }
+      violation_ = http1::nameOf(result.violation);
       upstreamFailed(tunnel, HttpEnd::kEndpointInvalid);
+      violation_ = "";
       return false;
     case http1::HeadResult::Kind::kHead:
       break;
@@ -250,7 +255,7 @@ bool Shard::writeAnswerHead(u32 tunnel) {
   if (plan.isChunked) exchange.flags |= kExResponseChunked;
   plan.hop = !isKept ? http1::Hop::kClose : isOld ? http1::Hop::kKeepAlive : http1::Hop::kKeep;
   if (!isKept) httpOf(tunnel).flags |= kHttpCloseDue;
-  EditList edits;
+  HF_UNINITIALIZED EditList edits;
   editResponse(tunnel, edits);
   plan.edits = edits.all();
   codec::Writer writer({outScratch_ + outLength_, kHttpOutBytes - outLength_});
@@ -281,7 +286,7 @@ void Shard::upgrade(u32 tunnel, std::span<const u8> rest) {
   }
   http1::ResponsePlan plan = http1::planResponse(head_);
   plan.hop = http1::Hop::kWebSocket;
-  EditList edits;
+  HF_UNINITIALIZED EditList edits;
   editResponse(tunnel, edits);
   plan.edits = edits.all();
   codec::Writer writer({outScratch_ + outLength_, kHttpOutBytes - outLength_});
