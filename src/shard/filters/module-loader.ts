@@ -148,6 +148,10 @@ export class ModuleLoader {
       const url = isOurs(found.url) ? mark(found.url, RECORDING) : found.url;
       return { ...found, url, shortCircuit: true };
     }
+    const marked = splitMark(specifier);
+    if (marked !== null && this.#programs.has(marked.hash)) {
+      return { url: specifier, shortCircuit: true };
+    }
     const own = OWN_MODULES[specifier];
     if (own !== undefined) return { url: own, shortCircuit: true };
     const parent = splitMark(about.parentURL);

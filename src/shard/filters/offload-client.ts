@@ -15,7 +15,7 @@ export const JOBS_MAX = 4096;
 
 /** What the client needs of a MessagePort. */
 export interface OffloadPort {
-  postMessage(request: OffloadRequest, transfer?: readonly ArrayBuffer[]): void;
+  postMessage(request: OffloadRequest, transfer: ArrayBuffer[]): void;
   on(event: 'message', listener: (reply: OffloadReply) => void): unknown;
   unref(): void;
   close(): void;
@@ -58,11 +58,11 @@ export class OffloadClient implements Offloader {
         reject(new OffloadError(failure, message));
       };
       const abort = (): void => {
-        this.#port.postMessage({ kind: 'cancel', job: id });
+        this.#port.postMessage({ kind: 'cancel', job: id }, []);
         fail('cancelled', 'the hook is over');
       };
       const timer = setTimeout(() => {
-        this.#port.postMessage({ kind: 'cancel', job: id });
+        this.#port.postMessage({ kind: 'cancel', job: id }, []);
         fail('deadline', `"${job.task}" was not done within ${job.deadlineMs} ms`);
       }, job.deadlineMs);
       timer.unref();
@@ -99,8 +99,8 @@ export class OffloadClient implements Offloader {
     const { program, filter, task, payload, deadlineMs, transfer } = job;
     try {
       this.#port.postMessage(
-        { kind: 'run', job: id, program, filter, task, payload, deadlineMs },
-        transfer,
+        { kind: 'run', job: id, program, filter, task, payload, transfer, deadlineMs },
+        [...transfer],
       );
     } catch (error) {
       fail('failed', `the payload cannot be cloned: ${(error as Error).message}`);

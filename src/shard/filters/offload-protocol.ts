@@ -15,6 +15,8 @@ export type OffloadRequest =
       readonly filter: string;
       readonly task: string;
       readonly payload: unknown;
+      /** Buffers of the payload that move instead of being copied. */
+      readonly transfer: readonly ArrayBuffer[];
       readonly deadlineMs: number;
     }
   | { readonly kind: 'cancel'; readonly job: number };
