@@ -387,6 +387,27 @@ test('a WebSocket: in the list while it lives, two records at its end', async (t
   }
 });
 
+test('a frame that breaks a rule is named by the record and counted', async (t) => {
+  const gateway = await GatewayProcess.start(t, { yaml: yaml() });
+  const { client, endpoint } = await openWebSocket(t, await gateway.port('web'));
+  // A length with its highest bit set cannot be followed.
+  client.send(Buffer.from([0x82, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+  endpoint.socket.resume();
+  await client.ended;
+  client.finish();
+  endpoint.finish();
+  const record = await gateway.accessed(({ event }) => event === 'tunnel');
+  assert.deepEqual(
+    [record['flags'], record['violation'], record['closeCode']],
+    ['frame-invalid', 'length-sign', 1002],
+  );
+  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  assert.match(
+    text,
+    /^holdfast_websocket_violations_total\{listener="web",from="client",rule="length-sign"\} 1$/m,
+  );
+});
+
 /** Waits until a file has a line that is as wanted. */
 async function whenLine(path: string, pattern: RegExp): Promise<string> {
   const find = (): string | undefined =>

@@ -133,8 +133,13 @@ void Shard::writeTunnelRecord(u32 tunnel, RecordEvent event, HttpEnd end) {
   line.bytesIn = conns_[record.downstream].bytesIn;
   line.bytesOut = conns_[record.upstream].bytesIn;
   line.durationMicros = u64{nowTick_ - record.openedTick} * kTickMs * 1000;
-  line.messagesIn = trackerOf(record, Side::kDownstream).messages();
-  line.messagesOut = trackerOf(record, Side::kUpstream).messages();
+  for (const Side side : {Side::kDownstream, Side::kUpstream}) {
+    const codec::FrameTracker& tracker = trackerOf(record, side);
+    (side == Side::kDownstream ? line.messagesIn : line.messagesOut) = tracker.messages();
+    const codec::FrameViolation violation = tracker.violation();
+    if (end != HttpEnd::kFrameInvalid || violation == codec::FrameViolation::kNone) continue;
+    line.violation = codec::kFrameViolationNames[static_cast<size_t>(violation)];
+  }
   pushRecord(line);
 }
 
