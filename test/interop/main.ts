@@ -1,23 +1,28 @@
 /**
  * `npm run interop [-- NAME...]`: foreign TLS peers, tlsfuzzer, testssl.sh and sslyze against a
- * gateway.
+ * gateway; foreign origins, Autobahn and slowhttptest against HTTP and WebSocket.
  *
- * Path: rig.ts is what they meet; peers.ts, tlsfuzzer.ts and scanners.ts start them. With `--write`
- * the outcomes become docs/tls-interop.md.
+ * Path: rig.ts is what TLS peers meet; peers.ts, tlsfuzzer.ts and scanners.ts start them.
+ * http-suites.ts has the others. With `--write` the outcomes become docs/tls-interop.md and
+ * docs/http-interop.md.
  * Invariant: what is not on this machine is skipped by its name; the exit code is 0 only when
  * nothing failed.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Owner } from '../e2e/harness.ts';
-import { describeRow, type Row, writePage } from './page.ts';
+import { HTTP_SUITES } from './http-suites.ts';
+import { describeRow, type Row, writeHttpPage, writePage } from './page.ts';
 import { type Outcome, PEERS, type Peer, VERSIONS } from './peers.ts';
 import { RECORDS, type Rig, startRig } from './rig.ts';
 import { SCANNERS } from './scanners.ts';
 import { runTlsfuzzer } from './tlsfuzzer.ts';
 
 const PAGE = fileURLToPath(new URL('../../docs/tls-interop.md', import.meta.url));
+const HTTP_PAGE = fileURLToPath(new URL('../../docs/http-interop.md', import.meta.url));
 const FUZZER = 'tlsfuzzer';
+const TLS_NAMES = [...PEERS, ...SCANNERS].map(({ name }) => name).concat(FUZZER);
+const HTTP_NAMES = HTTP_SUITES.map(({ name }) => name);
 
 const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'));
 const isWritten = process.argv.includes('--write');
@@ -65,6 +70,17 @@ async function runPeers(rig: Rig, tell: (row: Row) => void): Promise<void> {
   }
 }
 
+async function runTls(owner: Owner, tell: (row: Row) => void): Promise<void> {
+  const rig = await startRig(owner);
+  await runPeers(rig, tell);
+  for (const scanner of SCANNERS.filter(({ name }) => isWanted(name))) {
+    await scanner.run(rig, tell);
+  }
+  if (isWanted(FUZZER)) {
+    await runTlsfuzzer(rig, tell);
+  }
+}
+
 async function main(): Promise<number> {
   const cleaners: (() => void | Promise<void>)[] = [];
   const owner: Owner = { after: (clean) => cleaners.unshift(clean) };
@@ -73,20 +89,18 @@ async function main(): Promise<number> {
     rows.push(row);
     process.stdout.write(`${describeRow(row)}\n`);
   };
-  const known = [...PEERS, ...SCANNERS].map(({ name }) => name).concat(FUZZER);
+  const known = [...TLS_NAMES, ...HTTP_NAMES];
   const unknown = wanted.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     process.stderr.write(`there is no ${unknown.join(', ')}; there are ${known.join(', ')}\n`);
     return 2;
   }
   try {
-    const rig = await startRig(owner);
-    await runPeers(rig, tell);
-    for (const scanner of SCANNERS.filter(({ name }) => isWanted(name))) {
-      await scanner.run(rig, tell);
+    if (TLS_NAMES.some(isWanted)) {
+      await runTls(owner, tell);
     }
-    if (isWanted(FUZZER)) {
-      await runTlsfuzzer(rig, tell);
+    for (const suite of HTTP_SUITES.filter(({ name }) => isWanted(name))) {
+      await suite.run(owner, tell);
     }
   } finally {
     for (const clean of cleaners) {
@@ -98,9 +112,21 @@ async function main(): Promise<number> {
   const passed = rows.length - failed - skipped;
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   if (isWritten) {
-    writeFileSync(PAGE, writePage(rows));
+    writePages(rows);
   }
   return failed === 0 ? 0 : 1;
+}
+
+/** Each page only where there are rows for it. */
+function writePages(rows: readonly Row[]): void {
+  const http = rows.filter(({ name }) => HTTP_NAMES.includes(name));
+  const tls = rows.filter(({ name }) => TLS_NAMES.includes(name));
+  if (tls.length > 0) {
+    writeFileSync(PAGE, writePage(tls));
+  }
+  if (http.length > 0) {
+    writeFileSync(HTTP_PAGE, writeHttpPage(http));
+  }
 }
 
 process.exitCode = await main();

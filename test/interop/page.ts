@@ -38,6 +38,32 @@ function table(rows: readonly Row[]): string[] {
   ];
 }
 
+/** The page for HTTP and WebSocket, for a run that ended now. */
+export function writeHttpPage(rows: readonly Row[]): string {
+  const failed = rows.filter(({ result }) => result === 'FAILED').length;
+  const skipped = rows.filter(({ result }) => result === 'skipped').length;
+  const versions = new Map(
+    rows.filter(({ version }) => version !== '').map(({ name, version }) => [name, version]),
+  );
+  return [
+    '# HTTP and WebSocket with foreign programs',
+    '',
+    'Written by `npm run interop -- smuggling slowhttptest autobahn --write`. `test/interop` holds',
+    'the inputs and what is done with them: requests that could be read in two ways go through the',
+    'gateway to several origins, which have to see the same; slowhttptest attacks with 4,000 clients;',
+    'Autobahn plays the peer that breaks rules on either side of a WebSocket.',
+    '',
+    `Run on ${new Date().toISOString().slice(0, 10)} with Node ${process.version}:`,
+    `**${rows.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped.**`,
+    '',
+    '| Suite | Versions |',
+    '|---|---|',
+    ...[...versions].map(([name, version]) => `| ${name} | ${cell(version)} |`),
+    '',
+    ...table(rows),
+  ].join('\n');
+}
+
 /** The page for a run that ended now. */
 export function writePage(rows: readonly Row[]): string {
   const versions = new Map(

@@ -1,0 +1,77 @@
+/**
+ * The same exchanges through TLS on either side.
+ *
+ * Path: a listener with a certificate, and a cluster whose endpoint has one.
+ * Invariant under test: TLS changes what the origin is told of the scheme and nothing else; content
+ * that was cut off without close_notify does not look whole.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import { describe, test } from 'node:test';
+import { makeDirectory } from '../harness.ts';
+import { makeBytes } from '../tcp/pattern.ts';
+import { Authority, writePair, writeText } from '../tls/authority.ts';
+import { ByteStream } from './byte-stream.ts';
+import { seenIn } from './http-origin.ts';
+import { get, HttpScene, requestOf } from './http-scene.ts';
+import { readResponse, valueOf } from './message.ts';
+
+describe('HTTP with TLS', () => {
+  test('a listener with a certificate serves many requests on one connection', async (t) => {
+    const directory = makeDirectory(t);
+    const root = Authority.root('Root of HTTP', 'ec');
+    const pair = root.issue({ name: 'a.example', altNames: ['a.example'], kind: 'ec' });
+    const certificate = writePair(directory, 'front', pair);
+    const scene = await HttpScene.start(t, { web: { tls: { certificates: [certificate] } } });
+    const tls = { ca: root.cert, name: 'a.example' };
+    const client = await ByteStream.connect(t, { port: scene.port(), tls });
+    const body = makeBytes('tls', 200_000).toString('latin1');
+    for (let i = 0; i < 10; i++) {
+      client.send(requestOf('POST', `/${i}`, { body: body.slice(i) }));
+      const seen = seenIn(await readResponse(client));
+      assert.equal(seen.body === body.slice(i), true);
+      assert.equal(valueOf(seen, 'x-forwarded-proto'), 'https');
+    }
+    client.send(get('/bad', { Host: 'b, c' }));
+    assert.equal((await readResponse(client)).status, 400);
+    assert.equal(await client.ended(), 'fin');
+  });
+
+  test('an endpoint with a certificate is asked through TLS, on kept connections', async (t) => {
+    const directory = makeDirectory(t);
+    const root = Authority.root('Root of origins', 'ec');
+    const pair = root.issue({
+      name: 'localhost',
+      altNames: ['localhost', '127.0.0.1'],
+      kind: 'ec',
+    });
+    const origin = createServer({ cert: pair.cert, key: pair.key }, (request, response) => {
+      const { remotePort } = request.socket;
+      request.resume().on('end', () => response.end(`${remotePort}`));
+    });
+    origin.listen(0, '127.0.0.1');
+    await once(origin, 'listening');
+    t.after(() => {
+      origin.closeAllConnections();
+      origin.close();
+    });
+    const bound = origin.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+    const scene = await HttpScene.start(t, {
+      app: {
+        endpoints: [`127.0.0.1:${port}`],
+        tls: { ca: writeText(directory, 'ca.pem', root.cert), serverName: 'localhost' },
+      },
+    });
+    const ports = new Set<string>();
+    const client = await scene.connect(t);
+    for (let i = 0; i < 10; i++) {
+      client.send(requestOf('POST', '/', { body: 'b'.repeat(i * 5_000) }));
+      const response = await readResponse(client);
+      assert.equal(response.status, 200);
+      ports.add(response.text);
+    }
+    assert.equal(ports.size, 1);
+  });
+});
