@@ -6,7 +6,12 @@
  * judge patterns, paths and templates: the core does (check-routes-together.ts).
  */
 import type { ValuePath } from './findings.ts';
-import { HTTP_EDITS_MAX } from './limits.ts';
+import {
+  HTTP_CONDITIONS_MAX,
+  HTTP_EDIT_BYTES_MAX,
+  HTTP_EDITS_MAX,
+  HTTP_SPLITS_MAX,
+} from './limits.ts';
 import { amountOf, asList, asMap, type HttpCheck, type PlacedMap, type PlainMap } from './plain.ts';
 import { parseDuration, quote } from './units.ts';
 import { parseHeaderName } from './values-http.ts';
@@ -113,6 +118,17 @@ function checkAction({ map, path }: PlacedMap, check: HttpCheck): void {
   }
 }
 
+function checkCount(
+  list: readonly unknown[],
+  path: ValuePath,
+  max: number,
+  { report }: HttpCheck,
+): void {
+  if (list.length <= max) return;
+  const message = `"${String(path.at(-1))}" has ${list.length} items, the limit is ${max}`;
+  report('tooMany', [...path, max], message);
+}
+
 function checkMatch({ map, path }: PlacedMap, check: HttpCheck): void {
   const match = asMap(map['match']);
   const raw = match['path'];
@@ -120,7 +136,9 @@ function checkMatch({ map, path }: PlacedMap, check: HttpCheck): void {
     const at = [...path, 'match', 'path'];
     checkOneOf({ map: asMap(raw), path: at, what: 'the path' }, PATHS, check);
   }
+  checkCount(asList(map['split']), [...path, 'split'], HTTP_SPLITS_MAX, check);
   for (const key of ['headers', 'query']) {
+    checkCount(asList(match[key]), [...path, 'match', key], HTTP_CONDITIONS_MAX, check);
     for (const [i, condition] of asList(match[key]).entries()) {
       const own = asMap(condition);
       if (Object.keys(own).length === 0) continue;
@@ -181,16 +199,19 @@ function checkHash({ map, path }: PlacedMap, check: HttpCheck): void {
   check.report('notApplicable', at, message, 'set "balance: maglev" in the cluster');
 }
 
+/** A label as text: `2` and `"2"` are the same one. */
+function writtenAs(value: unknown): string | null {
+  const isPlain = typeof value === 'string' || typeof value === 'number';
+  return isPlain || typeof value === 'boolean' ? String(value) : null;
+}
+
 function checkSubset({ map, path }: PlacedMap, check: HttpCheck): void {
   const wanted = Object.entries(asMap(map['subset']));
-  const isPlain = wanted.every(([, value]) => typeof value !== 'object');
-  if (wanted.length === 0 || !isPlain) return;
+  if (wanted.length === 0 || wanted.some(([, value]) => writtenAs(value) === null)) return;
   for (const [name, cluster] of clustersOf(map, check)) {
     const hasOne = asList(cluster['endpoints']).some((endpoint) => {
       const labels = asMap(asMap(endpoint)['labels']);
-      return wanted.every(
-        ([key, value]) => typeof labels[key] !== 'object' && String(labels[key]) === String(value),
-      );
+      return wanted.every(([key, value]) => writtenAs(labels[key]) === writtenAs(value));
     });
     if (hasOne) continue;
     const list = wanted.map(([key, value]) => `${key}=${String(value)}`).join(', ');
@@ -219,14 +240,11 @@ function checkTries({ map, path }: PlacedMap, { report }: HttpCheck): void {
 
 /** Names that may not be changed, and names that come twice. */
 function checkEdits(edits: PlainMap, path: ValuePath, check: HttpCheck): void {
+  checkEditAmounts(edits, path, check);
   for (const key of ['remove', 'set', 'add']) {
     const raw = edits[key];
     const names = key === 'remove' ? asList(raw) : Object.keys(asMap(raw));
     const at = [...path, key];
-    if (names.length > HTTP_EDITS_MAX) {
-      const message = `there are ${names.length} headers, the limit is ${HTTP_EDITS_MAX}`;
-      check.report('tooMany', at, message);
-    }
     const seen = new Set<string>();
     for (const [i, name] of names.entries()) {
       if (typeof name !== 'string') continue;
@@ -234,6 +252,25 @@ function checkEdits(edits: PlainMap, path: ValuePath, check: HttpCheck): void {
       const place = key === 'remove' ? [...at, ...(isItem ? [i] : [])] : [...at, name];
       checkEditName(name, { place, isKey: key !== 'remove', seen }, check);
     }
+  }
+}
+
+/** What a shard keeps until the response comes is bounded. */
+function checkEditAmounts(edits: PlainMap, path: ValuePath, { report }: HttpCheck): void {
+  const values = [...Object.entries(asMap(edits['set'])), ...Object.entries(asMap(edits['add']))];
+  const count = values.length + asList(edits['remove']).length;
+  const bytes = values.reduce(
+    (sum, [name, value]) =>
+      sum + Buffer.byteLength(name) + (typeof value === 'string' ? Buffer.byteLength(value) : 0),
+    0,
+  );
+  if (count > HTTP_EDITS_MAX) {
+    const message = `${count} headers are changed, the limit is ${HTTP_EDITS_MAX}`;
+    report('tooMany', path, message);
+  }
+  if (bytes > HTTP_EDIT_BYTES_MAX) {
+    const message = `the headers have ${bytes} bytes, the limit is ${HTTP_EDIT_BYTES_MAX}`;
+    report('tooMany', path, message);
   }
 }
 

@@ -71,7 +71,7 @@ export function checkRoutesTogether(
   }
   for (const fault of faults ?? []) {
     const route = hosts[fault.host]?.routes[fault.route];
-    if (route !== undefined) reportFault(fault, route, check);
+    if (route !== undefined && fault.text !== TOO_MANY) reportFault(fault, route, check);
   }
   for (const { order, routes } of hosts) {
     const configs = routes.map(({ config }) => config);
@@ -119,10 +119,12 @@ function pathOf(fault: HttpFault, { config, path }: PlacedRoute): ValuePath {
   }
 }
 
+/** Counts are checked before, with the limit in the message. */
+const TOO_MANY = 'too many';
+
 const TEMPLATES = new Set<string>(['text', 'requestEdit', 'responseEdit']);
 
-function findingOf({ place, text }: HttpFault): FindingName {
-  if (text === 'too many') return 'tooMany';
+function findingOf({ place }: HttpFault): FindingName {
   if (place === 'split') return 'outOfRange';
   return TEMPLATES.has(place) ? 'badTemplate' : 'badPattern';
 }

@@ -31,8 +31,9 @@ export const HTTP_ROUTES_MAX = 16_384;
 export const HTTP_CONDITIONS_MAX = 16;
 /** Clusters that one route is split between. */
 export const HTTP_SPLITS_MAX = 64;
-/** Header fields that one route sets, adds or removes, each, in each direction. */
-export const HTTP_EDITS_MAX = 64;
+/** Header fields that one route sets, adds and removes in one direction, and their bytes. */
+export const HTTP_EDITS_MAX = 128;
+export const HTTP_EDIT_BYTES_MAX = 16_384;
 /** Bytes of a text in a condition or of a header value. */
 export const HTTP_TEXT_BYTES_MAX = 1024;
 /** Bytes of a response of the gateway's own. */

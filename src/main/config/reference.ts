@@ -183,6 +183,8 @@ const LIMITS = table(
     ['routes of one listener with HTTP', String(limit.HTTP_ROUTES_MAX)],
     ['conditions on headers of one route, and on its query', String(limit.HTTP_CONDITIONS_MAX)],
     ['clusters that one route is split between', String(limit.HTTP_SPLITS_MAX)],
+    ['headers that one route changes in one direction', String(limit.HTTP_EDITS_MAX)],
+    ['bytes of their names and values', formatSize(limit.HTTP_EDIT_BYTES_MAX)],
     ['bytes of a pattern, or of a text in a condition', String(limit.HTTP_TEXT_BYTES_MAX)],
     ['bytes of the content of a response of the gateway', formatSize(limit.CONTENT_BYTES_MAX)],
     ['bytes of a name', String(limit.NAME_BYTES_MAX)],

@@ -496,6 +496,29 @@ test('HTTP without the protocol is refused: bytes would be relayed as they are',
   );
 });
 
+test('amounts of headers, conditions and clusters are limited', () => {
+  const some = (count: number, item: (i: number) => string): string =>
+    Array.from({ length: count }, (_, i) => item(i)).join(', ');
+  const edits = (text: string): string => `{ cluster: a, responseHeaders: { ${text} } }`;
+  const few = some(64, (i) => `x-${i}: "1"`);
+  assert.deepEqual(found(edits(`set: { ${few} }, remove: [${some(64, (i) => `y-${i}`)}]`)), []);
+  const [many] = found(edits(`set: { ${few} }, add: { ${few} }, remove: [y]`));
+  assert.match(many ?? '', /^HF1044 10:46 129 headers are changed, the limit is 128$/);
+  const [long] = found(edits(`set: { ${some(5, (i) => `x-${i}: ${'v'.repeat(4000)}`)} }`));
+  assert.match(long ?? '', /^HF1044 10:46 the headers have 20015 bytes, the limit is 16384$/);
+  const [conditions] = found(
+    `{ cluster: a, match: { headers: [${some(17, (i) => `{ name: x-${i}, exact: y }`)}] } }`,
+  );
+  assert.match(conditions ?? '', /^HF1044 10:\d+ "headers" has 17 items, the limit is 16$/);
+  const [splits] = found(`{ split: [${some(65, () => '{ cluster: a }')}] }`);
+  assert.match(splits ?? '', /^HF1044 10:\d+ "split" has 65 items, the limit is 64$/);
+  const names = some(1001, (i) => `h${i}.example`);
+  const [hosts] = findings(
+    web([`hosts: [{ names: [${names}], routes: [{ cluster: a }, { match: /b, cluster: b }] }]`]),
+  );
+  assert.match(hosts ?? '', /^HF1044 7:.*1001 names, the limit is 1000$/);
+});
+
 test('routes to a cluster that is this listener go in a circle', () => {
   const text = routes('{ cluster: a }', '{ match: /b, cluster: b }').replace('3001', '8080');
   assert.ok(findings(text).some((line) => line.startsWith('HF1049 ')));
