@@ -36,6 +36,7 @@ void Shard::serveUpstream(u32 conn) {
   Conn& upstream = conns_[conn];
   const u32 tunnel = upstream.tunnel;
   if ((upstream.flags & kConnOpen) == 0) return;
+  if (conn != tunnels_[tunnel].upstream) return serveHedged(conn);
   if ((upstream.flags & kConnWritable) != 0 && !upstream.pending.isEmpty()) {
     if (const int error = flushPending(conn); error != 0) {
       upstream.flags |= kConnBroken | kConnReadable;
@@ -98,6 +99,7 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   bump(count(ShardCounter::kMessages));
   tunnels_[tunnel].lastActiveTick = nowTick_;
   if (held != 0) (void)chunks_.moveTo(exchange.kept, scratch_);
+  dropHedged(tunnel);
   takeAnswer(tunnel, held + got.bytes);
   return true;
 }

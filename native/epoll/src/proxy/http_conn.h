@@ -77,16 +77,18 @@ struct Exchange {
   u32 settings = kNoIndex;  // of the WebSocket it asks for, in the shard's table
   http1::Body request;
   http1::Body response;
-  http1::HeadScan scan;  // of response heads and trailers
-  ChunkChain head;       // what the endpoint is to get, or got: for another try
-  ChunkChain edits;      // of the response
-  ChunkChain note;       // texts for the access record
-  ChunkChain kept;       // of a response head or trailers that are not whole
-  u64 startedNs = 0;     // the head was whole
-  u64 triedNs = 0;       // the present endpoint was chosen
-  u64 bytesIn = 0;       // content of the request
-  u64 bytesOut = 0;      // content of the response
-  u64 hash = 0;          // for balancing
+  http1::HeadScan scan;   // of response heads and trailers
+  ChunkChain head;        // what the endpoint is to get, or got: for another try
+  ChunkChain edits;       // of the response
+  ChunkChain note;        // texts for the access record
+  ChunkChain kept;        // of a response head or trailers that are not whole
+  u64 startedNs = 0;      // the head was whole
+  u64 triedNs = 0;        // the present endpoint was chosen
+  u64 bytesIn = 0;        // content of the request
+  u64 bytesOut = 0;       // content of the response
+  u64 hash = 0;           // for balancing
+  u32 hedged = kNoIndex;  // conn of a slow try that goes on beside the present one
+  u32 hedgedEndpoint = kNoIndex;
   u32 connectMicros = 0;
   u32 firstByteMicros = 0;  // from startedNs to the head of the response; 0: none
   u32 requestTicks = 0;     // from the end of the request to the head of the response

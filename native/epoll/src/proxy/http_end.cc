@@ -119,6 +119,7 @@ void Shard::freeExchange(u32 tunnel) {
   }
   writeRequestRecord(tunnel, exchange.status, exchange.end);
   leaveCircuits(tunnel);
+  dropHedged(tunnel);
   for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept}) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
   }
@@ -301,6 +302,7 @@ bool Shard::fireExchange(u32 tunnel) {
   }
   if (!isAnswered && isDue(exchange.tryTick, nowTick_)) {
     exchange.tryTick = 0;
+    if (startHedge(tunnel)) return true;
     upstreamFailed(tunnel, HttpEnd::kPerTryTimeout);
     return true;
   }

@@ -35,9 +35,10 @@ enum HttpRetryOn : u32 {
   kRetryStatus5xx = 1u << 6,
   kRetryStatus429 = 1u << 7,
   kRetryUnsafe = 1u << 8,  // the route says that every method may be tried again
+  kRetryHedge = 1u << 9,   // no answer within perTryMs: another try beside this one
 };
 inline constexpr const char* kHttpRetryNames[] = {
-    "connect", "reset", "timeout", "502", "503", "504", "5xx", "429", "unsafe",
+    "connect", "reset", "timeout", "502", "503", "504", "5xx", "429", "unsafe", "hedge",
 };
 
 // What a request is told apart by, for clusters that balance by hash.

@@ -188,7 +188,7 @@ void putJson(RecordLine& line, const HttpRecord& record) {
 
 // --- Common log format ---
 
-void putCommon(RecordLine& line, const HttpRecord& record) {
+void putClf(RecordLine& line, const HttpRecord& record) {
   char client[kAddressTextMax];
   line.raw(addressText(record.client, client, false));
   line.raw(" - - [");
@@ -354,8 +354,8 @@ u32 formatHttpRecord(const HttpRecord& record, AccessFormat format, std::string_
   if (format == AccessFormat::kJson) {
     putJson(line, record);
     HF_DASSERT(line.room() > 0);
-  } else if (format == AccessFormat::kCommon) {
-    putCommon(line, record);
+  } else if (format == AccessFormat::kClf) {
+    putClf(line, record);
   } else {
     http::TemplatePiece piece;
     while (http::takePiece(&compiled, &piece)) {

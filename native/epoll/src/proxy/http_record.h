@@ -30,7 +30,7 @@ inline constexpr size_t kRecordFieldMax = 512;  // user agent, referer, what TLS
 inline constexpr size_t kRecordNameMax = 256;   // names of the configuration, endpoints, ids
 inline constexpr size_t kRecordAltNamesMax = 1024;
 
-enum class AccessFormat : u32 { kJson, kCommon, kTemplate, kCount };
+enum class AccessFormat : u32 { kJson, kClf, kTemplate, kCount };
 inline constexpr const char* kAccessFormatNames[] = {"json", "common", "template"};
 
 enum class RecordEvent : u8 { kRequest, kTunnel, kInterval, kCount };

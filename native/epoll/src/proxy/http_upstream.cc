@@ -311,6 +311,10 @@ void Shard::giveUpConnect(u32 tunnel, CloseReason reason) {
   if (!isHttp(tunnel)) return close(tunnel, reason, How::kReset);
   tunnels_[tunnel].reason = CloseReason::kCount;
   Exchange& exchange = exchangeOf(tunnel);
+  if (exchange.hedged != kNoIndex) {
+    dropUpstream(tunnel, false, How::kReset);
+    return promoteHedged(tunnel);
+  }
   const HttpEnd end = exchange.end != HttpEnd::kOk && reason == CloseReason::kNoEndpoint
                           ? exchange.end
                           : endOf(reason);
@@ -334,37 +338,44 @@ bool Shard::retryExchange(u32 tunnel, u32 condition) {
     exchange.flags |= kExFresh;
     exchange.attempts--;
   } else {
-    const bool isSafe =
-        (exchange.flags & kExIdempotent) != 0 || (exchange.retryOn & kRetryUnsafe) != 0;
-    if (!isSafe || exchange.retriesLeft == 0 || (exchange.retryOn & condition) == 0) return false;
-    const u32 position = findCluster(record.cluster);
-    if (position == kNoIndex) return false;
-    const ClusterSpec& cluster = snapshot_.cluster(position);
-    ClusterEntry& entry = circuitOf(board_, cluster);
-    const u32 permille = cluster.http.retryBudgetPermille;
-    const bool isHeld = (exchange.flags & kExRetry) != 0;
-    const bool isEntered = isHeld || tryEnter(entry, Circuit::kRetries, cluster.http.retriesMax);
-    if (!isEntered || !retryBudgets_[position].takeRetry(entry, permille, nowMs())) {
-      if (isEntered && !isHeld) leave(entry, Circuit::kRetries);
-      board_.http(options_.index, record.listener).count(HttpCounter::kRetryBudgetExhausted);
-      return false;
-    }
-    exchange.flags |= kExRetry;
-    exchange.retriesLeft--;
-    HttpCell& listener = board_.http(options_.index, record.listener);
-    listener.count(HttpCounter::kRetries);
-    cell.count(ClusterHttpCounter::kRetries);
-    if (exchange.route != kNoIndex) {
-      board_.route(options_.index, exchange.route).count(RouteCounter::kRetries);
-    }
-    std::copy_backward(record.tried, record.tried + kTriedMax - 1, record.tried + kTriedMax);
-    record.tried[0] = record.endpoint;
+    if ((exchange.retryOn & condition) == 0 || !takeRetry(tunnel)) return false;
   }
   dropUpstream(tunnel, false, How::kReset);
   if (!exchange.kept.isEmpty()) chunks_.clear(exchange.kept);
   exchange.scan = http1::HeadScan{};
   exchange.interims = 0;
   dispatch(tunnel);
+  return true;
+}
+
+// Takes one of the tries that the route, its budget and its cluster allow. False when there is
+// none.
+bool Shard::takeRetry(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  Exchange& exchange = exchangeOf(tunnel);
+  const bool isSafe =
+      (exchange.flags & kExIdempotent) != 0 || (exchange.retryOn & kRetryUnsafe) != 0;
+  const u32 position = findCluster(record.cluster);
+  if (!isSafe || exchange.retriesLeft == 0 || position == kNoIndex) return false;
+  const ClusterSpec& cluster = snapshot_.cluster(position);
+  ClusterEntry& entry = circuitOf(board_, cluster);
+  const bool isHeld = (exchange.flags & kExRetry) != 0;
+  const bool isEntered = isHeld || tryEnter(entry, Circuit::kRetries, cluster.http.retriesMax);
+  const u32 permille = cluster.http.retryBudgetPermille;
+  if (!isEntered || !retryBudgets_[position].takeRetry(entry, permille, nowMs())) {
+    if (isEntered && !isHeld) leave(entry, Circuit::kRetries);
+    board_.http(options_.index, record.listener).count(HttpCounter::kRetryBudgetExhausted);
+    return false;
+  }
+  exchange.flags |= kExRetry;
+  exchange.retriesLeft--;
+  board_.http(options_.index, record.listener).count(HttpCounter::kRetries);
+  board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kRetries);
+  if (exchange.route != kNoIndex) {
+    board_.route(options_.index, exchange.route).count(RouteCounter::kRetries);
+  }
+  std::copy_backward(record.tried, record.tried + kTriedMax - 1, record.tried + kTriedMax);
+  record.tried[0] = record.endpoint;
   return true;
 }
 
@@ -425,6 +436,11 @@ void Shard::upstreamFailed(u32 tunnel, HttpEnd end) {
   exchange.end = end;
   const bool isStale = (exchange.flags & kExReused) != 0 && end == HttpEnd::kEndpointReset;
   if (!isStale) noteAnswered(tunnel, true);
+  if (exchange.hedged != kNoIndex) {
+    // The try that was left behind may still answer.
+    dropUpstream(tunnel, false, How::kReset);
+    return promoteHedged(tunnel);
+  }
   u32 condition = 0;
   if (end == HttpEnd::kEndpointReset) condition = kRetryReset;
   if (end == HttpEnd::kPerTryTimeout) condition = kRetryPerTry;

@@ -231,6 +231,7 @@ void Shard::runTask(u32 conn) {
       return;
     case TunnelState::kEndpointHandshake:
       if (record.side == Side::kUpstream) {
+        if (conn != tunnels_[tunnel].upstream) return serveHedged(conn);
         runHandshake(conn);
       } else {
         checkClientWhileConnecting(tunnel);
@@ -238,6 +239,7 @@ void Shard::runTask(u32 conn) {
       return;
     case TunnelState::kConnecting:
       if (record.side == Side::kUpstream) {
+        if (conn != tunnels_[tunnel].upstream) return serveHedged(conn);
         finishConnect(tunnel);
       } else {
         checkClientWhileConnecting(tunnel);

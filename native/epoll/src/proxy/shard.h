@@ -373,6 +373,7 @@ class Shard {
   void closeUnused();
   void giveUpConnect(u32 tunnel, CloseReason reason);
   bool retryExchange(u32 tunnel, u32 condition);
+  bool takeRetry(u32 tunnel);
   bool enterCircuits(u32 tunnel, const ClusterSpec& cluster);
   bool enterConnect(u32 tunnel, const ClusterSpec& cluster);
   void leaveCircuits(u32 tunnel);
@@ -380,6 +381,12 @@ class Shard {
   void leaveConnections(HttpUpstream& upstream);
   void upstreamFailed(u32 tunnel, HttpEnd end);
   void noteAnswered(u32 tunnel, bool isError);
+
+  // http_hedge.cc
+  bool startHedge(u32 tunnel);
+  void serveHedged(u32 conn);
+  void promoteHedged(u32 tunnel);
+  void dropHedged(u32 tunnel);
 
   // http_answer.cc
   void serveUpstream(u32 conn);
