@@ -2,8 +2,8 @@
  * What the core counts about HTTP, as Prometheus families: listeners, routes, clusters, WebSockets.
  *
  * Path: the board's numbers, in the order of the core's own tables -> here -> metrics.ts.
- * Invariant: of a gateway without HTTP nothing is read, so that it keeps no memory for it; a rule or
- * a cluster that never counted anything has no samples.
+ * Invariant: of a gateway without HTTP nothing is read, so that it keeps no memory for it; a rule
+ * or a cluster that never counted anything has no samples.
  */
 import type { Latency } from '../../../native/epoll/index.ts';
 import type { CoreSources } from './core-metrics.ts';

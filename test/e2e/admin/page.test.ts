@@ -107,9 +107,15 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
 `,
   });
   const page = await scrape(gateway);
+  const http = parseMetrics((await gateway.admin('GET', '/metrics?scope=http')).text);
   for (const { name, help, samples } of page.values()) {
     assert.match(name, /^holdfast_[a-z0-9_]+$/);
     assert.match(help, /^[0-9A-Z].*\.$/, name);
+    if (http.has(name)) {
+      // No listener has HTTP.
+      assert.equal(samples.size, 0, name);
+      continue;
+    }
     assert.ok(
       samples.size > 0 ||
         name.startsWith('holdfast_dns') ||
@@ -119,7 +125,7 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
       name,
     );
   }
-  for (const scope of ['process', 'listener', 'endpoint', 'shard', 'tls']) {
+  for (const scope of ['process', 'listener', 'endpoint', 'shard', 'tls', 'http']) {
     const part = parseMetrics((await gateway.admin('GET', `/metrics?scope=${scope}`)).text);
     assert.ok(part.size > 0 && part.size < page.size, scope);
     assert.ok(

@@ -126,15 +126,15 @@ TEST(httpRecordsOfTlsClients) {
 
 TEST(httpRecordsInTheCommonFormat) {
   HttpRecord record = someRecord();
-  CHECK_EQ(format(record, AccessFormat::kCommon),
+  CHECK_EQ(format(record, AccessFormat::kClf),
            "192.0.2.7 - - [29/Feb/2024:12:34:56 +0000] \"GET /rooms/7?a=1&b=2 HTTP/1.1\" 200 "
            "3456\n");
   record.path = "/a\"b\n";
   record.hasQuery = false;
-  CHECK_EQ(format(record, AccessFormat::kCommon),
+  CHECK_EQ(format(record, AccessFormat::kClf),
            "192.0.2.7 - - [29/Feb/2024:12:34:56 +0000] \"GET /a\\\"b\\x0a HTTP/1.1\" 200 3456\n");
   record.event = RecordEvent::kTunnel;
-  CHECK_EQ(format(record, AccessFormat::kCommon),
+  CHECK_EQ(format(record, AccessFormat::kClf),
            "192.0.2.7 - - [29/Feb/2024:12:34:56 +0000] \"-\" 200 3456\n");
 }
 
@@ -170,7 +170,7 @@ TEST(httpRecordsHoldTheirMaximum) {
   record.tls.altNames = altNames.c_str();
   record.tls.version = record.tls.suite = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
   record.bytesIn = record.bytesOut = record.durationMicros = ~u64{0};
-  for (const AccessFormat as : {AccessFormat::kJson, AccessFormat::kCommon}) {
+  for (const AccessFormat as : {AccessFormat::kJson, AccessFormat::kClf}) {
     const std::string line = format(record, as);
     CHECK(line.size() < kHttpRecordMax);
     CHECK(line.find(kCutMark) != std::string::npos);
