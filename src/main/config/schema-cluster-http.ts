@@ -51,11 +51,14 @@ export const clusterHttp = section('HTTP towards the endpoints, for listeners wi
     }),
   limits: section('What the cluster may have under way; beyond it, requests get 503 at once.', {
     connections: count(
-      { is: 'Connections to endpoints, in use or kept.', initial: 'unlimited' },
+      {
+        is: 'Connections to endpoints for requests, in use or kept; WebSockets are limited by `connections` of endpoints.',
+        initial: 'unlimited',
+      },
       { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
     ),
     requests: count(
-      { is: 'Requests under way, WebSockets included.', initial: 'unlimited' },
+      { is: 'Requests under way; a WebSocket counts until it is open.', initial: 'unlimited' },
       { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
     ),
     pending: count(
