@@ -1,7 +1,7 @@
 /**
  * Verbs for a running gateway, against an admin endpoint that answers as the test says.
  *
- * Path: src/main/cli/admin-client.ts, find-admin.ts, verb-admin.ts, verb-conns.ts.
+ * Path: src/main/cli/admin-client.ts, find-admin.ts, verb-admin.ts, verb-conns.ts, verb-stats.ts.
  * Invariant under test: the requests, the printed answers, and one sentence with the right code for
  * each failure.
  */
@@ -75,6 +75,36 @@ test('conns shows the version of TLS where somebody has it', async (t) => {
   );
 });
 
+test('conns shows route, messages and last pong where there is HTTP', async (t) => {
+  const none = { messagesFromClient: 0, messagesFromEndpoint: 0, lastPongMs: 0 };
+  const connections = [
+    {
+      ...CONNECTION,
+      protocol: 'websocket',
+      route: 'rooms',
+      messagesFromClient: 12_345,
+      messagesFromEndpoint: 6,
+      lastPongMs: 1500,
+    },
+    { ...CONNECTION, state: 'http', protocol: 'http', route: null, ...none },
+    { ...CONNECTION, protocol: 'tcp', route: null, ...none },
+  ];
+  const { path } = await adminEndpoint(t, () => ({ body: { connections, next: null } }));
+  const { out } = await run(['conns', '--admin', path]);
+  assert.deepEqual(
+    out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/).slice(10)),
+    [
+      ['PROTOCOL', 'ROUTE', 'MSGS IN', 'MSGS OUT', 'LAST PONG'],
+      ['websocket', 'rooms', '12,345', '6', '1s'],
+      ['http', '-', '-', '-', '-'],
+      ['-', '-', '-', '-', '-'],
+    ],
+  );
+});
+
 test('names of clients cannot control the terminal, and lines are cut to its width', async (t) => {
   const client = '\u001b[31mevil\u202e\n';
   const { path } = await adminEndpoint(t, () => ({
@@ -121,6 +151,45 @@ test('clusters prints endpoints with their state and why', async (t) => {
       'b        10.0.0.1:80  unhealthy          2  1,234/5,000  ECONNREFUSED\n' +
       'c        10.0.0.1:80  ejected            2  1,234/5,000  back in 7s\n' +
       'd        -            no endpoints\n',
+  );
+});
+
+test('stats shows routes with their latencies', async (t) => {
+  const counters = { requests: 12_345, responses2xx: 12_000, responses5xx: 7, webSocketsActive: 3 };
+  const latency = { count: 5, meanMicros: 9, p50Micros: 950, p99Micros: 12_400, p999Micros: 2.5e6 };
+  const { path } = await adminEndpoint(t, ({ url }) => ({
+    body: url.endsWith('/status')
+      ? { version: '0.1.0', pid: 7, uptimeMs: 61_000, state: 'serving', generation: 3 }
+      : {
+          process: {},
+          http: [{ name: 'web', counters: { requests: 12_350 }, ends: { 'no-route': 5 } }],
+          routes: [
+            { listener: 'web', name: 'rooms', counters, latency },
+            { listener: '', name: 'other', counters: {}, latency: null },
+          ],
+        },
+  }));
+  const { out } = await run(['stats', '--admin', path]);
+  assert.match(out, /HTTP of listener web\n.*requests +12,350\n.*ends: no-route +5\n/);
+  const table = out.split('routes\n')[1]?.split('\n\n')[0]?.split('\n') ?? [];
+  assert.deepEqual(
+    table.map((line) => line.split(/ {2,}/)),
+    [
+      [
+        'LISTENER',
+        'ROUTE',
+        'REQUESTS',
+        '4XX',
+        '5XX',
+        'RETRIES',
+        'WEBSOCKETS',
+        'P50',
+        'P99',
+        'P99.9',
+      ],
+      ['web', 'rooms', '12,345', '0', '7', '0', '3', '0.95ms', '12.4ms', '2s'],
+      ['-', 'other', '0', '0', '0', '0', '0', '-', '-', '-'],
+    ],
   );
 });
 
