@@ -148,12 +148,6 @@ function listProductFigures({ name, title, carried, idle }: Kind): CountedFigure
       kind: 'product',
       measure: (subject) => measureAllocations({ ...subject, traffic }),
     },
-    {
-      name: `product-syscalls-per-${name}`,
-      title: `system calls per ${title}, Node included`,
-      kind: 'product',
-      measure: (subject) => measureSyscalls({ ...subject, traffic }),
-    },
   ];
 }
 
