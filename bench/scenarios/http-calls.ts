@@ -24,7 +24,7 @@ const declare = (key: string, title: string): Figure => ({
 export const httpCalls: Scenario = {
   name: 'http-calls',
   question: 'How many system calls and allocations does a request or a WebSocket message cost?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: KINDS.flatMap(({ suffix, title }) => [
     declare(`alone${suffix}`, `system calls per ${title}, one connection active`),

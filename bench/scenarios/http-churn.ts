@@ -35,7 +35,7 @@ async function measure({ parts, candidate, scale }: Bench, tally: Tally): Promis
 export const httpChurn: Scenario = {
   name: 'http-churn',
   question: 'What does a connection cost that is opened for one GET?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: [
     { key: 'cpu', title: 'CPU per connection', unit: 'ns', better: 'lower' },

@@ -49,7 +49,7 @@ async function measure(bench: Bench, tally: Tally): Promise<void> {
 export const httpGet: Scenario = {
   name: 'http-get',
   question: 'What does a small GET cost on kept connections, 100 active among 1,000?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: [
     ...declareEcho(

@@ -20,7 +20,7 @@ const KIND: IdleKind = {
 export const httpIdleMass: Scenario = {
   name: 'http-idle-mass',
   question: 'How much memory does an idle keep-alive client hold, between 1,000 and 9,000 of them?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: [
     ...declareIdle(KIND),

@@ -76,7 +76,7 @@ const countWrong = ({ errors, mismatches, non2xx }: Saturation): number =>
 export const httpSaturation: Scenario = {
   name: 'http-saturation',
   question: 'What does an HTTP/1.1 request cost on 64 kept-alive connections, and with reconnects?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: [
     { key: 'cpu', title: 'CPU per request', unit: 'ns', better: 'lower' },
@@ -117,7 +117,7 @@ async function measureReload(bench: Bench, tally: Tally): Promise<void> {
 export const httpReload: Scenario = {
   name: 'http-reload',
   question: 'Is a single answer lost while the configuration is reloaded again and again?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'http',
   figures: [
     { key: 'reloads', title: 'reloads', unit: 'count', better: 'neither' },

@@ -84,7 +84,7 @@ export interface Bench {
 export interface Scenario {
   readonly name: string;
   readonly question: string;
-  /** Groups that run it: `tcp` is what a TCP gateway must show, `tls` what a TLS gateway must. */
+  /** Groups that run it: what a gateway must show for TCP (`tcp`), TLS (`tls`) and HTTP (`web`). */
   readonly groups: readonly string[];
   readonly figures: readonly Figure[];
   readonly plots: readonly Plot[];

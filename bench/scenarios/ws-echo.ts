@@ -46,7 +46,7 @@ async function measure(bench: Bench, tally: Tally): Promise<void> {
 export const wsEcho: Scenario = {
   name: 'ws-echo',
   question: 'What does an echoed WebSocket message of 64 bytes cost, 100 active among 1,000?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'websocket',
   figures: declareEcho(
     RATE,

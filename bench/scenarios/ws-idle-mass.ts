@@ -19,7 +19,7 @@ const KIND: IdleKind = {
 export const wsIdleMass: Scenario = {
   name: 'ws-idle-mass',
   question: 'How much memory does an idle WebSocket hold, between 1,000 and 9,000 of them?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'websocket',
   figures: [
     ...declareIdle(KIND),

@@ -80,7 +80,7 @@ async function measure(bench: Bench, tally: Tally): Promise<void> {
 export const wsReload: Scenario = {
   name: 'ws-reload',
   question: 'What do 9,000 WebSockets feel of 1,000 reloads that change the routes?',
-  groups: ['http'],
+  groups: ['web'],
   protocol: 'websocket',
   figures: [
     { key: 'reloads', title: 'reloads', unit: 'count', better: 'neither' },
