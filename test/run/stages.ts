@@ -120,6 +120,14 @@ const BUILD: Stage = {
       'native/epoll/build/Release/holdfast.node',
       'dist/native/epoll/build/Release/holdfast.node',
     ]),
+    check('page', [
+      'install',
+      '-D',
+      '-m',
+      '644',
+      'src/main/demo/page.html',
+      'dist/src/main/demo/page.html',
+    ]),
   ],
 };
 

@@ -1,7 +1,7 @@
 /**
- * The demo's origin, which sends back what it gets, and the demo's clients, which keep it busy.
+ * The demo's origin for TCP, which sends back what it gets, and clients, which keep it busy.
  *
- * Path: verb-demo.ts runs both in its own process, in front of and behind the gateway.
+ * Path: `holdfast demo` runs both in its own process, behind and in front of the gateway.
  * Invariant: bounded: at most the asked number of clients, one message in flight each; a client
  * that loses its connection comes back after a pause, so a drain can be watched.
  */
@@ -21,7 +21,7 @@ export interface TrafficCounts {
 }
 
 /** An echo origin on a free port of 127.0.0.1. */
-export class DemoOrigin {
+export class EchoOrigin {
   readonly #listening: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -49,7 +49,7 @@ export class DemoOrigin {
 }
 
 /** Clients that stay connected and say something every two seconds. */
-export class DemoClients {
+export class EchoClients {
   readonly counts: TrafficCounts = { connected: 0, answered: 0, lost: 0 };
   readonly #port: number;
   readonly #sockets = new Map<number, Socket>();

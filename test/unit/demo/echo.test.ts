@@ -1,7 +1,7 @@
 /**
  * The demo's origin and clients, without a gateway between them.
  *
- * Path: src/main/cli/demo-origin.ts, through real sockets.
+ * Path: src/main/demo/echo.ts, through real sockets.
  * Invariant under test: what is sent comes back; a client that loses its connection returns.
  */
 import assert from 'node:assert/strict';
@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DemoClients, DemoOrigin } from '../../../src/main/cli/demo-origin.ts';
+import { EchoClients, EchoOrigin } from '../../../src/main/demo/echo.ts';
 
 /** Waits for a condition; the time limit is that of the test. */
 async function until(isTrue: () => boolean): Promise<void> {
@@ -17,7 +17,7 @@ async function until(isTrue: () => boolean): Promise<void> {
 }
 
 test('the origin greets, and sends back what it gets', async (t) => {
-  const origin = new DemoOrigin();
+  const origin = new EchoOrigin();
   const port = await origin.start();
   t.after(() => origin.close());
   const socket = connect(port, '127.0.0.1').setEncoding('utf8');
@@ -32,9 +32,9 @@ test('the origin greets, and sends back what it gets', async (t) => {
 });
 
 test('clients stay connected, talk, and come back', { timeout: 30_000 }, async (t) => {
-  const origin = new DemoOrigin();
+  const origin = new EchoOrigin();
   const port = await origin.start();
-  const clients = new DemoClients(port, 3);
+  const clients = new EchoClients(port, 3);
   t.after(() => {
     clients.close();
     origin.close();
@@ -47,9 +47,9 @@ test('clients stay connected, talk, and come back', { timeout: 30_000 }, async (
 });
 
 test('closing twice, and before starting, is harmless', async () => {
-  const origin = new DemoOrigin();
+  const origin = new EchoOrigin();
   await origin.start();
-  const clients = new DemoClients(1, 1);
+  const clients = new EchoClients(1, 1);
   clients.close();
   clients.close();
   origin.close();

@@ -1,5 +1,5 @@
 /**
- * What `npm start` shows: a gateway with an origin and clients, and the way out.
+ * What `npm start` prints: a gateway with origins and clients, where they are, and the way out.
  *
  * Path: `holdfast demo`, in a pipe and in a terminal.
  * Invariant under test: what it says to try works as it is written; Ctrl-C ends it and leaves
@@ -22,18 +22,23 @@ test('it runs, says where to connect, and everything it says to try works', asyn
   const directory = makeDirectory(t);
   const demo = new Command(t, ['demo', '--connections', '20', '--shards', '2'], { directory });
   const [, host = '', port = ''] = await demo.printed(/nc (\S+) (\d+)/);
+  const [, url = ''] = await demo.printed(/Open (http:\S+) to see/);
+  assert.match(await (await fetch(url)).text(), /<title>Holdfast demo<\/title>/);
   const wire = await Wire.connect(t, { host, port: Number(port) });
   assert.match(await wire.line(), GREETING);
   await wire.echo('what you type comes back\n');
   const socket = join(directory, 'holdfast.sock');
   const { text } = await ask({ socketPath: socket }, { method: 'GET', path: '/metrics' });
-  assert.match(text, /^holdfast_connections_active\{listener="demo"\} \d+$/m);
+  assert.match(text, /^holdfast_connections_active\{listener="echo"\} \d+$/m);
   const run = (...args: string[]): ReturnType<typeof runCommand> =>
     runCommand(t, args, { directory });
   const conns = await run('conns', '--sort', 'age', '--limit', '5');
   assert.equal(conns.code, 0, conns.stderr);
-  assert.match(conns.stdout, /demo/);
+  assert.match(conns.stdout, /echo/);
   assert.equal((await run('clusters')).code, 0);
+  const reload = await run('reload');
+  assert.equal(reload.code, 0, reload.stderr);
+  assert.match(reload.stdout, /route/);
   const drained = await run('drain', '--over', '100ms');
   assert.equal(drained.code, 0, drained.stderr);
   assert.equal(await wire.ended, 'fin');
