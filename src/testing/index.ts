@@ -4,7 +4,12 @@
  * Path: tests of filters import this; the gateway does not.
  */
 export type { AnsweredEdit } from './answer-reader.ts';
-export type { HeadParts, RecordTarget } from './batch-builder.ts';
+export {
+  BatchBuilder,
+  type ConnectionParts,
+  type HeadParts,
+  type RecordTarget,
+} from './batch-builder.ts';
 export { FilterKit, type KitOptions, testFilter } from './filter-kit.ts';
 export { type Frame, FrameError, FrameReader } from './frame-reader.ts';
 export type { Tasks } from './in-process-offload.ts';

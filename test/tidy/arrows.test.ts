@@ -14,7 +14,7 @@ import { codeOf, expectNone, type Finding, files, hasFile, lines, read } from '.
 const NATIVE_SOURCES = 'native/epoll/sources.mjs';
 /** What each plane may depend on, itself included. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  main: ['main', 'shard', 'native', 'base', 'sdk'],
+  main: ['main', 'testing', 'shard', 'native', 'base', 'sdk'],
   shard: ['shard', 'native', 'base', 'sdk'],
   sdk: ['sdk', 'base'],
   testing: ['testing', 'shard', 'sdk', 'base'],

@@ -14,6 +14,7 @@ import { addCertsVerb } from './verb-certs.ts';
 import { addConnsVerbs } from './verb-conns.ts';
 import { addDemoVerb } from './verb-demo.ts';
 import { addDoctorVerb } from './verb-doctor.ts';
+import { addFilterVerb } from './verb-filter.ts';
 import { addInitVerb } from './verb-init.ts';
 import { addProxyVerb } from './verb-proxy.ts';
 import { addRunVerb } from './verb-run.ts';
@@ -62,6 +63,7 @@ export function createProgram(world: CliWorld): Command {
   program.commandsGroup('Configure:');
   addInitVerb(program, world);
   addValidateVerbs(program, world);
+  addFilterVerb(program, world);
   program.commandsGroup('Look at a running gateway:');
   addConnsVerbs(program, world);
   addStatsVerb(program, world);

@@ -8,8 +8,9 @@
 import type { Chain, Step } from './chain.ts';
 import type { readConnection } from './connection-view.ts';
 import type { Decision } from './decision.ts';
-import { Edits } from './edits.ts';
+import { Edits, NO_EDITS } from './edits.ts';
 import type { HeadRecord } from './head-record.ts';
+import { HOLDER, HOOK } from './layout.ts';
 import { keepBytes, type MessageBytes } from './message-view.ts';
 import type { HookScope } from './scope.ts';
 
@@ -43,7 +44,7 @@ export class Call {
   readonly chain: Chain;
   readonly origin: CallOrigin;
   readonly steps: readonly Step[];
-  readonly edits = new Edits();
+  readonly edits: Edits;
   at = 0;
   head: HeadRecord | null = null;
   connection: ReturnType<typeof readConnection> | null = null;
@@ -57,6 +58,9 @@ export class Call {
     this.chain = chain;
     this.origin = origin;
     this.steps = steps;
+    const { holder, hook } = origin;
+    const hasHead = hook !== HOOK.message && holder !== HOLDER.connection;
+    this.edits = hasHead ? new Edits() : NO_EDITS;
   }
 
   /** True when there is something to say to the core. */

@@ -35,13 +35,20 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^\/[\x21-\x7e]*$/;
 const HOST = /^[0-9A-Za-z._~!$&'()*+,;=:[\]%-]+$/;
 
+/** Names that were checked before: filters edit the same few. */
+const CHECKED = new Map<string, string>();
+const CHECKED_MAX = 1024;
+
 /** Checks the name of a field that is to be edited. @throws TypeError */
 export function checkEditName(name: string): string {
+  const known = CHECKED.get(name);
+  if (known !== undefined) return known;
   const lower = name.toLowerCase();
   if (!TOKEN.test(lower)) throw new TypeError(`"${name}" is not the name of a field`);
   if (REFUSED.has(lower)) {
     throw new TypeError(`the field "${lower}" belongs to the gateway and cannot be edited`);
   }
+  if (CHECKED.size < CHECKED_MAX) CHECKED.set(name, lower);
   return lower;
 }
 
@@ -95,3 +102,6 @@ export class Edits {
     }
   }
 }
+
+/** The edits of calls that have no head to edit. */
+export const NO_EDITS = new Edits();

@@ -155,7 +155,7 @@ export class ModuleLoader {
     const own = OWN_MODULES[specifier];
     if (own !== undefined) return { url: own, shortCircuit: true };
     const parent = splitMark(about.parentURL);
-    if (parent === null) return next(specifier);
+    if (parent === null) return this.#next(specifier, about.parentURL, next);
     if (/^(\.{1,2}\/|file:)/.test(specifier)) {
       const url = new URL(specifier, parent.url).href;
       if (this.#programs.get(parent.hash)?.files[url] !== undefined) {
@@ -169,11 +169,11 @@ export class ModuleLoader {
 
   #next(
     specifier: string,
-    parentURL: string,
+    parentURL: string | undefined,
     next: (specifier: string, about?: { parentURL?: string }) => ResolveFnOutput,
   ): ResolveFnOutput {
     try {
-      return next(specifier, { parentURL });
+      return parentURL === undefined ? next(specifier) : next(specifier, { parentURL });
     } catch (error) {
       if (!OWN_PACKAGES.includes(specifier)) throw error;
       return next(specifier, { parentURL: import.meta.url });
