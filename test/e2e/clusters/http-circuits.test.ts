@@ -172,3 +172,57 @@ test('however a request ends, it is given back', async (t) => {
   const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
   assert.equal(json.endpoints[0].connections, 0);
 });
+
+test('what a hedged request had in two places is given back in both', async (t) => {
+  const scene = await HttpScene.start(t, {
+    shards: 2,
+    isRouted: true,
+    http: {
+      hosts: [
+        {
+          routes: [
+            {
+              match: '/',
+              cluster: 'app',
+              timeouts: { request: '5s', perTry: '20ms' },
+              retry: { on: ['hedge'], attempts: 2 },
+            },
+          ],
+        },
+      ],
+    },
+    cluster: {
+      limits: { connections: 1000, retries: 1000, retryBudget: 'off' },
+      keepAlive: { idle: '500ms' },
+    },
+    app: { ejection: { afterErrors: 'off' } },
+  });
+  let count = 0;
+  scene.origin.on('/', async (request) => {
+    const isSlow = count++ % 3 !== 0;
+    await new Promise((resolve) => {
+      setTimeout(resolve, isSlow ? 100 : 1);
+    });
+    request.reply({});
+  });
+  const ask = async (): Promise<void> => {
+    assert.equal((await scene.ask(t, get('/'))).status, 200);
+  };
+  await Promise.all(Array.from({ length: 30 }, ask));
+  assert.ok(scene.origin.seen.length > 30, 'no request was hedged');
+  // Clients that go while both tries are under way.
+  for (let i = 0; i < 5; i++) {
+    const client = await scene.connect(t);
+    client.send(get(`/?${i}`));
+    await scene.origin.whenSeen(`GET /?${i}`);
+    client.socket.destroy();
+  }
+  await whenIdle(scene);
+  await scene.origin.whenLive(0);
+  await scene.gateway.adminUntil(
+    '/v1/stats',
+    ({ json }) => countersOf(json)['httpConnections'] === 0,
+  );
+  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  assert.equal(json.endpoints[0].connections, 0);
+});
