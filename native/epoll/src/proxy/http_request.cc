@@ -99,6 +99,9 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   cell.count(HttpCounter::kRequestsActive);
   request.isTrusted =
       request.spec->cidrCount != 0 && snapshot_.isForwarderTrusted(*request.spec, record.client);
+  // How the message is framed must be known whoever answers it.
+  exchange.request = http1::Body(head_, http1::kBodyBytesMax);
+  request.rest = rest;
   if (!findRoute(request)) return;
   const HttpRouteSpec& route = *request.route;
   exchange.route = route.id;
@@ -108,14 +111,13 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   if (exchange.request.violation() != http1::Violation::kNone) {
     return refuseRequest(tunnel, exchange.request.violation());
   }
-  if (route.action != HttpAction::kCluster) {
-    skipContent(request, rest);
-    return actHere(request);
-  }
+  if (route.action != HttpAction::kCluster) return actHere(request);
   if (head_.upgrade == http1::UpgradeTo::kWebSocket && !acceptWebSocket(request)) return;
   const u32 position =
       routeTables_[request.listener->http].pickCluster(request.number, random_.nextU32());
-  if (position >= snapshot_.clusterCount()) return answer(tunnel, 503, HttpEnd::kNoEndpoint);
+  if (position >= snapshot_.clusterCount()) {
+    return answerEarly(request, 503, HttpEnd::kNoEndpoint);
+  }
   const ClusterSpec& cluster = snapshot_.cluster(position);
   record.cluster = static_cast<u16>(cluster.id);
   const bool isConnectRetried = (route.retryOn & kRetryConnect) != 0;
@@ -128,7 +130,7 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   exchange.requestTicks = ticksOf(route.requestMs);
   exchange.perTryTicks = ticksOf(route.perTryMs);
   exchange.idleTicks = ticksOf(route.idleMs);
-  if (!openExchange(request, rest)) return;
+  if (!openExchange(request)) return;
   if (exchange.bodyTicks != 0) exchange.rateTick = nowTick_ + ticksOf(kContentRateMs);
   noteRequestEnd(exchange);
   dispatch(tunnel);
@@ -139,7 +141,7 @@ bool Shard::findRoute(Request& request) {
   const u32 tunnel = request.tunnel;
   const http1::Head& head = *request.head;
   if (head.form == http1::TargetForm::kAuthority) {
-    answer(tunnel, 405, HttpEnd::kNoRoute);
+    answerEarly(request, 405, HttpEnd::kNoRoute);
     return false;
   }
   request.host = head.authority.hostText();
@@ -189,7 +191,7 @@ bool Shard::findRoute(Request& request) {
   const http::RouteMatch match =
       routeTables_[request.listener->http].match(asked, regexScratch_.get());
   if (!match.isFound()) {
-    answer(tunnel, 404, HttpEnd::kNoRoute);
+    answerEarly(request, 404, HttpEnd::kNoRoute);
     return false;
   }
   request.number = match.route;
@@ -204,7 +206,7 @@ bool Shard::acceptWebSocket(Request& request) {
   HttpCell& cell = board_.http(options_.index, tunnels_[request.tunnel].listener);
   if (route.webSocket.isAllowed == 0) {
     cell.count(HttpCounter::kWebSocketsRefused);
-    answer(request.tunnel, 403, HttpEnd::kUpgradeRefused);
+    answerEarly(request, 403, HttpEnd::kUpgradeRefused);
     return false;
   }
   const codec::UpgradeRequest asked = http::upgradeRequestOf(*request.head);
@@ -218,15 +220,15 @@ bool Shard::acceptWebSocket(Request& request) {
                                    http1::FieldId::kSecWebSocketVersion, "Sec-WebSocket-Version",
                                    "13"};
     const u16 status = codec::statusOf(violation);
-    answer(request.tunnel, status == 0 ? 400 : status, HttpEnd::kUpgradeRefused,
-           {&version, status == 426 ? size_t{1} : size_t{0}});
+    answerEarly(request, status == 0 ? 400 : status, HttpEnd::kUpgradeRefused,
+                {&version, status == 426 ? size_t{1} : size_t{0}});
     return false;
   }
   exchange.accept = codec::webSocketAcceptOf(asked.key());
   exchange.flags |= kExWebSocket;
   exchange.settings = holdSettings(route.webSocket, route.id, false);
   if (exchange.settings == kNoIndex) {
-    answer(request.tunnel, 503, HttpEnd::kOverLimit);
+    answerEarly(request, 503, HttpEnd::kOverLimit);
     return false;
   }
   return true;
@@ -238,19 +240,20 @@ void Shard::noteRequestEnd(Exchange& exchange) {
   exchange.requestTick = nowTick_ + exchange.requestTicks;
 }
 
-// The content of a request that is answered here is of no use to anybody: when it is all there, the
-// connection stays.
-void Shard::skipContent(const Request& request, std::span<const u8> rest) {
+// Answers a request of which nothing went to an endpoint. Its content is of no use to anybody: when
+// it is all there, the connection stays, and what follows it is looked at.
+void Shard::answerEarly(const Request& request, u16 status, HttpEnd end,
+                        std::span<const http1::FieldEdit> edits, std::string_view content) {
   Exchange& exchange = exchangePool_[request.exchange];
-  HttpConn& http = httpOf(request.tunnel);
   size_t at = 0;
-  while (!exchange.request.isEnded() && at < rest.size()) {
-    const http1::BodyPiece piece = exchange.request.take(rest.subspan(at));
+  while (!exchange.request.isEnded() && at < request.rest.size()) {
+    const http1::BodyPiece piece = exchange.request.take(request.rest.subspan(at));
     at += piece.taken;
     exchange.bytesIn += piece.contentBytes;
     if (piece.event != http1::BodyEvent::kMore) break;
   }
-  if (exchange.request.isEnded()) keepUnread(http, rest.subspan(at));
+  if (exchange.request.isEnded()) keepUnread(httpOf(request.tunnel), request.rest.subspan(at));
+  answer(request.tunnel, status, end, edits, content);
 }
 
 // What follows a request waits for its answer. Beyond the memory cap there is room for one read.
@@ -265,27 +268,27 @@ void Shard::actHere(Request& request) {
   const HttpRouteSpec& route = *request.route;
   const std::string_view text = expand(request, route.text);
   HF_UNINITIALIZED EditList edits;
-  if (route.action == HttpAction::kRedirect) {
+  const bool isRedirect = route.action == HttpAction::kRedirect;
+  if (isRedirect) {
     edits.set(http1::FieldId::kLocation, "Location", text);
-    return answer(request.tunnel, static_cast<u16>(route.status), HttpEnd::kDirect, edits.all());
-  }
-  if (route.contentType.length != 0) {
+  } else if (route.contentType.length != 0) {
     edits.set(http1::FieldId::kContentType, "Content-Type", snapshot_.text(route.contentType));
   }
   editRoute(request, snapshot_.edits(route.responseEditFirst, route.responseEditCount), edits);
-  answer(request.tunnel, static_cast<u16>(route.status), HttpEnd::kDirect, edits.all(), text);
+  answerEarly(request, static_cast<u16>(route.status), HttpEnd::kDirect, edits.all(),
+              isRedirect ? std::string_view() : text);
 }
 
 // Writes the request as the endpoint is to get it, with the content that came with the head. False
 // when the request was answered.
-bool Shard::openExchange(Request& request, std::span<const u8> rest) {
+bool Shard::openExchange(Request& request) {
   Exchange& exchange = exchangePool_[request.exchange];
   const HttpRouteSpec& route = *request.route;
   const http1::Head& head = *request.head;
   http1::RequestPlan plan = http1::planRequest(head);
   plan.path = request.path;
   if (!rewritePath(request, &plan.path)) {
-    answer(request.tunnel, 400, HttpEnd::kRequestInvalid);
+    answerEarly(request, 400, HttpEnd::kRequestInvalid);
     return false;
   }
   if (route.host.length != 0) plan.host = snapshot_.text(route.host);
@@ -300,17 +303,17 @@ bool Shard::openExchange(Request& request, std::span<const u8> rest) {
   plan.edits = edits.all();
   codec::Writer writer({outScratch_, kHttpOutBytes});
   if (edits.isFull() || !http1::writeRequestHead(head, plan, &writer)) {
-    answer(request.tunnel, 431, HttpEnd::kRequestInvalid);
+    answerEarly(request, 431, HttpEnd::kRequestInvalid);
     return false;
   }
   outLength_ = writer.size();
   if (outLength_ > kHttpHeadOutBytes) {
-    answer(request.tunnel, 431, HttpEnd::kRequestInvalid);
+    answerEarly(request, 431, HttpEnd::kRequestInvalid);
     return false;
   }
   if (!request.id.empty() && request.listener->accessLog != 0) noteForLog(request);
   if (!noteEdits(request, cookie)) {
-    answer(request.tunnel, 503, HttpEnd::kNoMemory);
+    answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }
   HttpConn& http = httpOf(request.tunnel);
@@ -318,14 +321,14 @@ bool Shard::openExchange(Request& request, std::span<const u8> rest) {
                          kNoIndex,          plan.isChunked, &http1::kTrailerRules};
   size_t taken = 0;
   int error = 0;
-  const Passed passed = passContent(flow, rest, &taken, &error);
+  const Passed passed = passContent(flow, request.rest, &taken, &error);
   if (passed == Passed::kViolation) {
     refuseRequest(request.tunnel, exchange.request.violation());
     return false;
   }
   if (passed == Passed::kEnd) {
     exchange.flags |= kExReplayable;
-    keepUnread(http, rest.subspan(taken));
+    keepUnread(http, request.rest.subspan(taken));
   }
   if (chunks_.append(exchange.head, outScratch_, outLength_) != outLength_) {
     answer(request.tunnel, 503, HttpEnd::kNoMemory);

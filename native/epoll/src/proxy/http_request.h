@@ -17,6 +17,7 @@ struct Shard::Request {
   const HttpRouteSpec* route = nullptr;
   u32 number = 0;  // of the route in its table
   const http1::Head* head = nullptr;
+  std::span<const u8> rest;    // what came with the head, in the scratch
   std::string_view host;       // lower case, without port
   std::string_view path;       // in normal form
   std::string_view routePath;  // without parameters of segments

@@ -324,10 +324,11 @@ class Shard {
   bool findRoute(Request& request);
   bool acceptWebSocket(Request& request);
   void noteRequestEnd(Exchange& exchange);
-  void skipContent(const Request& request, std::span<const u8> rest);
+  void answerEarly(const Request& request, u16 status, HttpEnd end,
+                   std::span<const http1::FieldEdit> edits = {}, std::string_view content = {});
   void keepUnread(HttpConn& http, std::span<const u8> rest);
   void actHere(Request& request);
-  bool openExchange(Request& request, std::span<const u8> rest);
+  bool openExchange(Request& request);
   bool rewritePath(Request& request, std::string_view* path);
   u64 hashOf(const Request& request, bool* hasHash, std::string_view* cookie);
 
