@@ -84,6 +84,11 @@ class BalancerBench {
 
   EndpointEntry& entry(u32 position) { return board_.endpoint(kFirstId + position); }
   void healthChanged() { board_.cluster(3).healthEpoch.fetch_add(1); }
+  // A balancer over the same cluster, as another shard has it.
+  std::unique_ptr<Balancer> another(u64 seed) {
+    return std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, seed);
+  }
+
   Board& board() { return board_; }
   Balancer& balancer() { return *balancer_; }
   u32 active(u32 position) { return board_.endpointActive(kFirstId + position).load(); }

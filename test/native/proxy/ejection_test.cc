@@ -1,4 +1,6 @@
 // Ejection by errors and by latency: when, for how long, how many at most, and what ends a row.
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "proxy/balancer_bench.h"
@@ -164,6 +166,36 @@ TEST(latencyEjectsNoMoreThanItsShare) {
   window(bench, {2000, 2000, 2000, 90'000, 90'000}, 30);
   judge(bench);
   CHECK_EQ(isEjected(bench, 3) + isEjected(bench, 4), 1);
+}
+
+TEST(shardsThatEjectAtOnceKeepTheirShare) {
+  constexpr u32 kShards = 4;
+  constexpr u32 kEndpoints = 8;
+  for (u32 round = 0; round < 50; ++round) {
+    BalancerBench bench(Balance::kRoundRobin, std::vector<u32>(kEndpoints, 1), byErrors);
+    std::atomic<u32> ready{0};
+    std::vector<std::thread> threads;
+    for (u32 shard = 0; shard < kShards; ++shard) {
+      threads.emplace_back([&, shard] {
+        const std::unique_ptr<Balancer> balancer = bench.another(shard);
+        ready.fetch_add(1);
+        while (ready.load() < kShards) std::this_thread::yield();
+        for (u32 i = 0; i < 40; ++i) {
+          for (u32 position = 0; position < kEndpoints; ++position) {
+            const u32 id = kFirstId + (position + shard) % kEndpoints;
+            balancer->onAnswered(id, 100, true, bench.nowMs);
+            balancer->onConnectFailed(id, bench.nowMs);
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    u32 ejected = 0;
+    for (u32 position = 0; position < kEndpoints; ++position) {
+      if (isEjected(bench, position)) ++ejected;
+    }
+    if (!CHECK_EQ(ejected, kEndpoints / 2)) break;
+  }
 }
 
 TEST(aSubsetFollowsTheHealthEpochOfItsCluster) {

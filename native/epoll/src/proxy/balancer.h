@@ -52,6 +52,7 @@ class Balancer {
   void noteError(EndpointEntry& entry, u64 nowMs);
   void judgeLatency(u32 window, u64 nowMs);
   [[nodiscard]] bool eject(EndpointEntry& entry, Cause cause, u64 nowMs);
+  [[nodiscard]] bool ejectAlone(EndpointEntry& entry, Cause cause, u64 nowMs);
   static void endRow(EndpointEntry& entry, Cause cause);
 
   void refresh(u64 nowMs);

@@ -110,10 +110,18 @@ void Balancer::endRow(EndpointEntry& entry, Cause cause) {
   entry.ejectionsInARow.store(0, kRelaxed);
 }
 
-// False when it is ejected already, or too many are.
+// False when it is ejected already, or too many are. Two shards that count at once would both find
+// room for one more: who comes second waits for the next failure.
 bool Balancer::eject(EndpointEntry& entry, Cause cause, u64 nowMs) {
-  u64 until = entry.ejectedUntilMs.load(kRelaxed);
-  if (until > nowMs) return false;
+  if (entry.ejectedUntilMs.load(kRelaxed) > nowMs) return false;
+  if (entry_.isEjecting.exchange(1, std::memory_order_acquire) != 0) return false;
+  const bool isDone = ejectAlone(entry, cause, nowMs);
+  entry_.isEjecting.store(0, std::memory_order_release);
+  return isDone;
+}
+
+bool Balancer::ejectAlone(EndpointEntry& entry, Cause cause, u64 nowMs) {
+  if (entry.ejectedUntilMs.load(kRelaxed) > nowMs) return false;
   u64 ejected = 0;
   for (u32 i = 0; i < cluster_->endpointCount; i++) {
     if (board_.endpoint(endpoints_[i].id).ejectedUntilMs.load(kRelaxed) > nowMs) ejected++;
@@ -121,10 +129,7 @@ bool Balancer::eject(EndpointEntry& entry, Cause cause, u64 nowMs) {
   if ((ejected + 1) * 100 > u64{cluster_->endpointCount} * cluster_->ejectPercentMax) return false;
   const u32 doublings = std::min(entry.ejectionsInARow.load(kRelaxed), kEjectionDoublingsMax);
   const u64 duration = std::min<u64>(u64{cluster_->ejectMs} << doublings, cluster_->ejectMsMax);
-  // Another shard may eject the same endpoint at this moment: one of the two wins.
-  if (!entry.ejectedUntilMs.compare_exchange_strong(until, nowMs + duration, kRelaxed)) {
-    return false;
-  }
+  entry.ejectedUntilMs.store(nowMs + duration, kRelaxed);
   entry.ejectionsInARow.fetch_add(1, kRelaxed);
   entry.ejectionCause.store(static_cast<u32>(cause), kRelaxed);
   entry.ejections.fetch_add(1, kRelaxed);

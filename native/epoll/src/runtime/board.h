@@ -86,6 +86,7 @@ struct alignas(64) ClusterEntry {
   // Changes whenever an endpoint of the cluster became usable or unusable.
   std::atomic<u32> healthEpoch;
   std::atomic<u32> latencyWindow;  // the last one that was judged; written by shards
+  std::atomic<u32> isEjecting;     // one shard at a time counts and ejects
   // Written by shards for each request: apart from what is read for each pick.
   alignas(64) std::atomic<u32> active[countOf<Circuit>()];
   std::atomic<u64> refused[countOf<Circuit>()];
