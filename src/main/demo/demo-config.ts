@@ -1,6 +1,6 @@
 /**
- * The configuration that the demo's gateway runs: the page and its WebSockets over HTTP, and a plain
- * TCP echo beside them.
+ * The configuration that the demo's gateway runs: the page and its WebSockets over HTTP, and a
+ * plain TCP echo beside them.
  *
  * Path: `holdfast demo` -> here -> the same loader as a file. Each reload loads the next edition.
  * Invariant: two editions always differ in routes, so a reload of the demo always has something to

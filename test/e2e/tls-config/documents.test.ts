@@ -1,5 +1,5 @@
 /**
- * Every example about TLS works: those in documents, and those in examples/.
+ * Every example of a whole configuration works: those in documents, and those in examples/.
  *
  * Path: YAML out of the Markdown -> files made for what it names -> the loader with the real core.
  * Invariant under test: with the files in place nothing is found, not even a warning.
@@ -18,12 +18,19 @@ import {
 import { makeDirectory } from '../harness.ts';
 import { Authority, type KeyKind } from '../tls/authority.ts';
 
+const DOCUMENTS = [
+  'README.md',
+  'docs/clusters.md',
+  'docs/http.md',
+  'docs/tls.md',
+  'docs/websocket.md',
+];
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Texts of configurations, by where they stand. */
 function collect(): [string, string][] {
   const found: [string, string][] = [];
-  for (const document of ['README.md', 'docs/clusters.md', 'docs/tls.md']) {
+  for (const document of DOCUMENTS) {
     const text = readFileSync(join(ROOT, document), 'utf8');
     for (const [, yaml = ''] of text.matchAll(/```yaml\n(version: 1\n[\s\S]*?)```/g)) {
       const line = text.slice(0, text.indexOf(yaml)).split('\n').length;
