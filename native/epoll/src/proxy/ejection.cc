@@ -60,10 +60,11 @@ void Balancer::onAnswered(u32 endpoint, u32 micros, bool isError, u64 nowMs) {
   // A quick refusal does not make an endpoint look fast.
   if (!isError) noteLatency(entry, micros, nowMs);
   const u32 number = latencyWindowOf(nowMs);
-  u32 judged = board_.cluster(cluster_->id).latencyWindow.load(kRelaxed);
-  if (judged == number) return;
-  // One shard judges the window that ended.
   std::atomic<u32>& window = board_.cluster(cluster_->id).latencyWindow;
+  u32 judged = window.load(kRelaxed);
+  // Another shard's clock may be a turn ahead.
+  if (judged >= number) return;
+  // One shard judges the window that ended.
   if (window.compare_exchange_strong(judged, number, kRelaxed)) judgeLatency(number - 1, nowMs);
 }
 
