@@ -61,11 +61,11 @@ export interface Scope<Shared, State> {
    * about half a millisecond of work. `payload` is cloned; list its buffers in `transfer` to move
    * them. Rejects with {@link OffloadError}; cancelled together with `signal`.
    */
-  offload<Result>(
+  readonly offload: <Result>(
     task: string,
     payload: unknown,
     options?: { readonly transfer?: readonly ArrayBuffer[] },
-  ): Promise<Result>;
+  ) => Promise<Result>;
 }
 
 /** When a filter that keeps failing is left out for a while. */

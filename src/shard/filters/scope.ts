@@ -47,10 +47,21 @@ export class HookScope implements Scope<unknown, unknown> {
     return this.#controller.signal;
   }
 
-  offload<Result>(
+  /** A function by itself, so that hooks can take it out of the scope. */
+  get offload(): Scope<unknown, unknown>['offload'] {
+    return (task, payload, options = {}) => this.#offload(task, payload, options);
+  }
+
+  /** The hook has settled, or will not: then `why` aborts what it started. */
+  end(why: string | null): void {
+    this.#isEnded = true;
+    if (why !== null) this.#controller?.abort(new DOMException(why, 'AbortError'));
+  }
+
+  #offload<Result>(
     task: string,
     payload: unknown,
-    options: { readonly transfer?: readonly ArrayBuffer[] } = {},
+    options: { readonly transfer?: readonly ArrayBuffer[] },
   ): Promise<Result> {
     const { plan, timeoutMs } = this.#instance;
     if (plan.offload === null || this.#offloader === null) {
@@ -66,11 +77,5 @@ export class HookScope implements Scope<unknown, unknown> {
       signal: this.signal,
       deadlineMs: timeoutMs,
     }) as Promise<Result>;
-  }
-
-  /** The hook has settled, or will not: then `why` aborts what it started. */
-  end(why: string | null): void {
-    this.#isEnded = true;
-    if (why !== null) this.#controller?.abort(new DOMException(why, 'AbortError'));
   }
 }

@@ -1,0 +1,33 @@
+/**
+ * The tests that stand beside the examples of filters.
+ *
+ * Path: examples/filters/*.test.ts, which users run with `holdfast filter test`.
+ * Invariant: every example has a test, and this file runs all of them.
+ */
+import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { test } from 'node:test';
+import { checkModule, checkTypes } from '../../../src/main/filters/check/index.ts';
+
+const DIRECTORY = new URL('../../../examples/filters/', import.meta.url);
+const FILES = globSync('*.ts', { cwd: DIRECTORY.pathname }).sort();
+const EXAMPLES = FILES.filter((file) => !/(\.test|-worker)\.ts$/.test(file));
+
+for (const file of FILES.filter((name) => name.endsWith('.test.ts'))) {
+  await import(new URL(file, DIRECTORY).href);
+}
+
+test('every example has a test that is run here, and is loaded by the gateway', async () => {
+  assert.equal(EXAMPLES.length, 5);
+  for (const file of EXAMPLES) {
+    assert.ok(FILES.includes(file.replace('.ts', '.test.ts')), file);
+    const order = { specifier: `./${file}`, base: DIRECTORY.href, configs: [] };
+    const { sourceFaults } = await checkModule(order);
+    assert.deepEqual(sourceFaults, [], file);
+  }
+});
+
+test('the examples have no type errors', async () => {
+  const paths = FILES.map((file) => new URL(file, DIRECTORY).pathname);
+  assert.deepEqual(await checkTypes(paths), { isChecked: true, faults: [] });
+});
