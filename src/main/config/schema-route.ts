@@ -50,6 +50,7 @@ export const RETRY_WORDS = [
   '5xx',
   '429',
   'unsafe',
+  'hedge',
 ] as const;
 
 const RETRY_WORD = choice({ is: 'A word.' }, RETRY_WORDS);
@@ -259,7 +260,7 @@ export const route = z.strictObject({
   timeouts: section('How long such requests may take.', {
     request: duration(
       {
-        is: 'From the whole head of the request to the head of the response; `never` for requests that wait for something to happen.',
+        is: 'From the last byte of the request to the head of the response; `never` for requests that wait for something to happen.',
         initial: '30s',
       },
       { min: 1, max: DAY, zero: NEVER },
@@ -290,7 +291,7 @@ export const route = z.strictObject({
         .prefault(['connect'])
         .meta({
           description:
-            'After what: `connect` (nothing was sent), `reset` (the endpoint ended without an answer), `timeout` (of `perTry`), or statuses. All but `connect` are for requests that may be repeated (RFC 9110 9.2.2); with `unsafe` for every request.',
+            'After what: `connect` (nothing was sent), `reset` (the endpoint ended without an answer), `timeout` (of `perTry`), or statuses; with `hedge` a try that took longer than `perTry` goes on beside the next one, and the first answer counts. All but `connect` are for requests that may be repeated (RFC 9110 9.2.2); with `unsafe` for every request. With `hedge` a try that takes longer than `perTry` goes on beside the next one, and the first answer counts.',
           'x-example': ['connect', 'reset', '503'],
           'x-lone-item': true,
         }),

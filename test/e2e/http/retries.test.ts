@@ -50,6 +50,28 @@ describe('retries', () => {
     assert.equal(other.seen.length, 10);
   });
 
+  test('with hedging a slow try goes on beside the next one, and the first answer counts', async (t) => {
+    const hedged = { retry: { on: ['hedge'], attempts: 1 }, timeouts: { perTry: '300ms' } };
+    const { scene, failing, other } = await startPair(t, hedged);
+    // The first endpoint never answers; what is asked there is answered by the other one.
+    failing.on('/dead', () => undefined);
+    for (let i = 0; i < 4; i++) {
+      assert.equal(seenIn(await scene.ask(t, get('/dead'))).origin, 'other');
+    }
+    assert.ok(failing.seen.length > 0, 'one of the tries was slow');
+    // The first endpoint answers once the second try has reached the other one, which never does.
+    const waiting: (() => void)[] = [];
+    failing.on('/late', (request) => {
+      waiting.push(() => request.reply({ body: 'late' }));
+    });
+    other.on('/late', () => {
+      for (const answer of waiting.splice(0)) answer();
+    });
+    const late = scene.ask(t, get('/late'));
+    assert.equal((await late).status, 200);
+    assert.equal((await late).body.toString(), 'late');
+  });
+
   test('a status is tried again where the route says so, and only for safe methods', async (t) => {
     const { scene, failing } = await startPair(t, { retry: { on: ['503'], attempts: 1 } });
     for (const path of ['/get', '/post']) {

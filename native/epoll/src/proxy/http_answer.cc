@@ -73,11 +73,15 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   if (!client.pending.isEmpty()) room = std::min(room, record.bufferHigh);
   if (!chunks_.hasRoom(room)) {
     // At the memory cap a reader that is behind gets no more.
-    if (!client.pending.isEmpty()) {
+    if (!client.pending.isEmpty() || (client.flags & kConnWritable) == 0) {
       pauseFor(conn);
       return false;
     }
-    room = std::min<u32>(room, static_cast<u32>(tls::kRecordContentMax));
+    constexpr u16 kSealed = kConnTls;
+    const bool isPlain = ((client.flags | upstream.flags) & kSealed) == 0 &&
+                         (exchange.flags & (kExAnswered | kExResponseChunked)) == kExAnswered;
+    if (isPlain && exchange.response.contentLeft() != 0) return passUnbuffered(tunnel, budget);
+    room = std::min(room, kChunkBytes);
   }
   const Received got = receive(conn, held, room);
   switch (got.kind) {
@@ -86,7 +90,8 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
       endOfAnswer(tunnel, upstream.brokenErrno);
       return false;
     case Received::Kind::kEnd:
-      endOfAnswer(tunnel, 0);
+      // A failed write has taken the error of a reset, and what is left to read is an end.
+      endOfAnswer(tunnel, (upstream.flags & kConnBroken) != 0 ? upstream.brokenErrno : 0);
       return false;
     case Received::Kind::kFailed:
       endOfAnswer(tunnel, got.error);
@@ -102,6 +107,51 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   dropHedged(tunnel);
   takeAnswer(tunnel, held + got.bytes);
   return true;
+}
+
+// At the memory cap, content that goes on as it is: nothing is consumed that the client has not
+// taken.
+bool Shard::passUnbuffered(u32 tunnel, u32* budget) {
+  const Tunnel& record = tunnels_[tunnel];
+  Conn& upstream = conns_[record.upstream];
+  Conn& client = conns_[record.downstream];
+  Exchange& exchange = exchangeOf(tunnel);
+  const u64 most = std::min<u64>(kScratchBytes, exchange.response.contentLeft());
+  const IoResult seen = sys::peek(upstream.fd, scratch_, static_cast<size_t>(most));
+  if (seen.kind == IoResult::Kind::kAgain) {
+    upstream.flags = static_cast<u16>(upstream.flags & ~kConnReadable);
+    return false;
+  }
+  if (seen.kind != IoResult::Kind::kDone) {
+    const bool isEnd = seen.kind == IoResult::Kind::kEof;
+    if (isEnd) upstream.flags |= kConnEof;
+    endOfAnswer(tunnel, isEnd ? 0 : seen.sysErrno);
+    return false;
+  }
+  bump(count(ShardCounter::kUnbufferedReads));
+  const IoResult taken = sys::send(client.fd, scratch_, seen.bytes);
+  if (taken.kind == IoResult::Kind::kFailed) {
+    clientGone(tunnel, taken.sysErrno);
+    return false;
+  }
+  const size_t sent = taken.kind == IoResult::Kind::kDone ? taken.bytes : 0;
+  if (sent < seen.bytes) {
+    client.flags = static_cast<u16>(client.flags & ~kConnWritable);
+    pauseFor(record.upstream);
+  }
+  if (sent == 0) return false;
+  (void)sys::discard(upstream.fd, sent);
+  (void)exchange.response.take({scratch_, sent});
+  exchange.bytesOut += sent;
+  upstream.bytesIn += sent;
+  *budget -= std::min(*budget, static_cast<u32>(sent));
+  bump(count(record.listener, ListenerCounter::kBytesFromEndpoints), sent);
+  tunnels_[tunnel].lastActiveTick = nowTick_;
+  if (exchange.response.isEnded()) {
+    finishExchange(tunnel);
+    return false;
+  }
+  return sent == seen.bytes;
 }
 
 // The endpoint ended its stream; error 0: with FIN.
@@ -304,11 +354,9 @@ void Shard::upgrade(u32 tunnel, std::span<const u8> rest) {
       .record(microsOf(nowNs_ - exchange.triedNs));
   noteAnswered(tunnel, false);
   HttpCell& cell = board_.http(options_.index, tunnels_[tunnel].listener);
-  cell.count(HttpCounter::kResponses1xx);
-  cell.count(HttpCounter::kWebSocketsOpened);
-  cell.count(HttpCounter::kWebSocketsActive);
   int error = 0;
   if (!flushOut(tunnels_[tunnel].downstream, &error)) return clientGone(tunnel, error);
+  cell.count(HttpCounter::kResponses1xx);
   const u32 settings = exchange.settings;
   exchange.settings = kNoIndex;
   const bool hasDeflate = answered.hasDeflate();

@@ -407,6 +407,13 @@ void Shard::pauseFor(u32 conn) {
   bump(count(ShardCounter::kPauses));
 }
 
+// True when the other side of an exchange waits for this socket to take bytes.
+bool Shard::isReaderPaused(const Conn& conn) const {
+  const Tunnel& record = tunnels_[conn.tunnel];
+  const u32 other = conn.side == Side::kDownstream ? record.upstream : record.downstream;
+  return other != kNoIndex && (conns_[other].flags & kConnPaused) != 0;
+}
+
 // Lets `reader` be read again when what it fills, the chain of `writer`, has drained enough.
 void Shard::resumeReader(u32 reader, u32 writer) {
   Conn& record = conns_[reader];

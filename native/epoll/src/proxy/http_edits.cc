@@ -136,7 +136,7 @@ void Shard::editRequest(Request& request, EditList& edits) {
   } else if (spec.trace == TraceMode::kCreate) {
     const std::string_view came = request.head->valueOf(FieldId::kTraceparent);
     const bool isOne = !http1::has(request.head->repeated, FieldId::kTraceparent);
-    if (!isOne || !isTraceparent(came)) {
+    if (!request.isTrusted || !isOne || !isTraceparent(came)) {
       codec::Writer writer(textRoom());
       const char* dashes[] = {"00-", "-", "-01"};
       writer.putText(dashes[0], 3);

@@ -51,6 +51,10 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
     writeRequestRecord(tunnel, status, end);
   }
   cell.count(responseCounterOf(status));
+  if (end == HttpEnd::kOverLimit && http.exchange != kNoIndex &&
+      (exchangePool_[http.exchange].flags & kExWebSocket) != 0) {
+    return answerTryLater(tunnel);
+  }
   const bool isClosed = (http.flags & kHttpCloseDue) != 0;
   http1::ResponsePlan plan;
   plan.status = status;
@@ -77,6 +81,29 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
   }
   if (error != 0) return clientGone(tunnel, error);
   if (http.exchange != kNoIndex) exchangePool_[http.exchange].bytesOut = content.size();
+  finishExchange(tunnel);
+}
+
+// A WebSocket that is one too many: its client could not see a status, but it sees a close code
+// that tells it to come back later.
+void Shard::answerTryLater(u32 tunnel) {
+  const u32 conn = tunnels_[tunnel].downstream;
+  Exchange& exchange = exchangeOf(tunnel);
+  httpOf(tunnel).flags |= kHttpCloseDue;
+  EditList edits;
+  edits.set(http1::FieldId::kSecWebSocketAccept, "Sec-WebSocket-Accept",
+            {exchange.accept.data(), exchange.accept.size()});
+  http1::ResponsePlan plan;
+  plan.status = 101;
+  plan.reason = http1::reasonOf(101);
+  plan.hop = http1::Hop::kWebSocket;
+  plan.edits = edits.all();
+  codec::Writer writer({outScratch_, kHttpOutBytes});
+  if (!http1::writeOwnResponseHead(plan, &writer)) return clientGone(tunnel, EPIPE);
+  codec::writeClose(codec::kCloseTryAgainLater, "try again later", nullptr, &writer);
+  board_.http(options_.index, tunnels_[tunnel].listener).count(HttpCounter::kCloseFramesSent);
+  const int error = emit(conn, outScratch_, writer.size());
+  if (error != 0) return clientGone(tunnel, error);
   finishExchange(tunnel);
 }
 
@@ -144,6 +171,8 @@ void Shard::endHttp(u32 tunnel) {
     const CloseReason reason = tunnels_[tunnel].reason;
     if (exchange.end == HttpEnd::kOk || exchange.status == 0) {
       if (reason == CloseReason::kKilled) exchange.end = HttpEnd::kKilled;
+      if (reason == CloseReason::kDrained) exchange.end = HttpEnd::kDrained;
+      if (reason == CloseReason::kMaxAge) exchange.end = HttpEnd::kMaxAge;
       if (reason == CloseReason::kShardStopped) exchange.end = HttpEnd::kShardStopped;
     }
     dropUpstream(tunnel, false, How::kReset);
@@ -163,6 +192,8 @@ void Shard::cutAnswer(u32 tunnel, HttpEnd end) {
   freeHttp(tunnel);
   record.reason = isEndpoint ? CloseReason::kEndpointReset : CloseReason::kHttpInvalid;
   if (end == HttpEnd::kIdleTimeout) record.reason = CloseReason::kIdleTimeout;
+  if (end == HttpEnd::kClientTimeout) record.reason = CloseReason::kClientTimeout;
+  if (end == HttpEnd::kDrained) record.reason = CloseReason::kDrained;
   takeUpstream(tunnel);
   Conn& client = conns_[record.downstream];
   if ((client.flags & kConnPaused) != 0) paused_--;
@@ -231,10 +262,8 @@ void Shard::armHttp(u32 tunnel) {
   } else {
     consider(nowTick_ + 1);
   }
-  if ((http.flags & kHttpCloseDue) == 0) {
-    consider(record.ageTick);
-    consider(record.drainTick);
-  }
+  consider(record.ageTick);
+  consider(record.drainTick);
   // One that fires too early only looks and goes on.
   const TimerNode& timer = record.timer;
   if (TimerWheel<TimerOf>::isArmed(timer) && !isTickBefore(next, timer.expiryTick)) return;
@@ -245,12 +274,17 @@ void Shard::fireHttp(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   HttpConn& http = httpOf(tunnel);
   const bool isOver = isDue(record.drainTick, nowTick_) || isDue(record.ageTick, nowTick_);
+  const bool isDrained = isDue(record.drainTick, nowTick_);
   if (http.exchange != kNoIndex) {
-    if (isOver) http.flags |= kHttpCloseDue;
+    // A drain that comes again finds what its grace did not suffice for.
+    if (isDrained && (http.flags & kHttpCloseDue) != 0) return cutDrained(tunnel);
+    if (isOver) {
+      http.flags |= kHttpCloseDue;
+      record.ageTick = record.drainTick = 0;
+    }
     if (fireExchange(tunnel)) return;
     return armHttp(tunnel);
   }
-  const bool isDrained = isDue(record.drainTick, nowTick_);
   // Who does not take its answer gets no more time than for a head.
   const Conn& client = conns_[record.downstream];
   const HttpSpec* spec = findHttp(tunnel);
@@ -275,6 +309,12 @@ void Shard::fireHttp(u32 tunnel) {
     return lingerHttp(tunnel, CloseReason::kIdleTimeout);
   }
   armHttp(tunnel);
+}
+
+// The request under way has had its time.
+void Shard::cutDrained(u32 tunnel) {
+  if ((exchangeOf(tunnel).flags & kExAnswered) != 0) return cutAnswer(tunnel, HttpEnd::kDrained);
+  answer(tunnel, 503, HttpEnd::kDrained);
 }
 
 // True when the content of the request came too slowly since the last look, and not for the sake of

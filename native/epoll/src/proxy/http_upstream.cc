@@ -67,6 +67,9 @@ bool Shard::attachUnused(u32 tunnel) {
   Exchange& exchange = exchangeOf(tunnel);
   if ((exchange.flags & kExFresh) != 0 || unusedOf_[record.endpoint].first == 0) return false;
   const u32 slot = unusedOf_[record.endpoint].first - 1;
+  // One that its endpoint ended or wrote on is for serveUnused() to judge.
+  constexpr u16 kEvents = kConnReadable | kConnReadHup | kConnError | kConnEof | kConnBroken;
+  if ((conns_[httpUpstreams_[slot].conn].flags & kEvents) != 0) return false;
   removeUnused(slot);
   // Of a connect that failed before.
   if (record.upstream != kNoIndex) releaseUpstream(record.upstream);

@@ -145,6 +145,7 @@ void Shard::takeEvent(const sys::Event& event) {
 bool Shard::isWriteAwaited(const Conn& conn) {
   const TunnelState state = tunnels_[conn.tunnel].state;
   if (state == TunnelState::kOpen) return (peerOf(conn).flags & kConnBlocked) != 0;
+  if (state == TunnelState::kHttp) return isReaderPaused(conn);
   return state == TunnelState::kConnecting || state == TunnelState::kFlushing ||
          state == TunnelState::kLingering;
 }
@@ -517,6 +518,7 @@ void Shard::stop() {
   while (steps_.count() > 0) runTask(steps_.pop());
   while (hellos_.count() > 0) runTask(hellos_.pop());
   closeUnused();
+  if (pooledTunnel_ != kNoIndex) wheel_.disarm(pooledTunnel_);
   freeClosed();
   MailboxMessage message;
   while (board_.mailbox(options_.index).pop(&message)) {
@@ -586,6 +588,7 @@ void Shard::assertConserved() {
     if ((conn.flags & kConnOpen) != 0 && (conn.flags & kConnTls) != 0) secured++;
   }
   HF_ASSERT(secured == tlsConns_.inUse());
+  if (httpAt_ != nullptr) assertHttpConserved();
   wheel_.assertConserved();
 }
 

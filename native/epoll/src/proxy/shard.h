@@ -315,6 +315,7 @@ class Shard {
   bool putOut(u32 to, const u8* bytes, size_t length, int* error);
   bool flushOut(u32 to, int* error);
   void pauseFor(u32 conn);
+  [[nodiscard]] bool isReaderPaused(const Conn& conn) const;
   void resumeReader(u32 reader, u32 writer);
 
   // http_request.cc
@@ -392,6 +393,7 @@ class Shard {
   // http_answer.cc
   void serveUpstream(u32 conn);
   bool readAnswer(u32 tunnel, u32* budget);
+  bool passUnbuffered(u32 tunnel, u32* budget);
   void endOfAnswer(u32 tunnel, int error);
   void takeAnswer(u32 tunnel, size_t total);
   bool takeAnswerHead(u32 tunnel, std::span<const u8>* bytes);
@@ -407,6 +409,8 @@ class Shard {
   void freeHttp(u32 tunnel);
   void endHttp(u32 tunnel);
   void cutAnswer(u32 tunnel, HttpEnd end);
+  void cutDrained(u32 tunnel);
+  void answerTryLater(u32 tunnel);
   void clientGone(u32 tunnel, int error);
   void lingerHttp(u32 tunnel, CloseReason reason);
   void armHttp(u32 tunnel);
@@ -415,6 +419,8 @@ class Shard {
   [[nodiscard]] bool isTooSlow(Exchange& exchange) const;
   [[nodiscard]] bool isClosing(u32 tunnel) const;
   Status prepareHttp(const Snapshot& next);
+  void assertHttpConserved();
+  [[nodiscard]] u32 closedTunnels() const;
   void attachTables();
   [[nodiscard]] bool isHttp(u32 tunnel) const {
     return httpAt_ != nullptr && httpAt_[tunnels_[tunnel].downstream] != 0;
@@ -438,7 +444,7 @@ class Shard {
   u32 holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate);
   void openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest);
   bool passFrames(u32 from, u32 to, size_t length);
-  void refuseFrames(u32 tunnel, Side from, codec::FrameViolation violation);
+  void refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void endFrames(u32 tunnel, CloseReason reason, u16 code);
   bool settleClose(u32 tunnel);
   bool sendClose(u32 tunnel, Side to, u16 code, std::string_view reason);

@@ -116,6 +116,9 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
     if (!early.isEmpty()) chunks_.clear(early);
     return close(tunnel, CloseReason::kShardLimit, How::kReset);
   }
+  HttpCell& cell = board_.http(options_.index, record.listener);
+  cell.count(HttpCounter::kWebSocketsOpened);
+  cell.count(HttpCounter::kWebSocketsActive);
   const WebSocketSpec& spec = framesSettings_[settings].spec;
   ::new (framePool_.at(slot)) codec::FrameTracker[2];
   const u32 pingTick = spec.pingMs == 0 ? 0 : nowTick_ + ticksOf(spec.pingMs);
@@ -162,6 +165,8 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   if ((record.frames.flags & closed) != 0) return true;
   const FramesSettings& settings = settingsOf(record);
   codec::FrameTracker& tracker = trackerOf(record, conns_[from].side);
+  // So it does behind one of theirs.
+  if (tracker.isClosed()) return true;
   codec::FrameRules rules;
   if (settings.spec.frameBytesMax != 0) {
     rules.payloadMax = std::min(settings.spec.frameBytesMax, codec::kFramePayloadMax);
@@ -185,7 +190,11 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   const bool isCut = tracker.isClosed() || tracker.violation() != codec::FrameViolation::kNone ||
                      (record.frames.flags & kFramesCloseDue) != 0;
   const u32 activeTick = record.lastActiveTick;
-  if (isCut && report.boundary != codec::kNoBoundary) length = report.boundary;
+  const bool isRefused = tracker.violation() != codec::FrameViolation::kNone;
+  if (isCut && (isRefused || report.boundary != codec::kNoBoundary)) {
+    // Where a frame began before these bytes, its rest is withheld.
+    length = report.boundary == codec::kNoBoundary ? 0 : report.boundary;
+  }
   if (length != 0) {
     const bool isPassed = (conns_[to].flags & kConnTls) != 0 ? passSealed(from, to, length)
                                                              : deliver(from, to, length);
@@ -197,16 +206,18 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
                       tracker.isAtBoundary() && settings.spec.isPingCounted == 0;
   if (isSign) record.lastActiveTick = activeTick;
   if (tracker.violation() != codec::FrameViolation::kNone) {
-    refuseFrames(tunnel, isClient ? Side::kDownstream : Side::kUpstream, tracker.violation());
+    refuseFrames(tunnel, conns_[from].side, report);
     return false;
   }
   if ((record.frames.flags & kFramesCloseDue) != 0) return !settleClose(tunnel);
   return true;
 }
 
-// `from` sent a frame that breaks a rule: both sides are told, and that is the end.
-void Shard::refuseFrames(u32 tunnel, Side from, codec::FrameViolation violation) {
+// `from` sent a frame that breaks a rule: each side that has no frame under way is told, and that
+// is the end.
+void Shard::refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report) {
   Tunnel& record = tunnels_[tunnel];
+  const codec::FrameViolation violation = trackerOf(record, from).violation();
   HttpCell& cell = board_.http(options_.index, record.listener);
   auto& counters = from == Side::kDownstream ? cell.frameViolationsFromClients
                                              : cell.frameViolationsFromEndpoints;
@@ -214,11 +225,17 @@ void Shard::refuseFrames(u32 tunnel, Side from, codec::FrameViolation violation)
   const u16 code = codec::closeCodeOf(violation);
   if (record.frames.closeCode == 0) record.frames.closeCode = code;
   const bool isClient = from == Side::kDownstream;
-  (void)sendClose(tunnel, isClient ? Side::kDownstream : Side::kUpstream, code,
-                  codec::kFrameViolationNames[static_cast<size_t>(violation)]);
-  if (record.state != TunnelState::kOpen) return;
-  (void)sendClose(tunnel, isClient ? Side::kUpstream : Side::kDownstream, codec::kCloseGoingAway,
-                  {});
+  const Side other = isClient ? Side::kUpstream : Side::kDownstream;
+  const u16 closed = isClient ? kFramesClosedClient : kFramesClosedEndpoint;
+  if ((record.frames.flags & closed) == 0 && trackerOf(record, other).isAtBoundary()) {
+    (void)sendClose(tunnel, from, code,
+                    codec::kFrameViolationNames[static_cast<size_t>(violation)]);
+    if (record.state != TunnelState::kOpen) return;
+  }
+  // What went to the other side ends where the frame began, unless that was before these bytes.
+  if (report.boundary != codec::kNoBoundary) {
+    (void)sendClose(tunnel, other, codec::kCloseGoingAway, {});
+  }
   if (record.state == TunnelState::kOpen) linger(tunnel, CloseReason::kFrameInvalid);
 }
 
@@ -231,7 +248,8 @@ void Shard::endFrames(u32 tunnel, CloseReason reason, u16 code) {
   record.frames.flags |= kFramesCloseDue;
   record.frames.closeCode = code;
   record.frames.pingTick = nowTick_ + ticksOf(kLingerMs);
-  if (!settleClose(tunnel)) rearm(tunnel);
+  (void)settleClose(tunnel);
+  rearm(tunnel);
 }
 
 // Sends the closes that are due where no frame is under way. True when the tunnel goes on to end.
@@ -257,8 +275,6 @@ bool Shard::settleClose(u32 tunnel) {
 // Sends a close frame where no frame is under way. False when the socket broke.
 bool Shard::sendClose(u32 tunnel, Side to, u16 code, std::string_view reason) {
   const Tunnel& record = tunnels_[tunnel];
-  const Side from = to == Side::kDownstream ? Side::kUpstream : Side::kDownstream;
-  if (!trackerOf(record, from).isAtBoundary()) return true;
   board_.http(options_.index, record.listener).count(HttpCounter::kCloseFramesSent);
   u8 frame[codec::kControlFrameMax];
   codec::Writer writer({frame, sizeof(frame)});
@@ -312,7 +328,9 @@ bool Shard::fireFrames(u32 tunnel) {
   board_.http(options_.index, record.listener).count(HttpCounter::kPingsSent);
   record.frames.flags = (record.frames.flags | kFramesPinged) & kFramesFlags;
   record.frames.pingTick = nowTick_ + ticksOf(spec.pongMs);
-  return !sendFrame(tunnel, Side::kDownstream, {frame, writer.size()});
+  if (sendFrame(tunnel, Side::kDownstream, {frame, writer.size()})) return false;
+  rearm(tunnel);
+  return true;
 }
 
 // The tunnel ends, for the reason in its record.

@@ -85,12 +85,12 @@ namespace holdfast {
   X(Closed, "closed", "either", "The WebSocket ended with close frames or the end of a side.")   \
   X(ClientAbort, "client-abort", "client", "The client ended the connection before the end.")    \
   X(ClientTimeout, "client-timeout", "client",                                                   \
-    "The client stopped answering (TCP user timeout or keepalive).")                             \
+    "The client stopped answering, or took nothing of its response for http.timeouts.body.")     \
   X(RequestInvalid, "request-invalid", "client",                                                 \
     "The request broke a rule of HTTP or a limit; `violation` names it.")                        \
   X(HeadTimeout, "head-timeout", "client", "The head did not arrive within http.timeouts.head.") \
   X(BodyTimeout, "body-timeout", "client",                                                       \
-    "No byte of the request's content arrived for http.timeouts.body.")                          \
+    "No content of the request came for http.timeouts.body, or below 500 bytes a second.")       \
   X(BodyTooLong, "body-too-long", "client",                                                      \
     "The content of the request exceeds the route's body.")                                      \
   X(NoRoute, "no-route", "gateway", "No route of the listener matches the request.")             \
