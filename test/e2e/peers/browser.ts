@@ -26,6 +26,8 @@ const FLAGS = [
   '--remote-debugging-port=0',
 ];
 const POLL_MS = 50;
+/** Narrower windows are those of phones, whose scroll bars take no room. */
+const PHONE_WIDTH_MAX = 500;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -131,7 +133,7 @@ export class Browser {
   /** The size of the window, and which colours the person likes. */
   async look(view: { width: number; height: number; scheme: 'light' | 'dark' }): Promise<void> {
     const { width, height, scheme } = view;
-    const metrics = { width, height, deviceScaleFactor: 1, mobile: false };
+    const metrics = { width, height, deviceScaleFactor: 1, mobile: width < PHONE_WIDTH_MAX };
     await this.#ask('Emulation.setDeviceMetricsOverride', metrics);
     const features = [{ name: 'prefers-color-scheme', value: scheme }];
     await this.#ask('Emulation.setEmulatedMedia', { features });
