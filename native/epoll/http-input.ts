@@ -105,7 +105,10 @@ export interface HttpWebSocketInput {
   readonly maxAgeJitterPermille: number;
 }
 
-/** What a failed try is followed by another one for; `unsafe` takes in every method. */
+/**
+ * What a failed try is followed by another one for; `unsafe` takes in every method, and with
+ * `hedge` a slow try goes on beside the next one.
+ */
 export type HttpRetryWord =
   | 'connect'
   | 'reset'
@@ -115,7 +118,8 @@ export type HttpRetryWord =
   | '504'
   | '5xx'
   | '429'
-  | 'unsafe';
+  | 'unsafe'
+  | 'hedge';
 
 /** Which requests a route takes, and what it does with them. */
 export interface HttpRouteInput {

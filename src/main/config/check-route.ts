@@ -226,10 +226,10 @@ function checkTries({ map, path }: PlacedMap, { report }: HttpCheck): void {
   const requestMs = amountOf(parseDuration, request, 30_000);
   const perTryMs = amountOf(parseDuration, timeouts['perTry'], 0);
   const retry = asMap(map['retry']);
-  const isWanted = asList(retry['on']).includes('timeout');
+  const wanted = asList(retry['on']).find((word) => word === 'timeout' || word === 'hedge');
   const hasPerTry = perTryMs !== null && perTryMs > 0;
-  if (isWanted && timeouts['perTry'] === undefined) {
-    const message = 'retry on "timeout" has no effect: tries have no time limit of their own';
+  if (wanted !== undefined && timeouts['perTry'] === undefined) {
+    const message = `retry on "${wanted}" has no effect: tries have no time limit of their own`;
     report('notApplicable', [...path, 'retry', 'on'], message, 'set "timeouts.perTry"');
   }
   if (hasPerTry && requestMs !== null && requestMs > 0 && perTryMs >= requestMs) {

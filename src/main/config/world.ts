@@ -116,7 +116,15 @@ function findCore(): Native | null {
   }
 }
 
-/** The same machine, but nothing that TLS needs is read: for verbs that only look up a field. */
+/**
+ * The same machine, but nothing that TLS needs is read and the core is not asked: for verbs that
+ * only look up a field.
+ */
 export function withoutTls(world: World): World {
-  return { ...world, loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }) };
+  return {
+    ...world,
+    loadTls: () => ({ material: NO_TLS_MATERIAL, problems: [] }),
+    checkRoutes: () => [],
+    checkTemplate: () => null,
+  };
 }

@@ -97,7 +97,9 @@ clusters:
   - { name: b, endpoints: [${b}] }
 `;
   const first = `
-            - { name: health, match: { path: { exact: /health } }, respond: { status: 200, body: "ok\\n" } }
+            - name: health
+              match: { path: { exact: /health } }
+              respond: { status: 200, body: "ok\\n" }
             - { name: old, match: /old, redirect: { to: "http://new.example%{target}", status: 301 } }
             - name: api
               match: /api

@@ -112,12 +112,16 @@ listeners:
         - routes:
             - cluster: c
               requestHeaders:
-                set: { Authorization: "Bearer very-secret", x-api-key: very-secret, x-name: shown-1 }
-              responseHeaders: { add: { set-cookie: "a=very-secret", x-token: "%{header.x-token}" } }
+                set:
+                  { Authorization: "Bearer very-secret", x-api-key: very-secret, x-name: shown-1 }
+              responseHeaders:
+                add: { set-cookie: "a=very-secret", x-token: "%{header.x-token}" }
 clusters:
   - name: c
     endpoints: [127.0.0.1:1]
-    healthCheck: { type: http, path: /, headers: { authorization: "Basic very-secret", accept: shown-2 } }
+    healthCheck:
+      type: http
+      headers: { authorization: "Basic very-secret", accept: shown-2 }
 `);
   const shown = JSON.stringify(redact(config));
   assert.doesNotMatch(shown, /very-secret/);

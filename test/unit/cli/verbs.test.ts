@@ -88,7 +88,10 @@ listeners:
       hosts:
         - names: [a.example, "*.a.example"]
           routes:
-            - { name: one, match: { path: /api, methods: [GET, POST] }, cluster: a, websocket: true }
+            - name: one
+              match: { path: /api, methods: [GET, POST] }
+              cluster: a
+              websocket: true
             - match: { path: { regex: '/u/[0-9]+' }, headers: [{ name: x, exact: y }] }
               split: [{ cluster: a, weight: 1 }, { cluster: b, weight: 199 }]
         - { order: listed, routes: [{ name: three, redirect: "https://%{host}/" }] }

@@ -436,6 +436,8 @@ const IDLE: Readonly<Record<string, string>> = {
   '{ cluster: a, subset: { version: v2 } }': 'no endpoint of cluster "a" has "version=v2"',
   '{ cluster: a, retry: { on: timeout } }':
     'retry on "timeout" has no effect: tries have no time limit of their own',
+  '{ cluster: a, retry: { on: [connect, hedge] } }':
+    'retry on "hedge" has no effect: tries have no time limit of their own',
   '{ cluster: a, timeouts: { perTry: 40s } }': '"perTry" has no effect: "request" ends first',
   '{ cluster: a, match: { methods: POST }, websocket: true }':
     '"websocket" has no effect: such connections begin with GET',

@@ -1,7 +1,8 @@
 /**
  * What a reload changes is said in words, once, and without secrets.
  *
- * Path: src/main/model/changes.ts, changes-http.ts.
+ * Path: src/main/model/changes.ts, changes-http.ts; the reloader logs and answers with it.
+ * Invariant under test: nothing that changed is left out, and no value of a header appears.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

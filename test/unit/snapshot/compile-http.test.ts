@@ -59,7 +59,10 @@ listeners:
               hash: { cookie: sid, ttl: 1h }
               websocket: { ping: 30s }
             - name: two
-              match: { path: { prefix: /v }, headers: [{ name: x, regex: "[a-z]+" }], query: [{ name: q, present: false }] }
+              match:
+                path: { prefix: /v }
+                headers: [{ name: x, regex: "[a-z]+" }]
+                query: [{ name: q, present: false }]
               split: [{ cluster: a, weight: 9 }, { cluster: b }]
               subset: { version: v2 }
               retry: { on: [connect, 5xx, 429, unsafe], attempts: 2 }
