@@ -1,8 +1,8 @@
 /**
  * Balancers of your own: weights for the endpoints of a cluster, made by a function.
  *
- * Path: the main thread calls `weigh` when endpoints or their health change, and every `interval`;
- * the native balancer picks by the weights, so no request waits for JavaScript.
+ * Path: a thread of its own calls `weigh` when endpoints or their health change, and every
+ * `interval`; the native balancer picks by the weights, so no request waits for JavaScript.
  * Invariant: a function that throws or returns nonsense changes nothing: the last weights stay.
  */
 

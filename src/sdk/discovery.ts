@@ -1,7 +1,7 @@
 /**
  * Discoveries of your own: an iterator that yields the endpoints of a cluster.
  *
- * Path: the main thread iterates; each list replaces the endpoints of the cluster.
+ * Path: a thread of its own iterates; each list replaces the endpoints of the cluster.
  * Invariant: when the iterator throws or ends, the last list stays and `watch` is called again
  * after a pause that grows from one second to one minute.
  */

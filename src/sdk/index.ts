@@ -3,7 +3,12 @@
  *
  * Path: filters import this; the gateway checks and runs what they export by default.
  */
-export { defineLoadBalancer, type LoadBalancer, type WeighedEndpoint } from './balancer.ts';
+export {
+  defineLoadBalancer,
+  type LoadBalancer,
+  WEIGHT_MAX,
+  type WeighedEndpoint,
+} from './balancer.ts';
 export { type Codec, type CodecField, type CodecVariant, defineCodec } from './codec.ts';
 export type { ConfigSchema, SchemaIssue, SchemaOutcome } from './config-schema.ts';
 export { type Discovery, defineDiscovery, type FoundEndpoint } from './discovery.ts';

@@ -3,7 +3,7 @@
  *
  * Path: gateway.ts composes these; the rest of the control plane logs through {@link Log}.
  */
-export { EXPOSITION_TYPE } from './exposition.ts';
+export { EXPOSITION_TYPE, type Family, histogramSamples, type Sample } from './exposition.ts';
 export {
   isLogLevel,
   LOG_LEVELS,

@@ -1,0 +1,139 @@
+/**
+ * Owns the policy thread: tells it what there is, and starts it again when it ends or hangs.
+ *
+ * Path: gateway.ts makes one when a cluster has a balancer or discovery of its own; what it yields
+ * goes to clusters/.
+ * Invariant: code of users cannot hold up the main thread. A thread that does not answer for
+ * SILENCE_MS_MAX is given up, and a new one gets everything again; the last weights and lists hold.
+ */
+import { Worker } from 'node:worker_threads';
+import type { FoundEndpoint, WeighedEndpoint } from '../../../sdk/index.ts';
+import type { PolicyReply, PolicyRequest, PolicyUse } from './protocol.ts';
+
+const WORKER_URL = new URL(
+  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
+  import.meta.url,
+);
+const PING_MS = 2000;
+const SILENCE_MS_MAX = 10_000;
+const RESTART_MS = 1000;
+const HEAP_MIB_MAX = 128;
+
+/** What the thread yields. */
+export interface PolicyEvents {
+  readonly weights: (cluster: string, weights: readonly number[]) => void;
+  readonly found: (cluster: string, endpoints: readonly FoundEndpoint[]) => void;
+  readonly fault: (cluster: string, message: string) => void;
+}
+
+/** How patient the owner is; tests are less so. */
+export interface PolicyPatience {
+  readonly pingMs: number;
+  readonly silenceMsMax: number;
+  readonly restartMs: number;
+}
+
+const PATIENCE: PolicyPatience = {
+  pingMs: PING_MS,
+  silenceMsMax: SILENCE_MS_MAX,
+  restartMs: RESTART_MS,
+};
+
+/** The thread of balancers and discoveries. */
+export class PolicyThread {
+  readonly #events: PolicyEvents;
+  readonly #patience: PolicyPatience;
+  readonly #endpoints = new Map<string, readonly WeighedEndpoint[]>();
+  readonly #timer: NodeJS.Timeout;
+  #uses: readonly PolicyUse[] = [];
+  #worker: Worker | null = null;
+  #heardMs = 0;
+  #restart: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(events: PolicyEvents, patience: PolicyPatience = PATIENCE) {
+    this.#events = events;
+    this.#patience = patience;
+    this.#timer = setInterval(() => this.#look(), patience.pingMs);
+    this.#timer.unref();
+  }
+
+  /** Replaces all balancers and discoveries; those that did not change go on. */
+  apply(uses: readonly PolicyUse[]): void {
+    this.#uses = uses;
+    const clusters = new Set(uses.map((use) => use.cluster));
+    for (const cluster of this.#endpoints.keys()) {
+      if (!clusters.has(cluster)) this.#endpoints.delete(cluster);
+    }
+    if (uses.length > 0 && this.#worker === null && this.#restart === null) this.#start();
+    else this.#post({ kind: 'apply', uses });
+  }
+
+  /** What a cluster's balancer weighs from now on. */
+  update(cluster: string, endpoints: readonly WeighedEndpoint[]): void {
+    this.#endpoints.set(cluster, endpoints);
+    this.#post({ kind: 'endpoints', cluster, endpoints });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    const worker = this.#worker;
+    this.#worker = null;
+    await worker?.terminate();
+  }
+
+  #post(request: PolicyRequest): void {
+    this.#worker?.postMessage(request);
+  }
+
+  #start(): void {
+    this.#restart = null;
+    if (this.#isClosed) return;
+    const worker = new Worker(WORKER_URL, {
+      name: 'policy',
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
+    });
+    worker.unref();
+    this.#worker = worker;
+    this.#heardMs = performance.now();
+    worker.on('message', (reply: PolicyReply) => {
+      if (worker === this.#worker) this.#take(reply);
+    });
+    worker.once('error', (error: Error) => this.#lose(worker, error.message));
+    worker.once('exit', (code) => this.#lose(worker, `it ended with code ${code}`));
+    this.#post({ kind: 'apply', uses: this.#uses });
+    for (const [cluster, endpoints] of this.#endpoints) {
+      this.#post({ kind: 'endpoints', cluster, endpoints });
+    }
+  }
+
+  #take(reply: PolicyReply): void {
+    this.#heardMs = performance.now();
+    if (reply.kind === 'weights') this.#events.weights(reply.cluster, reply.weights);
+    else if (reply.kind === 'found') this.#events.found(reply.cluster, reply.endpoints);
+    else if (reply.kind === 'fault') this.#events.fault(reply.cluster, reply.message);
+  }
+
+  #lose(worker: Worker, why: string): void {
+    if (worker !== this.#worker) return;
+    this.#worker = null;
+    const clusters = this.#uses.map((use) => use.cluster).join(', ');
+    this.#events.fault(clusters, `the policy thread is started again: ${why}`);
+    this.#restart = setTimeout(() => this.#start(), this.#patience.restartMs);
+    this.#restart.unref();
+  }
+
+  #look(): void {
+    const worker = this.#worker;
+    if (worker === null) return;
+    if (performance.now() - this.#heardMs > this.#patience.silenceMsMax) {
+      this.#lose(worker, `it did not answer for ${this.#patience.silenceMsMax} ms`);
+      void worker.terminate();
+      return;
+    }
+    worker.postMessage({ kind: 'ping' });
+  }
+}
