@@ -49,6 +49,22 @@ export function listRouteClusters(
     ]);
 }
 
+/** How many different parts of clusters routes ask for: each is one more cluster to the core. */
+export function countSubsets(listeners: readonly Item[]): number {
+  const found = new Set<string>();
+  for (const { map } of listeners.flatMap(hostsOf).flatMap(routesOf)) {
+    const subset = asMap(map['subset']);
+    const labels = Object.keys(subset)
+      .toSorted()
+      .map((key) => [key, subset[key]]);
+    if (labels.length === 0) continue;
+    const names = [map['cluster'], ...asList(map['split']).map((part) => asMap(part)['cluster'])];
+    for (const name of names)
+      if (typeof name === 'string') found.add(JSON.stringify([name, labels]));
+  }
+  return found.size;
+}
+
 function shown({ name }: Item): string {
   return name === null ? 'a listener' : `listener ${quote(name)}`;
 }

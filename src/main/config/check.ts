@@ -8,7 +8,7 @@
  */
 import { checkAdmin, checkCluster, checkListener, checkProcessLimits } from './check-amounts.ts';
 import { checkBinds, checkLoops } from './check-binds.ts';
-import { checkListenerHttp, listRouteClusters } from './check-http.ts';
+import { checkListenerHttp, countSubsets, listRouteClusters } from './check-http.ts';
 import { checkLog } from './check-log.ts';
 import { checkClusterTls, checkListenerTls } from './check-tls.ts';
 import type { ValuePath } from './findings.ts';
@@ -72,11 +72,13 @@ function checkCounts(listeners: Item[], clusters: Item[], report: Report): void 
       `there are ${listeners.length} listeners, the limit is ${limit.LISTENERS_MAX}`,
     );
   }
-  if (clusters.length > limit.CLUSTERS_MAX) {
+  const subsets = countSubsets(listeners);
+  if (clusters.length + subsets > limit.CLUSTERS_MAX) {
+    const parts = subsets === 0 ? '' : ` and ${subsets} subsets of clusters`;
     report(
       'tooMany',
-      ['clusters', limit.CLUSTERS_MAX],
-      `there are ${clusters.length} clusters, the limit is ${limit.CLUSTERS_MAX}`,
+      ['clusters', ...(subsets === 0 ? [limit.CLUSTERS_MAX] : [])],
+      `there are ${clusters.length} clusters${parts}, the limit is ${limit.CLUSTERS_MAX}`,
     );
   }
   let endpoints = 0;

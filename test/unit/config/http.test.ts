@@ -521,6 +521,21 @@ test('amounts of headers, conditions and clusters are limited', () => {
   assert.match(hosts ?? '', /^HF1044 7:.*1001 names, the limit is 1000$/);
 });
 
+test('each subset counts as a cluster', () => {
+  const list = (count: number): string[] =>
+    Array.from(
+      { length: count },
+      (_, i) => `{ match: /${i % 1000}, cluster: a, subset: { v: "${i}" } }`,
+    );
+  const limit = (count: number): string[] =>
+    findings(routes(...list(count))).filter((line) => line.includes('the limit'));
+  assert.deepEqual(limit(1022), []);
+  assert.match(
+    limit(1023)[0] ?? '',
+    /^HF1044 .*2 clusters and 1023 subsets of clusters, the limit is 1024$/,
+  );
+});
+
 test('routes to a cluster that is this listener go in a circle', () => {
   const text = routes('{ cluster: a }', '{ match: /b, cluster: b }').replace('3001', '8080');
   assert.ok(findings(text).some((line) => line.startsWith('HF1049 ')));
