@@ -6,21 +6,25 @@
  * flag that says why; formats are what the configuration says; metrics count the same things.
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { GatewayProcess, makeDirectory, type Owner } from '../harness.ts';
+import { GatewayProcess, makeDirectory } from '../harness.ts';
 import { createFileOwner } from '../peers/file-owner.ts';
 import { parseMetrics } from '../peers/metrics-page.ts';
 import { Origin } from '../peers/origin.ts';
 import { Wire } from '../peers/wire.ts';
+import {
+  atOrigin,
+  get,
+  OK,
+  openWebSocket,
+  readHead,
+  textFrame,
+  upgradeFields,
+} from './http-wire.ts';
 
 type Record_ = Readonly<Record<string, unknown>>;
-
-const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
-const WEBSOCKET_KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
 
 const file = createFileOwner();
 let origin: Origin;
@@ -53,20 +57,6 @@ clusters:
   - { name: app, endpoints: [${origin.address}] }
   - { name: gone, connect: { timeout: 1s, retries: 0 }, endpoints: [127.0.0.1:1] }
 `;
-}
-
-/** Reads a head: its lines without the empty one. */
-async function readHead(wire: Wire): Promise<string[]> {
-  const lines: string[] = [];
-  for (;;) {
-    const line = (await wire.line()).replace(/\r$/, '');
-    if (line === '') return lines;
-    lines.push(line);
-  }
-}
-
-function get(path: string, fields = ''): string {
-  return `GET ${path} HTTP/1.1\r\nHost: Chat.Example.com\r\n${fields}\r\n`;
 }
 
 /** Sends a request, answers it at the origin, and returns what the client got. */
@@ -140,13 +130,6 @@ interface Ending {
   readonly end: (client: Wire, path: string) => Promise<void>;
 }
 
-async function atOrigin(request: string, client: Wire): Promise<Wire> {
-  client.send(request);
-  const endpoint = await origin.next();
-  await readHead(endpoint);
-  return endpoint;
-}
-
 /** The gateway answers by itself. */
 async function answered(client: Wire, path: string): Promise<void> {
   client.send(get(path));
@@ -181,7 +164,7 @@ const ENDINGS: readonly Ending[] = [
     status: 504,
     path: '/hasty',
     end: async (client, path) => {
-      await atOrigin(get(path), client);
+      await atOrigin(origin, get(path), client);
       await readHead(client);
     },
   },
@@ -191,6 +174,7 @@ const ENDINGS: readonly Ending[] = [
     path: '/a/reset',
     end: async (client, path) => {
       const endpoint = await atOrigin(
+        origin,
         `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`,
         client,
       );
@@ -204,7 +188,7 @@ const ENDINGS: readonly Ending[] = [
     path: '/a/bad',
     violation: 'length-and-encoding',
     end: async (client, path) => {
-      const endpoint = await atOrigin(get(path), client);
+      const endpoint = await atOrigin(origin, get(path), client);
       endpoint.send(
         'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello',
       );
@@ -216,7 +200,7 @@ const ENDINGS: readonly Ending[] = [
     status: 200,
     path: '/a/short',
     end: async (client, path) => {
-      const endpoint = await atOrigin(get(path), client);
+      const endpoint = await atOrigin(origin, get(path), client);
       endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello');
       await readHead(client);
       await client.take(5);
@@ -229,16 +213,12 @@ const ENDINGS: readonly Ending[] = [
     status: 0,
     path: '/a/abort',
     end: async (client, path) => {
-      const endpoint = await atOrigin(get(path), client);
+      const endpoint = await atOrigin(origin, get(path), client);
       client.reset();
       await endpoint.ended;
     },
   },
 ];
-
-function upgradeFields(): string {
-  return `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${WEBSOCKET_KEY}\r\n`;
-}
 
 test('a record says why a request ended, and the counters agree', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: yaml() });
@@ -288,37 +268,12 @@ test('a head that does not come in time', async (t) => {
   assert.equal(record['status'], 408);
 });
 
-/** A masked text frame of a client, or a plain one of an endpoint. */
-function textFrame(text: string, mask: 'masked' | 'plain'): Buffer {
-  const payload = Buffer.from(text);
-  return mask === 'plain'
-    ? Buffer.concat([Buffer.from([0x81, payload.length]), payload])
-    : Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
-}
-
-async function openWebSocket(
-  owner: Owner,
-  port: number,
-): Promise<{ client: Wire; endpoint: Wire }> {
-  const client = await Wire.connect(owner, port);
-  const endpoint = await atOrigin(get('/rooms/7', upgradeFields()), client);
-  const accept = createHash('sha1')
-    .update(WEBSOCKET_KEY + WEBSOCKET_GUID)
-    .digest('base64');
-  endpoint.send(
-    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-  );
-  const [status = ''] = await readHead(client);
-  assert.match(status, / 101 /);
-  return { client, endpoint };
-}
-
 test('a WebSocket: in the list while it lives, two records at its end', async (t) => {
   const gateway = await GatewayProcess.start(t, {
     yaml: yaml(),
     header: (text) => text.replace('access: stdout', 'access: stdout, accessInterval: 1s'),
   });
-  const { client, endpoint } = await openWebSocket(t, await gateway.port('web'));
+  const { client, endpoint } = await openWebSocket(t, origin, await gateway.port('web'));
   const upgraded = await recordOf(gateway, '/rooms/7');
   assert.deepEqual(
     [upgraded['event'], upgraded['status'], upgraded['flags'], upgraded['route']],
@@ -389,7 +344,7 @@ test('a WebSocket: in the list while it lives, two records at its end', async (t
 
 test('a frame that breaks a rule is named by the record and counted', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: yaml() });
-  const { client, endpoint } = await openWebSocket(t, await gateway.port('web'));
+  const { client, endpoint } = await openWebSocket(t, origin, await gateway.port('web'));
   // A length with its highest bit set cannot be followed.
   client.send(Buffer.from([0x82, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
   endpoint.socket.resume();
@@ -466,7 +421,7 @@ test('texts that are too long are cut with a mark, and nothing is forged', async
 test('metrics after known traffic: classes, histograms, connections to endpoints', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: yaml() });
   const client = await Wire.connect(t, await gateway.port('web'));
-  const endpoint = await atOrigin(get('/a/1'), client);
+  const endpoint = await atOrigin(origin, get('/a/1'), client);
   endpoint.send(OK);
   await readHead(client);
   await client.take(5);
