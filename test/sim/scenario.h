@@ -27,8 +27,8 @@ struct Outcome {
   u64 closedBy[countOf<CloseReason>()] = {};
 };
 
-// Worlds with TLS are another series: the same seed is another world.
-enum class Series : u8 { kPlain, kTls };
+// Worlds with TLS, and with HTTP, are other series: the same seed is another world.
+enum class Series : u8 { kPlain, kTls, kHttp };
 
 class Scenario {
  public:

@@ -1,14 +1,15 @@
 // Runs simulated worlds, one for each seed, and prints one line at the end.
 //
 // `--seed N --count K` runs seeds N to N+K-1; every 50th runs twice and must give the same trace.
-// `--tls` runs the worlds with TLS instead. `--seed N --trace` prints every system call of one
-// world. A world that breaks a rule ends the process by SIGABRT, with the seed and the command that
-// runs it again on stderr.
+// `--tls` runs the worlds with TLS instead, `--http` those with HTTP. `--seed N --trace` prints
+// every system call of one world. A world that breaks a rule ends the process by SIGABRT, with the
+// seed and the command that runs it again on stderr.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "sim/http_scenario.h"
 #include "sim/scenario.h"
 
 namespace {
@@ -21,7 +22,10 @@ constexpr u64 kSeedsBetweenRepeats = 50;
 u64 currentSeed = 0;
 holdfast::sim::Series series = holdfast::sim::Series::kPlain;
 
-const char* seriesOption() { return series == holdfast::sim::Series::kTls ? " --tls" : ""; }
+const char* seriesOption() {
+  using enum holdfast::sim::Series;
+  return series == kTls ? " --tls" : series == kHttp ? " --http" : "";
+}
 
 void onAbort(int) {
   std::fprintf(stderr,
@@ -51,6 +55,10 @@ struct Totals {
 
 holdfast::sim::Outcome runSeed(u64 seed, bool isTracing) {
   currentSeed = seed;
+  if (series == holdfast::sim::Series::kHttp) {
+    holdfast::sim::HttpScenario scenario(seed, isTracing);
+    return scenario.run();
+  }
   holdfast::sim::Scenario scenario(seed, series, isTracing);
   return scenario.run();
 }
@@ -79,10 +87,13 @@ int main(int argc, char** argv) {
       isTracing = true;
     } else if (std::strcmp(argv[i], "--tls") == 0) {
       series = holdfast::sim::Series::kTls;
+    } else if (std::strcmp(argv[i], "--http") == 0) {
+      series = holdfast::sim::Series::kHttp;
     } else if (std::strcmp(argv[i], "--reasons") == 0) {
       isVerbose = true;
     } else {
-      std::fprintf(stderr, "usage: %s [--seed N] [--count K] [--tls] [--trace] [--reasons]\n",
+      std::fprintf(stderr,
+                   "usage: %s [--seed N] [--count K] [--tls|--http] [--trace] [--reasons]\n",
                    argv[0]);
       return 2;
     }

@@ -105,6 +105,7 @@ IoResult put(Stream& stream, std::string_view bytes) {
   }
   if (stream.sent != 0 && world->draw(world->knobs.sendAgain)) taken = 0;
   if (taken < bytes.size()) stream.isNoSpace = true;
+  if (stream.isSendLogged) stream.sends.emplace_back(stream.sent, stream.bytesDelivered);
   stream.sent += taken;
   stream.nearSend.append(bytes.substr(0, taken));
   return taken == 0 ? IoResult::again() : IoResult::done(taken);

@@ -1,0 +1,260 @@
+// Drawing a world with HTTP from its seed: faults, policies, routes and clusters.
+#include <algorithm>
+
+#include "sim/http_scenario.h"
+
+namespace holdfast::sim {
+namespace {
+
+constexpr u32 kClusters = 2;
+constexpr u32 kLongMs = 60'000;
+
+Address ip(std::string_view text, u32 port) {
+  Address address;
+  HF_ASSERT(parseIp(text, static_cast<u16>(port), &address));
+  return address;
+}
+
+http::RouteParts routeTo(std::string_view path, u32 cluster) {
+  http::RouteParts route;
+  route.pathKind = http::PathKind::kSegments;
+  route.path = std::string(path);
+  if (cluster != kNoIndex) route.splits.push_back({cluster, 1});
+  return route;
+}
+
+}  // namespace
+
+// Each fault takes part with probability 1/4, with its own strength; a gentle world has none that
+// an endpoint could be blamed for.
+void HttpScenario::drawKnobs() {
+  Random& random = world_.random;
+  const auto draw = [&](u32 strength) {
+    return random.chance(1, 4) ? 1 + random.below(strength) : 0;
+  };
+  book_.isGentle = random.chance(1, 4);
+  Knobs& knobs = world_.knobs;
+  knobs.shortRecv = draw(500);
+  knobs.shortSend = draw(500);
+  knobs.sendAgain = draw(300);
+  knobs.spuriousWake = draw(300);
+  knobs.duplicateEvent = draw(300);
+  knobs.fewEvents = draw(500);
+  knobs.dribble = draw(900);
+  knobs.connectAtOnce = draw(800);
+  book_.hasSockets = random.chance(1, 2);
+  book_.hasPings = random.chance(1, 4);
+  book_.isValidated = random.chance(1, 3);
+  book_.frameMax = random.chance(1, 4) ? 500 : 0;
+  book_.bodyMax = random.chance(1, 3) ? 1000 : 0;
+  book_.retries = random.below(3);
+  book_.isRetriedUnsafe = random.chance(1, 6);
+  policies_.hasReloads = random.chance(1, 4);
+  if (book_.isGentle) return;
+  knobs.sendError = random.chance(1, 2) ? 0 : draw(10);
+  knobs.sendRefused = random.chance(1, 2) ? 0 : draw(10);
+  knobs.timeoutError = random.chance(1, 2) ? 0 : draw(5);
+  knobs.urgent = random.chance(1, 2) ? 0 : draw(100);
+  knobs.acceptError = draw(500);
+  knobs.connectRefused = draw(400);
+  knobs.connectHang = draw(300);
+  knobs.connectErrorNow = draw(300);
+  knobs.resetAfterAccept = draw(300);
+  knobs.socketError = draw(200);
+  knobs.watchError = draw(100);
+  knobs.clockStall = draw(10);
+  book_.hasSilent = random.chance(1, 6);
+  book_.hasShortKeepAlive = random.chance(1, 6);
+  policies_.hasMaxAge = random.chance(1, 8);
+  policies_.hasKills = random.chance(1, 8);
+  policies_.hasDrain = random.chance(1, 10);
+  policies_.hasMemoryCap = random.chance(1, 6);
+  policies_.hasLimits = random.chance(1, 6);
+}
+
+void HttpScenario::drawSnapshot() {
+  Random& random = world_.random;
+  proxy::ListenerSpec listener;
+  listener.idleMs = kLongMs;
+  listener.halfCloseMs = 30'000;
+  if (policies_.hasMaxAge) listener.maxAgeMs = 20 + random.below(2000);
+  listener.maxAgeJitterPermille = random.below(1001);
+  listener.proxyHeaderMs = 500;
+  listener.bufferHigh = 1u << random.between(8, 16);
+  listener.bufferLow = random.below(listener.bufferHigh);
+  listener.accessLog = random.chance(1, 2) ? 1 : 0;
+  listener.accessIntervalMs = random.chance(1, 4) ? 100 : 0;
+  parts_.listeners.push_back(listener);
+  drawRoutes(parts_.http.emplace_back());
+  for (u32 i = 0; i < kClusters; ++i) drawCluster(i);
+}
+
+void HttpScenario::drawRoutes(proxy::HttpParts& http) {
+  Random& random = world_.random;
+  http.isEnabled = true;
+  http.headBytesMax = random.chance(1, 4) ? 2048 : 32768;
+  http.targetBytesMax = 1024;
+  http.fieldsMax = 100;
+  http.requestsMax = random.chance(1, 4) ? 1 + random.below(3) : 0;
+  http.headMs = book_.hasShortKeepAlive ? 200 : 10'000;
+  http.keepAliveMs = book_.hasShortKeepAlive ? 100 : kLongMs;
+  http.bodyMs = 30'000;
+  http.hasForwarded = random.chance(1, 4);
+  http.hasRequestId = random.chance(1, 2);
+  http.trace = static_cast<proxy::TraceMode>(random.below(3));
+  if (random.chance(1, 4)) http.via = "hf";
+  http::HostParts& host = http.table.hosts.emplace_back();
+  host.names = {"*"};
+  const auto add = [&](std::string_view path, u32 cluster) -> proxy::HttpRouteParts& {
+    host.routes.push_back(routeTo(path, cluster));
+    proxy::HttpRouteParts& route = http.routes.emplace_back();
+    route.id = static_cast<u32>(http.routes.size());
+    route.requestMs = 20'000;
+    route.idleMs = 25'000;
+    route.retries = book_.retries;
+    return route;
+  };
+  const u32 all = proxy::kRetryConnect | proxy::kRetryReset | proxy::kRetryPerTry |
+                  proxy::kRetryStatus503 | proxy::kRetryStatus429;
+  proxy::HttpRouteParts& first = add("/a", 0);
+  first.retryOn = all;
+  if (book_.isRetriedUnsafe) first.retryOn |= proxy::kRetryUnsafe;
+  if (random.chance(1, 4) && !book_.isGentle) first.perTryMs = 5'000;
+  proxy::HttpRouteParts& second = add("/b", 1);
+  host.routes.back().rewrite.kind = http::RewriteKind::kPrefix;
+  host.routes.back().rewrite.text = "/v2";
+  second.bodyBytesMax = book_.bodyMax;
+  using Kind = proxy::HttpEditParts::Kind;
+  second.requestEdits = {{Kind::kSet, "X-Edit", "ours"}, {Kind::kAdd, "X-Path", "%{path}"}};
+  second.responseEdits = {{Kind::kSet, "X-Ours", "edited"}, {Kind::kRemove, "X-Theirs", ""}};
+  if (random.chance(1, 3)) {
+    second.hashSource = proxy::HashSource::kCookie;
+    second.hashName = "sid";
+    second.cookieSeconds = 60;
+  }
+  proxy::HttpRouteParts& redirect = add("/r", kNoIndex);
+  redirect.action = proxy::HttpAction::kRedirect;
+  redirect.status = 308;
+  redirect.text = "https://%{host}%{path}";
+  proxy::HttpRouteParts& fixed = add("/f", kNoIndex);
+  fixed.action = proxy::HttpAction::kRespond;
+  fixed.status = 200;
+  fixed.text = std::string(kFixedText);
+  fixed.contentType = "text/plain";
+  proxy::HttpRouteParts& socket = add("/w", random.below(kClusters));
+  socket.retryOn = all;
+  socket.webSocket.isAllowed = true;
+  socket.webSocket.isValidated = book_.isValidated;
+  socket.webSocket.isPingCounted = random.chance(1, 2);
+  socket.webSocket.frameBytesMax = book_.frameMax;
+  socket.webSocket.idleMs = kLongMs;
+  if (book_.hasPings) {
+    socket.webSocket.pingMs = 20 + random.below(500);
+    socket.webSocket.pongMs = book_.isGentle ? kLongMs : 100 + random.below(500);
+  }
+  if (policies_.hasMaxAge) socket.webSocket.maxAgeMs = 50 + random.below(2000);
+}
+
+void HttpScenario::drawCluster(u32 id) {
+  Random& random = world_.random;
+  proxy::ClusterSpec cluster;
+  cluster.id = id;
+  cluster.balance =
+      static_cast<proxy::Balance>(random.below(static_cast<u32>(proxy::Balance::kCount)));
+  cluster.endpointFirst = static_cast<u32>(parts_.endpoints.size());
+  cluster.endpointCount = 1 + random.below(3);
+  cluster.connectMs = 300;
+  cluster.retries = random.below(4);
+  cluster.proxyProtocol = 0;
+  if (!book_.isGentle) {
+    cluster.ejectAfter = random.chance(1, 3) ? 2 : 0;
+    cluster.ejectAfterErrors = random.chance(1, 4) ? 3 : 0;
+  }
+  cluster.ejectMs = 200;
+  cluster.ejectMsMax = 1000;
+  cluster.ejectPercentMax = random.below(101);
+  cluster.panicPercent = random.below(101);
+  for (u32 i = 0; i < cluster.endpointCount; ++i) {
+    proxy::EndpointSpec endpoint;
+    endpoint.id = 10 + static_cast<u32>(parts_.endpoints.size());
+    endpoint.weight = 1 + random.below(3);
+    endpoint.connectionsMax = policies_.hasLimits && random.chance(1, 3) ? 1 + random.below(4) : 0;
+    sockaddr_storage storage;
+    endpoint.addressLength =
+        toSockaddr(ip(i % 2 == 0 ? "10.9.0.1" : "fd00::9", 1000 + endpoint.id), &storage);
+    std::copy_n(reinterpret_cast<const u8*>(&storage), endpoint.addressLength,
+                reinterpret_cast<u8*>(&endpoint.address));
+    parts_.endpoints.push_back(endpoint);
+  }
+  parts_.clusters.push_back(cluster);
+  proxy::ClusterHttpParts& http = parts_.clusterHttp.emplace_back();
+  http.idleMs = random.chance(1, 3) ? 50 + random.below(3000) : 30'000;
+  http.ageMs = random.chance(1, 4) ? 50 + random.below(3000) : 0;
+  http.requestsMax = random.chance(1, 4) ? 1 + random.below(4) : 0;
+  http.idlePerEndpoint = random.below(4);
+  if (!policies_.hasLimits) return;
+  http.connectionsMax = random.chance(1, 2) ? 1 + random.below(4) : 0;
+  http.requestsActiveMax = random.chance(1, 2) ? 1 + random.below(4) : 0;
+  http.pendingMax = random.chance(1, 2) ? 1 + random.below(3) : 0;
+  http.retriesMax = random.chance(1, 2) ? 1 : 0;
+  http.retryBudgetPermille = random.chance(1, 2) ? 200 : 0;
+}
+
+void HttpScenario::applyTo(proxy::Shard& shard) {
+  const int snapshot = proxy::compileSnapshot(parts_);
+  HF_ASSERT(snapshot >= 0);
+  HF_ASSERT(shard.applySnapshot(snapshot).isOk());
+  sys::close(snapshot);
+}
+
+void HttpScenario::startGateway() {
+  Random& random = world_.random;
+  shardCount_ = 1 + random.below(2);
+  connectionsMax_ = !book_.isGentle && random.chance(1, 5) ? 4 : 64;
+  shardPendingMax_ = policies_.hasMemoryCap ? u64{kChunkBytes} * random.below(64) : 16u << 20;
+  BoardOptions options;
+  options.shards = shardCount_;
+  options.connectionsMax = 256;
+  options.pendingBytesMax = policies_.hasMemoryCap && random.chance(1, 2)
+                                ? u64{kChunkBytes} * random.below(96)
+                                : 64u << 20;
+  board_ = std::make_unique<Board>();
+  HF_ASSERT(board_->create(options).isOk());
+  for (const proxy::EndpointSpec& endpoint : parts_.endpoints) {
+    board_->endpoint(endpoint.id).healthy.store(1, std::memory_order_relaxed);
+  }
+  for (u32 i = 0; i < shardCount_; ++i) {
+    proxy::ShardOptions shard;
+    shard.index = i;
+    shard.connectionsMax = connectionsMax_;
+    shard.pendingBytesMax = shardPendingMax_;
+    shard.seed = random.nextU64();
+    shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
+    HF_ASSERT(shards_.back()->start().isOk());
+    epollFds_.push_back(world_.lastEpollFd);
+    applyTo(*shards_.back());
+  }
+  acceptor_ = std::make_unique<proxy::Acceptor>(*board_);
+  HF_ASSERT(acceptor_->start().isOk());
+  acceptorEpollFd_ = world_.lastEpollFd;
+  for (u32 i = 0; i < shardCount_; ++i) acceptor_->setShardReady(i, 1);
+  Knobs none;
+  std::swap(none, world_.knobs);  // starting up is not what is tested here
+  sockaddr_storage storage;
+  proxy::ListenSpec spec;
+  spec.addressLength = toSockaddr(ip("10.0.0.1", 80), &storage);
+  spec.address = reinterpret_cast<const sockaddr*>(&storage);
+  HF_ASSERT(acceptor_->listen(spec).handle >= 0);
+  std::swap(none, world_.knobs);
+  for (size_t fd = 0; fd < world_.files.size(); ++fd) {
+    const File* file = world_.files[fd].get();
+    if (file != nullptr && file->kind == File::Kind::kListening) listenFd_ = static_cast<int>(fd);
+  }
+  world_.owner = this;
+  world_.onConnect = &HttpScenario::acceptedByEndpoint;
+  world_.onFail = &HttpScenario::printAll;
+  clientsLeft_ = 1 + random.below(random.chance(1, 3) ? 20 : 6);
+  outcome_.clients = clientsLeft_;
+}
+
+}  // namespace holdfast::sim

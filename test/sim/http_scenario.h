@@ -1,0 +1,88 @@
+// HttpScenario: a gateway with HTTP in one world, its clients and endpoints, driven to the end and
+// judged.
+//
+// The same kernel and the same real Board, Acceptor and Shards as in scenario.h; what differs is
+// who speaks. Invariant: peers judge what they receive at once; what must be true of a world that
+// is over stands in http_judge.cc.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/acceptor.h"
+#include "proxy/shard.h"
+
+#include "sim/http_client.h"
+#include "sim/http_endpoint.h"
+#include "sim/scenario.h"
+
+namespace holdfast::sim {
+
+class HttpScenario {
+ public:
+  HttpScenario(u64 seed, bool isTracing);
+  HttpScenario(const HttpScenario&) = delete;
+  HttpScenario& operator=(const HttpScenario&) = delete;
+  ~HttpScenario();
+
+  Outcome run();
+
+ private:
+  struct Policies {
+    bool hasMaxAge = false;
+    bool hasKills = false;
+    bool hasDrain = false;
+    bool hasReloads = false;
+    bool hasMemoryCap = false;
+    bool hasLimits = false;
+  };
+
+  // http_draw.cc
+  void drawKnobs();
+  void drawSnapshot();
+  void drawRoutes(proxy::HttpParts& http);
+  void drawCluster(u32 id);
+  void startGateway();
+  void applyTo(proxy::Shard& shard);
+
+  void storm();
+  void calm();
+  void step();
+  void interfere();
+  bool moveWorld();
+  bool runGateway();
+  void turnShard(u32 index);
+  bool moveStream(Stream& stream);
+  void newClient();
+  [[nodiscard]] bool isOver() const;
+  static void acceptedByEndpoint(void* owner, Stream* stream);
+  static void printAll(void* owner);
+
+  // http_judge.cc
+  void judge();
+  void judgeClient(const HttpClient& client);
+  void judgeTalk(const Ask& ask);
+  void judgeGauges();
+  void judgeLeft();
+
+  World world_;
+  Policies policies_;
+  HttpBook book_;
+  Outcome outcome_;
+  proxy::SnapshotParts parts_;
+  bool hadStalls_ = false;
+  u64 shardPendingMax_ = 0;
+  u32 shardCount_ = 1;
+  u32 connectionsMax_ = 64;
+  std::unique_ptr<Board> board_;
+  std::unique_ptr<proxy::Acceptor> acceptor_;
+  std::vector<std::unique_ptr<proxy::Shard>> shards_;
+  std::vector<int> epollFds_;
+  int acceptorEpollFd_ = -1;
+  int listenFd_ = -1;
+  u32 clientsLeft_ = 0;
+  std::vector<std::unique_ptr<HttpClient>> clients_;
+  std::vector<std::unique_ptr<HttpEndpoint>> endpoints_;
+};
+
+}  // namespace holdfast::sim
