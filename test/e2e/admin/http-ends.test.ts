@@ -24,7 +24,10 @@ listeners:
       timeouts: { head: 10s, body: 1s }
       hosts:
         - routes:
-            - { name: rooms, match: { path: /rooms }, cluster: app, websocket: { ping: 1s, pong: 2s } }
+            - name: rooms
+              match: { path: /rooms }
+              cluster: app
+              websocket: { ping: 1s, pong: 2s }
             - { name: tries, match: { path: /tries }, cluster: app, timeouts: { perTry: 1s } }
             - { name: idle, match: { path: /idle }, cluster: app, timeouts: { idle: 1s } }
             - { name: tight, match: { path: /tight }, cluster: tight }
