@@ -8,4 +8,5 @@ export { describeBusy, filterFamilies, offloadFamilies } from './metrics.ts';
 export { type OffloadCounts, OffloadPool, type OffloadPoolOptions } from './offload/index.ts';
 export { type CellOwner, FilterPlanner, type Planned } from './planner.ts';
 export { type PolicyEvents, PolicyThread, type PolicyUse } from './policy/index.ts';
+export { type FilterShard, prepareEverywhere, type RollOut, rollOut } from './roll-out.ts';
 export type { FilterFinding, FilterSite, FilterUse, SitePath } from './sites.ts';

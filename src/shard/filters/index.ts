@@ -40,3 +40,4 @@ export type { OffloadReply, OffloadRequest } from './offload-protocol.ts';
 export type { ChainMember, ChainPlan, FilterPlan, InstancePlan, Program } from './plan.ts';
 export { abandonPrepared, type FilterFault, type Prepared, prepareInstances } from './prepare.ts';
 export type { Offloader, OffloadJob } from './scope.ts';
+export { ShardFilters, type ShardFiltersOptions } from './shard-filters.ts';

@@ -1,0 +1,104 @@
+/**
+ * Filters of one shard as its worker needs them: host, loader and pool client, and generations.
+ *
+ * Path: src/shard/worker.ts makes one; calls of main end up in prepare, commit and abandon.
+ * Invariant: at most one plan is prepared at a time; a commit is of the plan that was prepared.
+ * What is live changes by commit only.
+ */
+
+import type { FilterCore, FilterMemory, FilterPort } from './core.ts';
+import { type CounterMemory, FilterCounters } from './counters.ts';
+import { createFilterMemory, FilterHost } from './host.ts';
+import type { WriteLine } from './instance.ts';
+import type { LeaseMode } from './message-view.ts';
+import { ModuleLoader } from './module-loader.ts';
+import { OffloadClient, type OffloadPort } from './offload-client.ts';
+import type { FilterPlan } from './plan.ts';
+import { abandonPrepared, type FilterFault, type Prepared, prepareInstances } from './prepare.ts';
+
+/** What a shard's filters are made of. */
+export interface ShardFiltersOptions {
+  readonly shard: number;
+  /** The core of this shard; it gets `port` and `memory` by its own way. */
+  readonly core: FilterCore;
+  /** Shared with main. */
+  readonly counters: CounterMemory;
+  /** To the pool on the main thread; null without one. */
+  readonly offloadPort: OffloadPort | null;
+  readonly mode: LeaseMode;
+  readonly write: WriteLine;
+  /** A chain is gone from this shard. */
+  readonly onDrained: (chain: number) => void;
+}
+
+/** The filters of a shard. */
+export class ShardFilters {
+  readonly memory: FilterMemory = createFilterMemory();
+  /** What the core calls. */
+  readonly port: FilterPort;
+  readonly #options: ShardFiltersOptions;
+  readonly #host: FilterHost;
+  readonly #loader = new ModuleLoader();
+  readonly #offload: OffloadClient | null;
+  #prepared: { readonly plan: FilterPlan; readonly prepared: Prepared } | null = null;
+
+  constructor(options: ShardFiltersOptions) {
+    this.#options = options;
+    const { core, counters, mode, write, offloadPort } = options;
+    this.#offload = offloadPort === null ? null : new OffloadClient(offloadPort);
+    this.#host = new FilterHost({
+      core,
+      memory: this.memory,
+      counters: new FilterCounters(counters),
+      mode,
+      offloader: this.#offload,
+      write,
+    });
+    this.port = {
+      run: (words) => this.#host.run(words),
+      drained: (chain) => {
+        this.#host.drained(chain);
+        options.onDrained(chain);
+      },
+    };
+  }
+
+  /** How much the host holds on to. */
+  get counts(): FilterHost['counts'] {
+    return this.#host.counts;
+  }
+
+  /** Makes a plan ready; the faults say why it is not. */
+  async prepare(plan: FilterPlan): Promise<readonly FilterFault[]> {
+    await this.abandon();
+    const { shard, write } = this.#options;
+    const known = this.#host.instances();
+    const prepared = await prepareInstances(plan, { loader: this.#loader, shard, write, known });
+    this.#prepared = prepared.faults.length > 0 ? null : { plan, prepared };
+    return prepared.faults;
+  }
+
+  /** Makes the prepared plan live. @throws TypeError when another one was prepared */
+  commit(generation: number): void {
+    const ready = this.#prepared;
+    if (ready?.plan.generation !== generation) {
+      throw new TypeError(`generation ${generation} of filters was not prepared`);
+    }
+    this.#prepared = null;
+    this.#host.commit(ready.plan, ready.prepared.instances);
+  }
+
+  /** Lets go of a prepared plan that is not going to be committed. */
+  async abandon(): Promise<void> {
+    const ready = this.#prepared;
+    this.#prepared = null;
+    if (ready !== null) await abandonPrepared(ready.prepared, this.#host.instances());
+  }
+
+  /** Ends all filters; the shard stops. */
+  async close(): Promise<void> {
+    await this.abandon();
+    await this.#host.close();
+    this.#offload?.close();
+  }
+}
