@@ -209,8 +209,15 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
     refuseFrames(tunnel, conns_[from].side, report);
     return false;
   }
-  if ((record.frames.flags & kFramesCloseDue) != 0) return !settleClose(tunnel);
-  return true;
+  if ((record.frames.flags & kFramesCloseDue) == 0) return true;
+  if (report.boundary != codec::kNoBoundary) {
+    // A frame that began behind the cut is withheld: this is the place for the close.
+    record.frames.flags = (record.frames.flags | closed) & kFramesFlags;
+    const std::string_view text = textOf(record.reason);
+    const u16 code = record.frames.closeCode;
+    if (!tracker.isClosed() && !sendClose(tunnel, conns_[to].side, code, text)) return false;
+  }
+  return !settleClose(tunnel);
 }
 
 // `from` sent a frame that breaks a rule: each side that has no frame under way is told, and that
