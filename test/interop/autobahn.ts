@@ -40,8 +40,13 @@ const PORT_MIN = 10_000;
 const PORT_MAX = 32_000;
 const START_MS = 60_000;
 const RUN_MS = 30 * 60_000;
-/** Any of the published suite has more. */
-const CASES_MIN = 500;
+/** The groups of the suite, and how many cases each has. */
+const GROUPS: Readonly<
+  Record<string, { readonly cases: readonly string[]; readonly count: number }>
+> = {
+  'groups 1 to 10': { cases: Array.from({ length: 10 }, (_, i) => `${i + 1}.*`), count: 301 },
+  'compression, groups 12 and 13': { cases: ['12.*', '13.*'], count: 216 },
+};
 const GOOD = new Set(['OK', 'NON-STRICT', 'INFORMATIONAL']);
 const SHOWN_MAX = 12;
 const AGENT = 'tested';
@@ -141,7 +146,9 @@ interface Run {
 }
 
 async function startGateway(owner: Owner, port: number, validate: boolean): Promise<number> {
-  const routes = [{ match: { path: '/' }, cluster: 'wstest', websocket: { validate } }];
+  // wstest refuses a Host with another port than its own.
+  const host = `127.0.0.1:${port}`;
+  const routes = [{ match: { path: '/' }, host, cluster: 'wstest', websocket: { validate } }];
   const web = { name: 'web', bind: '127.0.0.1:0', protocol: 'http', http: { hosts: [{ routes }] } };
   const config = {
     shards: 1,
@@ -189,9 +196,10 @@ function isGood({ behavior, behaviorClose }: Verdict): boolean {
 async function judge(
   owner: Owner,
   tool: Tool,
-  way: { readonly side: Side; readonly validate: boolean },
+  way: { readonly side: Side; readonly validate: boolean; readonly group: string },
 ): Promise<Pick<Row, 'result' | 'says'>> {
-  const through = await runCases(owner, tool, { ...way, cases: ['*'] });
+  const { cases = [], count = 0 } = GROUPS[way.group] ?? {};
+  const through = await runCases(owner, tool, { ...way, cases });
   const counts = new Map<string, number>();
   for (const { behavior } of through.values()) {
     counts.set(behavior, (counts.get(behavior) ?? 0) + 1);
@@ -199,8 +207,8 @@ async function judge(
   const said = [...counts].map(([behavior, count]) => `${count} ${behavior}`).join(', ');
   let bad = [...through].filter(([, verdict]) => !isGood(verdict));
   if (bad.length > 0 && !way.validate) {
-    const cases = bad.map(([id]) => id);
-    const direct = await runCases(owner, tool, { side: way.side, cases, validate: null });
+    const again = bad.map(([id]) => id);
+    const direct = await runCases(owner, tool, { side: way.side, cases: again, validate: null });
     bad = bad.filter(([id, { behavior, behaviorClose }]) => {
       const alone = direct.get(id);
       return alone?.behavior !== behavior || alone.behaviorClose !== behaviorClose;
@@ -210,10 +218,10 @@ async function judge(
     .slice(0, SHOWN_MAX)
     .map(([id, { behavior, behaviorClose }]) => `${id} ${behavior}/${behaviorClose}`)
     .join('; ');
-  const isWhole = through.size >= CASES_MIN && bad.length === 0;
+  const isWhole = through.size === count && bad.length === 0;
   return {
     result: isWhole ? 'passed' : 'FAILED',
-    says: `${through.size} cases: ${said}; ${bad.length} worse than without: ${shown}`,
+    says: `${through.size} cases: ${said}${bad.length === 0 ? '' : `; worse than without: ${shown}`}`,
   };
 }
 
@@ -225,11 +233,13 @@ export async function runAutobahn(owner: Owner, tell: (row: Row) => void): Promi
     tell({ name, version: '', target: '', result: 'skipped', says: 'wstest is not found' });
     return;
   }
-  for (const side of ['endpoint', 'client'] as const) {
-    for (const validate of [false, true]) {
-      const target = `${side}, ${validate ? 'validated' : 'tunnel'}`;
-      const outcome = await judge(owner, tool, { side, validate });
-      tell({ name, version: tool.version, target, ...outcome });
+  for (const group of Object.keys(GROUPS)) {
+    for (const side of ['endpoint', 'client'] as const) {
+      for (const validate of [false, true]) {
+        const target = `${side}, ${validate ? 'validated' : 'tunnel'}, ${group}`;
+        const outcome = await judge(owner, tool, { side, validate, group });
+        tell({ name, version: tool.version, target, ...outcome });
+      }
     }
   }
 }
