@@ -31,7 +31,7 @@ import {
 } from './layout.ts';
 import type { LeaseMode } from './message-view.ts';
 import type { ChainPlan, FilterPlan } from './plan.ts';
-import { ChainRunner } from './run-chain.ts';
+import { ChainRunner, lastResort } from './run-chain.ts';
 import type { Offloader } from './scope.ts';
 import { HolderStates } from './states.ts';
 import { AnswerWriter } from './writer.ts';
@@ -190,11 +190,21 @@ export class FilterHost implements FilterPort {
     if (steps.length === 0) return;
     const call = new Call(chain, origin, steps);
     this.#read(call, at, flags);
-    if (this.#runner.advance(call)) {
+    if (this.#advance(call)) {
       this.#parked.set(keyOf(origin), call);
       this.#write(call, VERDICT.park, at);
     } else if (call.hasAnswer) {
       this.#write(call, call.decision?.verdict ?? VERDICT.continue, at);
+    }
+  }
+
+  /** Whatever a filter manages to throw through the runner, its call is closed and no other. */
+  #advance(call: Call): boolean {
+    try {
+      return this.#runner.advance(call);
+    } catch {
+      lastResort(call);
+      return false;
     }
   }
 
@@ -227,7 +237,11 @@ export class FilterHost implements FilterPort {
     const steps = chain.steps(origin.holder, HOOK.end);
     if (steps.length > 0) {
       const record = readEnd(this.#words, this.#bytes, origin.record);
-      this.#runner.runEnds(new Call(chain, origin, steps), record);
+      try {
+        this.#runner.runEnds(new Call(chain, origin, steps), record);
+      } catch {
+        // What onEnd throws was told already, if it could be; the holder is over in any case.
+      }
     }
     this.#states.forget(origin);
   }

@@ -69,6 +69,18 @@ function createFilterLog(plan: InstancePlan, write: WriteLine): FilterLog {
   return { info: at('info'), warn: at('warn'), error: at('error') };
 }
 
+/** A line whose fields cannot be carried is written without them; a line never throws. */
+function guardWrite(write: WriteLine): WriteLine {
+  return (line) => {
+    try {
+      write(line);
+    } catch {
+      const { level, filter, generation } = line;
+      write({ level, filter, generation, message: 'a line that cannot be written' });
+    }
+  };
+}
+
 /** A filter that runs. */
 export class FilterInstance {
   readonly plan: InstancePlan;
@@ -101,7 +113,7 @@ export class FilterInstance {
     );
     this.requestRights = this.#rights('requestHeaders');
     this.responseRights = this.#rights('responseHeaders');
-    this.#write = write;
+    this.#write = guardWrite(write);
   }
 
   get isOpenOnError(): boolean {

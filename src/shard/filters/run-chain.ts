@@ -61,8 +61,12 @@ function ignoreRejection(promise: unknown): void {
 }
 
 function isShed(thrown: unknown): boolean {
-  if (!(thrown instanceof Error) || thrown.name !== 'OffloadError') return false;
-  return (thrown as Error & { readonly failure?: unknown }).failure === 'shed';
+  try {
+    if (!(thrown instanceof Error) || thrown.name !== 'OffloadError') return false;
+    return (thrown as Error & { readonly failure?: unknown }).failure === 'shed';
+  } catch {
+    return false;
+  }
 }
 
 /** What a failure does where the policy is `closed`. */
@@ -226,7 +230,11 @@ export class ChainRunner {
   #resume(waiting: Waiting, call: Call, conclude: () => Outcome): void {
     if (call.waiting !== waiting) return;
     this.#unpark(call, waiting);
-    if (conclude() === 'next' && this.advance(call)) return;
+    try {
+      if (conclude() === 'next' && this.advance(call)) return;
+    } catch {
+      call.decision = closedDecision(call.origin.holder, 'threw');
+    }
     this.#options.onSettled(call);
   }
 
@@ -292,4 +300,9 @@ export class ChainRunner {
 
 function kindOf(thrown: unknown, otherwise: FailureKind): FailureKind {
   return isShed(thrown) ? 'shed' : otherwise;
+}
+
+/** What a call gets that nothing else could be made of: the end of its holder. */
+export function lastResort(call: Call): void {
+  call.decision = closedDecision(call.origin.holder, 'threw');
 }

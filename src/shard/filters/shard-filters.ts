@@ -8,7 +8,7 @@
 
 import type { FilterCore, FilterMemory, FilterPort } from './core.ts';
 import { type CounterMemory, FilterCounters } from './counters.ts';
-import { createFilterMemory, FilterHost } from './host.ts';
+import { FilterHost } from './host.ts';
 import type { WriteLine } from './instance.ts';
 import type { LeaseMode } from './message-view.ts';
 import { ModuleLoader } from './module-loader.ts';
@@ -19,8 +19,9 @@ import { abandonPrepared, type FilterFault, type Prepared, prepareInstances } fr
 /** What a shard's filters are made of. */
 export interface ShardFiltersOptions {
   readonly shard: number;
-  /** The core of this shard; it gets `port` and `memory` by its own way. */
+  /** The core of this shard; whoever makes it gives it `port`, and the same memory. */
   readonly core: FilterCore;
+  readonly memory: FilterMemory;
   /** Shared with main. */
   readonly counters: CounterMemory;
   /** To the pool on the main thread; null without one. */
@@ -33,7 +34,6 @@ export interface ShardFiltersOptions {
 
 /** The filters of a shard. */
 export class ShardFilters {
-  readonly memory: FilterMemory = createFilterMemory();
   /** What the core calls. */
   readonly port: FilterPort;
   readonly #options: ShardFiltersOptions;
@@ -44,11 +44,11 @@ export class ShardFilters {
 
   constructor(options: ShardFiltersOptions) {
     this.#options = options;
-    const { core, counters, mode, write, offloadPort } = options;
+    const { core, memory, counters, mode, write, offloadPort } = options;
     this.#offload = offloadPort === null ? null : new OffloadClient(offloadPort);
     this.#host = new FilterHost({
       core,
-      memory: this.memory,
+      memory,
       counters: new FilterCounters(counters),
       mode,
       offloader: this.#offload,

@@ -57,6 +57,18 @@ const WRONGS: readonly [name: string, run: () => unknown, status: number, said: 
   ['responds with a bad field', () => respond(200, { 'x y': '1' }), 500, /not the name of a field/],
   ['splits a response', () => respond(200, { x: '1\r\n\r\n<html>' }), 500, /control characters/],
   [
+    'throws what cannot be looked at',
+    () => {
+      throw new Proxy(new Error('x'), {
+        getPrototypeOf: () => {
+          throw new Error('trap');
+        },
+      });
+    },
+    500,
+    /cannot be shown/,
+  ],
+  [
     'is a hostile thenable',
     () =>
       Object.defineProperty({}, ['th', 'en'].join(''), {

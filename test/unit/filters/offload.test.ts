@@ -6,9 +6,18 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OffloadPool } from '../../../src/main/filters/offload/index.ts';
+import { FilterPlanner, OffloadPool } from '../../../src/main/filters/index.ts';
 import { OffloadError } from '../../../src/sdk/index.ts';
-import { OffloadClient, type OffloadJob, type Program } from '../../../src/shard/filters/index.ts';
+import {
+  createCounterMemory,
+  OffloadClient,
+  type OffloadJob,
+  type Program,
+  ShardFilters,
+} from '../../../src/shard/filters/index.ts';
+import { ScriptedCore } from '../../../src/testing/index.ts';
+import { ScriptedExchange } from '../../../src/testing/scripted-holders.ts';
+import { createFilterFiles } from './filter-files.ts';
 
 const ENTRY = 'file:///filters/worker.ts';
 const PROGRAM: Program = {
@@ -126,4 +135,58 @@ test('a shard that goes cancels its jobs', async (t) => {
   assert.equal(await failureOf(pending), 'cancelled');
   const other = new OffloadClient(pool.connect());
   assert.equal(await other.run(job('double', 3)), 6);
+});
+
+test('a filter that gives work away: from its file to a thread of the pool and back', async (t) => {
+  const files = createFilterFiles(t);
+  files.write(
+    'worker.ts',
+    "import { add } from './add.ts';\nexport const sum = (list: number[]): number => list.reduce(add, 0);\n",
+  );
+  files.write('add.ts', 'export const add = (a: number, b: number): number => a + b;\n');
+  files.write(
+    'f.ts',
+    `import { defineStreamFilter, respond } from 'holdfast/sdk';
+export default defineStreamFilter({
+  name: 'sums',
+  timeout: '20s',
+  offload: new URL('./worker.ts', import.meta.url),
+  async onRequest(request, { offload }) {
+    const sum = await offload<number>('sum', [1, 2, 3]);
+    return respond(200, {}, String(sum));
+  },
+});
+`,
+  );
+  const planner = new FilterPlanner();
+  const use = { path: [], specifier: './f.ts', config: undefined };
+  const { plan, findings } = await planner.plan(
+    [{ key: 'web', listener: [use], route: null }],
+    files.base,
+  );
+  assert.ok(plan !== null, JSON.stringify(findings));
+  // What is on disk afterwards does not matter.
+  files.write('add.ts', 'syntax error');
+  const pool = new OffloadPool({ threads: 1 });
+  t.after(() => pool.close());
+  pool.setPrograms(plan.programs);
+  const core = new ScriptedCore();
+  const filters = new ShardFilters({
+    shard: 0,
+    core,
+    memory: core.memory,
+    counters: createCounterMemory(),
+    offloadPort: pool.connect(),
+    mode: 'production',
+    write: (line) => assert.fail(line.message),
+    onDrained: () => {},
+  });
+  core.attach(filters.port);
+  assert.deepEqual(await filters.prepare(plan), []);
+  filters.commit(plan.generation);
+  const [chain] = plan.chains;
+  assert.ok(chain !== undefined);
+  const outcome = await new ScriptedExchange(core, chain, 1, {}).request();
+  assert.deepEqual([outcome.code, outcome.text, outcome.hasWaited], [200, '6', true]);
+  await filters.close();
 });

@@ -26,6 +26,7 @@ function createShards(planner: FilterPlanner) {
     const filters = new ShardFilters({
       shard: index,
       core,
+      memory: core.memory,
       counters: createCounterMemory(),
       offloadPort: null,
       mode: 'production',
