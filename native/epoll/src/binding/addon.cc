@@ -64,6 +64,8 @@ Napi::Object describeAbi(Napi::Env env) {
   sizes.Set("conn", static_cast<double>(sizeof(proxy::Conn)));
   sizes.Set("tunnel", static_cast<double>(sizeof(proxy::Tunnel)));
   sizes.Set("httpConn", static_cast<double>(sizeof(proxy::HttpConn)));
+  sizes.Set("exchange", static_cast<double>(sizeof(proxy::Exchange)));
+  sizes.Set("httpUpstream", static_cast<double>(sizeof(proxy::HttpUpstream)));
   sizes.Set("frames", static_cast<double>(2 * sizeof(codec::FrameTracker)));
   sizes.Set("chunk", static_cast<double>(kChunkBytes));
   sizes.Set("mailboxMessage", static_cast<double>(sizeof(MailboxMessage)));
