@@ -60,7 +60,8 @@ export class FilterPlanner {
   readonly #retiring = new Map<number, Retiring>();
   readonly #uses = new Map<string, number>();
   readonly #owners: CellOwner[] = [];
-  #generation = 0;
+  readonly #programs = new Map<string, Program>();
+  #live: FilterPlan | null = null;
   #nextInstance = 1;
 
   /** The filter whose hooks a cell counts; null for a cell of nobody. */
@@ -71,6 +72,16 @@ export class FilterPlanner {
   /** Uses of filters that have cells. */
   get owners(): readonly CellOwner[] {
     return this.#owners;
+  }
+
+  /** The plan that is live; a shard that starts gets it first. Null without filters. */
+  get live(): FilterPlan | null {
+    return this.#live;
+  }
+
+  /** Programs of all that lives, former generations included: what the pool must know. */
+  get programs(): readonly Program[] {
+    return [...this.#programs.values()];
   }
 
   /** Chains of former generations that something still holds. */
@@ -97,7 +108,7 @@ export class FilterPlanner {
     const programs = new Map<string, Program>();
     const chains = new Map<string, ChainPlan>();
     const chainOf = new Map<string, number>();
-    const generation = this.#generation + 1;
+    const generation = (this.#live?.generation ?? 0) + 1;
     for (const site of sites) {
       const members = this.#members(site, { checked, instances, generation });
       if (members.length === 0) continue;
@@ -111,6 +122,7 @@ export class FilterPlanner {
       programs.set(program.hash, program);
       if (offload !== null) programs.set(offload.hash, offload);
     }
+    for (const program of programs.values()) this.#programs.set(program.hash, program);
     const plan: FilterPlan = {
       generation,
       programs: [...programs.values()],
@@ -122,7 +134,7 @@ export class FilterPlanner {
 
   /** Every shard has prepared the plan and commits it. */
   commit(plan: FilterPlan, shards: readonly number[]): void {
-    this.#generation = plan.generation;
+    this.#live = plan;
     const wanted = new Set(plan.chains.map((chain) => chain.id));
     for (const [key, chain] of this.#chains) {
       if (wanted.has(chain.id)) continue;
@@ -258,6 +270,12 @@ export class FilterPlanner {
     for (const { id } of extra) held.add(id);
     for (const [key, instance] of this.#instances) {
       if (!held.has(instance.id)) this.#instances.delete(key);
+    }
+    const used = new Set(
+      [...this.#instances.values()].flatMap(({ program, offload }) => [program, offload]),
+    );
+    for (const hash of this.#programs.keys()) {
+      if (!used.has(hash)) this.#programs.delete(hash);
     }
   }
 }

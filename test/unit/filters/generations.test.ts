@@ -109,8 +109,10 @@ test('who began with a filter keeps it over a reload; it goes with the last of t
   pinned.end();
   await settle();
   assert.deepEqual([disposed(), shard.drained], [['one/1'], [first.id]]);
+  assert.equal(planner.programs.length, 2, 'the pool still knows both');
   planner.drained(first.id, 0);
-  assert.equal(planner.retiringCount, 0);
+  assert.deepEqual([planner.retiringCount, planner.programs.length], [0, 1]);
+  assert.deepEqual(planner.live?.chains, [second]);
   assert.equal((await fresh.request()).text, 'two');
 });
 
