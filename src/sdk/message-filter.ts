@@ -33,7 +33,7 @@ export interface MessageFilter<Config, Shared, State, Order extends 'sync' | 'se
   onOpen?(request: RequestView, scope: Scope<Shared, State>): MaybePromise<Continue | Close>;
   /** A whole message. */
   onMessage?(message: MessageView, scope: Scope<Shared, State>): MessageOutcome<Order>;
-  /** The tunnel is over. Always runs, once, if any hook ran. */
+  /** The tunnel is over. Always runs, once. */
   onEnd?(record: EndRecord, scope: Scope<Shared, State>): void;
 }
 

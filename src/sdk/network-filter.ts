@@ -25,7 +25,7 @@ export interface NetworkFilter<Config, Shared, State> extends FilterBase<Config,
     connection: ConnectionView,
     scope: Scope<Shared, State>,
   ): MaybePromise<Continue | Close | Choose>;
-  /** The connection is over. Always runs, once, if any hook ran. */
+  /** The connection is over. Always runs, once. */
   onEnd?(record: EndRecord, scope: Scope<Shared, State>): void;
 }
 

@@ -42,7 +42,7 @@ export interface StreamFilter<Config, Shared, State> extends FilterBase<Config, 
     response: ResponseView,
     scope: Scope<Shared, State>,
   ): MaybePromise<Continue | Respond | Close | Retry>;
-  /** The exchange is over: for logs and counts. Always runs, once, if any hook ran. */
+  /** The exchange is over: for logs and counts. Always runs, once. */
   onEnd?(record: EndRecord, scope: Scope<Shared, State>): void;
 }
 

@@ -40,6 +40,8 @@ export interface KitOptions {
   readonly offload?: Tasks;
 }
 
+/** Far above the gateway's own, because machines that run tests are busy. */
+const BLOCKING_MS = 500;
 const CHAIN_ID = 1;
 const INSTANCE_ID = 1;
 const GENERATION = 1;
@@ -77,6 +79,7 @@ export class FilterKit {
       memory: this.#core.memory,
       counters: this.#counters,
       mode: 'development',
+      blockingMs: BLOCKING_MS,
       offloader: new InProcessOffload(
         options.offload ?? (filter as { readonly offload?: URL }).offload ?? null,
       ),

@@ -57,6 +57,12 @@ const FAMILIES: readonly {
     help: 'Hooks of filters that were not called because the breaker of the filter was open.',
     divisor: 1,
   },
+  {
+    field: 'blocked',
+    name: 'holdfast_filter_blocked_total',
+    help: 'Hooks of filters that held up their shard for 20 milliseconds or more.',
+    divisor: 1,
+  },
 ];
 
 function* cellsOf(

@@ -104,7 +104,8 @@ export function compileNeeds(filter: NeedsSource): NeedsPlan {
 
 /**
  * The needs of several filters together. A message crosses when one of them asks for it, up to the
- * largest limit; the host then holds each filter to its own kinds, direction and limit.
+ * largest limit; the host then holds each filter to its own kinds, direction and limit. Beyond the
+ * largest limit the strictest rule of all holds.
  */
 export function joinNeeds(plans: readonly NeedsPlan[]): NeedsPlan {
   const join = (lists: readonly (readonly string[])[]): string[] =>

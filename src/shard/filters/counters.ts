@@ -17,6 +17,7 @@ export const CELL_FIELDS = [
   'timeouts',
   'failures',
   'skipped',
+  'blocked',
 ] as const;
 export type CellField = (typeof CELL_FIELDS)[number];
 
@@ -38,7 +39,15 @@ export function createCounterMemory(): CounterMemory {
   };
 }
 
-const OFFSET = { calls: 0, nanoseconds: 1, parked: 2, timeouts: 3, failures: 4, skipped: 5 };
+const OFFSET = {
+  calls: 0,
+  nanoseconds: 1,
+  parked: 2,
+  timeouts: 3,
+  failures: 4,
+  skipped: 5,
+  blocked: 6,
+};
 
 /** Counts, or reads what was counted. */
 export class FilterCounters {

@@ -5,7 +5,7 @@
  * Invariant: the message names filter, generation and hook, so that one line is enough to act on.
  */
 
-/** How a hook failed. */
+/** How a hook failed, or what else about it must be told. */
 export type FailureKind =
   | 'threw'
   | 'rejected'
@@ -13,7 +13,8 @@ export type FailureKind =
   | 'nonsense'
   | 'breaker'
   | 'overload'
-  | 'shed';
+  | 'shed'
+  | 'blocked';
 
 /** One failure of one hook. */
 export class FilterFailure extends Error {

@@ -31,7 +31,7 @@ import {
 } from './layout.ts';
 import type { LeaseMode } from './message-view.ts';
 import type { ChainPlan, FilterPlan } from './plan.ts';
-import { ChainRunner, lastResort } from './run-chain.ts';
+import { BLOCKING_MS, ChainRunner, lastResort } from './run-chain.ts';
 import type { Offloader } from './scope.ts';
 import { HolderStates } from './states.ts';
 import { AnswerWriter } from './writer.ts';
@@ -44,6 +44,8 @@ export interface HostOptions {
   readonly mode: LeaseMode;
   readonly offloader: Offloader | null;
   readonly write: WriteLine;
+  /** A hook that runs for so long is told; without it {@link BLOCKING_MS}. */
+  readonly blockingMs?: number;
 }
 
 /** Makes the four arrays of a shard. Pages that are not used take no memory. */
@@ -87,6 +89,7 @@ export class FilterHost implements FilterPort {
       states: this.#states,
       mode: options.mode,
       offloader: options.offloader,
+      blockingMs: options.blockingMs ?? BLOCKING_MS,
       onSettled: (call) => this.#settleLate(call),
     });
   }

@@ -22,6 +22,8 @@ import { wantsMessage } from './wants-message.ts';
 
 /** Calls of one shard that may wait at once; beyond it the policy of the filter applies. */
 export const PARKED_MAX = 16_384;
+/** A hook that runs for so long holds up everything else of its shard, and is told. */
+export const BLOCKING_MS = 20;
 const NS_PER_MS = 1e6;
 
 /** Close codes (RFC 6455 7.4.1 and the registry). */
@@ -39,6 +41,8 @@ export interface RunnerOptions {
   readonly states: HolderStates;
   readonly mode: LeaseMode;
   readonly offloader: Offloader | null;
+  /** A hook that runs for so long is told. */
+  readonly blockingMs: number;
   /** A parked call has its answer. */
   readonly onSettled: (call: Call) => void;
 }
@@ -127,7 +131,7 @@ export class ChainRunner {
       try {
         const state = states.valueOf(call.origin, instance);
         const returned = step.run(record, new HookScope(instance, state, offloader));
-        counters.leave(cell, (performance.now() - startMs) * NS_PER_MS);
+        this.#leave(step, startMs);
         if (isThenable(returned)) {
           ignoreRejection(returned);
           throw new TypeError('it returned a Promise; onEnd cannot wait');
@@ -166,14 +170,24 @@ export class ChainRunner {
       scope = new HookScope(instance, states.valueOf(call.origin, instance), offloader);
       returned = step.run(view, scope);
     } catch (thrown) {
-      counters.leave(cell, (performance.now() - startMs) * NS_PER_MS);
+      this.#leave(step, startMs);
       scope ??= new HookScope(instance, undefined, offloader);
       return this.#fail({ call, step, view, scope, editsBefore }, kindOf(thrown, 'threw'), thrown);
     }
-    counters.leave(cell, (performance.now() - startMs) * NS_PER_MS);
+    this.#leave(step, startMs);
     const running = { call, step, view, scope, editsBefore };
     if (isThenable(returned)) return this.#park(running, returned);
     return this.#settle(running, returned);
+  }
+
+  /** The hook returned or threw; how long it ran is counted, and told when it was long. */
+  #leave(step: Step, startMs: number): void {
+    const { counters } = this.#options;
+    const ranMs = performance.now() - startMs;
+    counters.leave(step.cell, ranMs * NS_PER_MS);
+    if (ranMs < this.#options.blockingMs) return;
+    counters.add(step.cell, 'blocked', 1);
+    this.#report(step, 'blocked', `it held up its shard for ${Math.round(ranMs)} ms`, undefined);
   }
 
   #viewOf(call: Call, step: Step): Lease {

@@ -231,6 +231,25 @@ test('what setup throws, and a wrong definition, are told before anything runs',
   assert.equal(typeof FilterKit, 'function');
 });
 
+test('a hook that blocks its shard is told by name, and its verdict holds', async () => {
+  await using kit = await testFilter(
+    defineStreamFilter({
+      name: 'blocker',
+      onRequest: () => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 520);
+        return respond(204);
+      },
+    }),
+  );
+  assert.equal((await kit.exchange().request()).code, 204);
+  const [line] = kit.log;
+  assert.match(
+    `${line?.message}`,
+    /^filter "blocker" \(generation 1\), onRequest: it held up its shard for \d+ ms$/,
+  );
+  assert.deepEqual([kit.count('request', 'blocked'), kit.count('request', 'failures')], [1, 0]);
+});
+
 test('a flood of a filter’s own lines is cut', async () => {
   await using kit = await testFilter(
     defineStreamFilter({

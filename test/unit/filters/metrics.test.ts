@@ -30,7 +30,7 @@ test('hooks that were called have series, summed over shards', () => {
   assert.ok(shown.includes('holdfast_filter_seconds_total auth web request 4'));
   assert.ok(shown.includes('holdfast_filter_failures_total auth web request 6'));
   assert.ok(shown.includes('holdfast_filter_skipped_total redact web/rooms message 1'));
-  assert.equal(shown.length, 12);
+  assert.equal(shown.length, 14);
 });
 
 test('the filter that a shard is in has a name', () => {
