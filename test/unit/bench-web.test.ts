@@ -84,6 +84,27 @@ describe('the load generator as a client of HTTP', () => {
     assert.deepEqual([...hosts], ['bench.test']);
   });
 
+  it('sends no request before the last one is answered, and counts that wait', async () => {
+    const underWay = new Map<unknown, number>();
+    let most = 0;
+    const { target, close } = await listen((response, content, asked) => {
+      const count = (underWay.get(asked.socket) ?? 0) + 1;
+      underWay.set(asked.socket, count);
+      most = Math.max(most, count);
+      setTimeout(() => {
+        underWay.set(asked.socket, count - 1);
+        response.setHeader('content-length', content.length).end(content);
+      }, 10);
+    });
+    const flags = { payload: 'http', connections: 1, rate: 1000, 'duration-ms': 300 };
+    const result = await load('open', { target, ...flags });
+    close();
+    assert.equal(most, 1);
+    const { answered = 0, unanswered = 0, missed = 0, response } = result;
+    assert.equal(answered + unanswered + missed, 300);
+    assert.ok((response?.p50 ?? 0) > 50e6, `${response?.p50}`);
+  });
+
   const WRONG: Readonly<Record<string, (response: ServerResponse, content: string) => void>> = {
     'another status': (response, content) => {
       response.writeHead(503, { 'content-length': content.length }).end(content);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "flags.h"
 #include "json.h"
@@ -187,9 +188,11 @@ void Fleet::sendFirst(u32 index) {
 Fleet::SendResult Fleet::send(u32 index, const Stamp& stamp) {
   Connection& connection = connections_[index];
   if (connection.phase != Phase::kOpen) return SendResult::kNotOpen;
-  if (!connection.isWritable) return SendResult::kBlocked;
+  if (!connection.isWritable || connection.isAwaiting) return SendResult::kBlocked;
   payload_.encode(stamp, scratchOut_);
+  connection.isAwaiting = payload_.isSerial();
   if (write(connection, scratchOut_)) return SendResult::kSent;
+  connection.isAwaiting = false;
   if (errno == EAGAIN) return SendResult::kBlocked;
   ended(index, errno);
   return SendResult::kNotOpen;
@@ -227,7 +230,7 @@ void Fleet::flush(u32 index) {
       connection.unsent = std::make_unique<std::string>(*rest);
     }
   }
-  if (connection.isWritable && connection.phase == Phase::kOpen) observer_->writable(index);
+  if (isIdle(index, connection.generation)) observer_->writable(index);
 }
 
 void Fleet::read(u32 index, bool isEnding) {
@@ -289,11 +292,19 @@ std::size_t Fleet::decode(u32 index, std::span<const char> bytes, u64 now) {
       ++open_;
       observer_->opened(index, connections_[index].startedNs, now);
     } else if (connections_[index].phase == Phase::kOpen) {
+      const bool wasAwaiting = std::exchange(connections_[index].isAwaiting, false);
       observer_->message(index, decoded.stamp, now);
+      if (wasAwaiting && isIdle(index, generation)) observer_->writable(index);
     }
     if (connections_[index].generation != generation) return kGone;
   }
   return used;
+}
+
+bool Fleet::isIdle(u32 index, u32 generation) const {
+  const Connection& connection = connections_[index];
+  return connection.generation == generation && connection.phase == Phase::kOpen &&
+         connection.isWritable && !connection.isAwaiting;
 }
 
 void Fleet::close(u32 index, CloseKind kind) {
@@ -332,6 +343,7 @@ void Fleet::release(u32 index) {
   connection.fd = -1;
   connection.phase = Phase::kClosed;
   connection.isWritable = false;
+  connection.isAwaiting = false;
   ++connection.generation;
   connection.unread.reset();
   connection.unsent.reset();

@@ -45,6 +45,7 @@ class Fleet : public Loop::Handler {
     // rate.
     virtual void opened(u32, u64 /*startedNs*/, u64 /*nowNs*/) {}
     virtual void message(u32, const Stamp&, u64 /*nowNs*/) {}
+    // The connection takes a message again after it was blocked.
     virtual void writable(u32) {}
     // The connection ended without being asked to.
     virtual void lost(u32) {}
@@ -96,6 +97,7 @@ class Fleet : public Loop::Handler {
     int fd = -1;
     Phase phase = Phase::kClosed;
     bool isWritable = false;
+    bool isAwaiting = false;  // of a serial payload: an answer is due
     u32 generation = 0;
     u64 startedNs = 0;
     std::unique_ptr<Channel> channel;
@@ -113,6 +115,8 @@ class Fleet : public Loop::Handler {
   void read(u32 index, bool isEnding);
   // Decodes what is at the front; returns the bytes used, or npos when the connection is gone.
   std::size_t decode(u32 index, std::span<const char> bytes, u64 now);
+  // Of this generation, and it would take a message.
+  bool isIdle(u32 index, u32 generation) const;
   void keepUnread(Connection& connection, std::span<const char> rest, bool isFromUnread);
   bool write(Connection& connection, std::span<const char> bytes);
   void flush(u32 index);

@@ -50,6 +50,8 @@ class Payload {
   virtual void encode(const Stamp& stamp, std::span<char> out) const = 0;
   // Looks at the front of `in`, which holds whatever has arrived.
   virtual Decoded decode(std::span<const char> in) const = 0;
+  // True when a message waits for the answer to the one before it: clients of HTTP do not pipeline.
+  virtual bool isSerial() const { return false; }
   // What the connection sends first, and whether the answer to it is complete: an upgrade, a
   // preface.
   virtual std::span<const char> greeting() const { return {}; }

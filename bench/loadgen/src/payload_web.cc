@@ -57,6 +57,7 @@ class RequestPayload : public Payload {
 class HttpPayload final : public RequestPayload {
  public:
   using RequestPayload::RequestPayload;
+  bool isSerial() const override { return true; }
   Decoded decode(std::span<const char> in) const override {
     const std::string_view text = viewOf(in);
     const std::string_view head = findHead(text);
