@@ -163,7 +163,8 @@ bool HttpClient::takeHead() {
   if (result.kind == http1::HeadResult::Kind::kNeedMore) return false;
   if (result.kind == http1::HeadResult::Kind::kViolation) fail(http1::nameOf(result.violation));
   if (head_.isSwitch) {
-    if (!ask.isSwitched) fail("a switch that no endpoint made, to client");
+    // The gateway itself switches to say with a close frame what a status would not.
+    if (!ask.isSwitched && book_.isGentle) fail("a switch that no endpoint made, to client");
     isUpgraded = true;
     answered += 1;
     served += 1;
@@ -231,7 +232,7 @@ void HttpClient::judgeOwnHead(const Ask& ask) {
     if (status != 403) fail("an upgrade was not refused, to client");
     return;
   }
-  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent);
+  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent || book_.hasShortKeepAlive);
   switch (ask.way) {
     case Way::kRedirect:
       if (status != 308 && !isSlow408) fail("not the redirect, to client");

@@ -98,6 +98,7 @@ void HttpEndpoint::judgeHead() {
   if (!valueOf(head_, "x-drop").empty()) fail("a field of the connection came, at endpoint");
   if (head_.textOf(head_.host) != "a.example") fail("another host, at endpoint");
   ask.tries += 1;
+  ask.streams.push_back(stream);
   const bool isRepeatable = http1::isIdempotent(ask.method);
   const u32 most = isRepeatable                                      ? 2 + book_.retries
                    : book_.isRetriedUnsafe && ask.way == Way::kFirst ? 1 + book_.retries
@@ -315,6 +316,8 @@ bool HttpEndpoint::act() {
   // A kept connection ends whenever its endpoint likes.
   if (book_.isCalm || book_.isGentle || served_ == 0 || !at_.random.chance(1, 60)) return false;
   if (ask_ != nullptr) ask_->wasRough = true;
+  // A reset may overtake its last answer.
+  if (last_ != nullptr) last_->wasRough = true;
   isFinal_ = true;
   (at_.random.chance(1, 2) ? stream->isFarFinSent : stream->isFarResetSent) = true;
   return true;
@@ -360,6 +363,7 @@ void HttpEndpoint::endAnswer() {
   if (after_ == After::kFin) stream->isFarFinSent = true;
   if (after_ == After::kReset) stream->isFarResetSent = true;
   served_ += 1;
+  last_ = ask_;
   ask_ = nullptr;
   answer_ = nullptr;
   isAsked_ = false;

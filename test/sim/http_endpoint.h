@@ -70,6 +70,7 @@ class HttpEndpoint {
   http1::Body body_;
   bool isInContent_ = false;
   size_t got_ = 0;
+  Ask* last_ = nullptr;
   Ask* ask_ = nullptr;    // under way
   bool isAsked_ = false;  // it is here whole
   Answer* answer_ = nullptr;

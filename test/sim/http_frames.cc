@@ -134,6 +134,9 @@ void FrameTalk::takeFrame(std::string_view frame) {
   const bool isMasked = (static_cast<u8>(frame[1]) & kMasked) != 0;
   if (isMasked == (side_ == Side::kClient))
     at_.fail("the gateway's close is masked wrong", ask_.id);
+  const bool isLater = frame.substr(2).starts_with("\x03\xf5");
+  if (!isLater && from == nullptr && side_ == Side::kClient)
+    at_.fail("a close with the wrong code, in", ask_.id);
   isClosedByGateway_ = true;
   planned_ = sent_.size();
 }
@@ -142,7 +145,8 @@ void FrameTalk::takeEnd() {
   const FrameTalk* from = other();
   if (from == nullptr || isClosedByGateway_) return;
   // Frames that its sender finished writing, and the gateway did not refuse.
-  if (from->stream_->isFarFinSent && from->isOver() && !from->isClosedByGateway_ &&
+  const bool isWhole = from->firstBad() == ~size_t{0};
+  if (isWhole && from->stream_->isFarFinSent && from->isOver() && !from->isClosedByGateway_ &&
       !unread_.empty()) {
     at_.fail("a clean end inside of a frame, in", ask_.id);
   }

@@ -35,8 +35,13 @@ void HttpScenario::judgeClient(const HttpClient& client) {
   outcome_.strict += 1;
   if (client.leaving == HttpClient::Leaving::kAbort || client.isServed()) return;
   // What remains is an answer that its endpoint spoiled behind the head.
-  if (client.stream->isFarReset && client.asks[client.answered]->wasRough) return;
+  const Ask& ask = *client.asks[client.answered];
+  bool wasRough = ask.wasRough;
+  for (const Stream* stream : ask.streams) wasRough = wasRough || stream->wasBroken;
+  if (client.stream->isFarReset && wasRough) return;
   if (client.isUpgraded) return;
+  // The kernel lost it before it was accepted.
+  if (hadAcceptErrors_ && client.stream->isFarReset && client.stream->sent == 0) return;
   world_.fail("a client was not answered", client.id);
 }
 

@@ -165,6 +165,7 @@ void HttpScenario::turnShard(u32 index) {
 
 // Everything off, everyone polite: all that is left must come to its end by itself.
 void HttpScenario::calm() {
+  hadAcceptErrors_ = world_.knobs.acceptError != 0;
   world_.knobs = Knobs{};
   book_.isCalm = true;
   for (const auto& client : clients_) client->calmDown();

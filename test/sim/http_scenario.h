@@ -71,6 +71,7 @@ class HttpScenario {
   Outcome outcome_;
   proxy::SnapshotParts parts_;
   bool hadStalls_ = false;
+  bool hadAcceptErrors_ = false;
   u64 shardPendingMax_ = 0;
   u32 shardCount_ = 1;
   u32 connectionsMax_ = 64;

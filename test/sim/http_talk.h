@@ -56,7 +56,8 @@ struct Ask {
   u32 interims = 0;  // 1xx that endpoints wrote for it
   // An endpoint did with one of its tries what endpoints should not.
   bool wasRough = false;
-  bool isSwitched = false;  // 101 was written
+  std::vector<const Stream*> streams;  // of those tries
+  bool isSwitched = false;             // 101 was written
   FrameTalk* clientTalk = nullptr;
   FrameTalk* endpointTalk = nullptr;
 };
