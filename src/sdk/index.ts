@@ -27,7 +27,7 @@ export { defineMessageFilter, type MessageFilter } from './message-filter.ts';
 export type { MessageNeeds, StreamNeeds } from './needs.ts';
 export { defineNetworkFilter, type NetworkFilter } from './network-filter.ts';
 export { defineStreamFilter, type StreamFilter } from './stream-filter.ts';
-export type { Verdict } from './verdict.ts';
+export type { ResponseHeaders, Verdict } from './verdict.ts';
 export { choose, close, drop, rechoose, rematch, replace, respond, retry } from './verdict.ts';
 export type {
   AcceptView,

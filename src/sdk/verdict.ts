@@ -6,12 +6,16 @@
  * hook may not give, and one with values out of range, as a failure of the filter.
  */
 
+/** Fields of a response that a filter makes. */
+export type ResponseHeaders = Readonly<Record<string, string | readonly string[]>>;
+
 /** Answers the client directly: the endpoint sees nothing of it. */
 export interface Respond {
   readonly type: 'respond';
   /** 200 to 599. */
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A list makes several fields of one name, such as set-cookie. */
+  readonly headers: ResponseHeaders;
   /** At most 64 KiB. Text is sent as UTF-8. */
   readonly body: string | Uint8Array;
 }
@@ -74,7 +78,7 @@ const DROP: Drop = Object.freeze({ type: 'drop' });
 /** Answers directly, for example `respond(401, { 'www-authenticate': 'Bearer' })`. */
 export function respond(
   status: number,
-  headers: Readonly<Record<string, string>> = {},
+  headers: ResponseHeaders = {},
   body: string | Uint8Array = '',
 ): Respond {
   return { type: 'respond', status, headers, body };

@@ -37,6 +37,15 @@ export const CONTINUED: Outcome = Object.freeze({
   hasWaited: false,
 });
 
+/** Several values of one field are joined as readers of HTTP join them. */
+function joinFields(edits: readonly AnsweredEdit[]): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const { name, value } of edits) {
+    fields[name] = fields[name] === undefined ? value : `${fields[name]}, ${value}`;
+  }
+  return fields;
+}
+
 /** Brings an answer into words. */
 export function toOutcome(answer: ReadAnswer, hasWaited: boolean): Outcome {
   const isResponse = answer.verdict === 'respond';
@@ -45,9 +54,7 @@ export function toOutcome(answer: ReadAnswer, hasWaited: boolean): Outcome {
     verdict: answer.verdict,
     code: answer.code,
     text: isChoice ? '' : answer.first.toString('utf8'),
-    headers: isResponse
-      ? Object.fromEntries(answer.edits.map((edit) => [edit.name, edit.value]))
-      : {},
+    headers: isResponse ? joinFields(answer.edits) : {},
     edits: isResponse ? [] : answer.edits,
     cluster: isChoice ? answer.first.toString('utf8') : '',
     hash: isChoice ? answer.second.toString('utf8') : '',

@@ -70,9 +70,12 @@ function readRespond(value: Fields): Decision {
     throw new TypeError(`it responded with status ${String(status)}; 200 to 599 make sense`);
   }
   const content = toBytes(body ?? '', 'the content it responded with', CONTENT_BYTES_MAX);
-  const fields: Edit[] = Object.entries((headers ?? {}) as Fields).map(([name, text]) => {
+  const fields: Edit[] = Object.entries((headers ?? {}) as Fields).flatMap(([name, value]) => {
     const checked = checkEditName(name);
-    return { what: 'add', name: checked, value: checkEditValue(checked, text as string) };
+    const texts = (Array.isArray(value) ? value : [value]) as string[];
+    return texts.map((text): Edit => {
+      return { what: 'add', name: checked, value: checkEditValue(checked, text) };
+    });
   });
   if (content.length > 0 && !fields.some((field) => field.name === 'content-type')) {
     const type =

@@ -191,14 +191,14 @@ test('a response of the filter is whole: status, fields, content', async () => {
       onRequest({ headers, path }) {
         headers.set('x-edit', 'is gone');
         return path === '/text'
-          ? respond(403, { 'X-Why': 'because' }, 'nö')
+          ? respond(403, { 'X-Why': ['because', 'so'] }, 'nö')
           : respond(401, { 'content-type': 'application/json' }, new Uint8Array([0x7b, 0x7d]));
       },
     }),
   );
   const text = await kit.exchange({ target: '/text' }).request();
   assert.deepEqual(text.headers, {
-    'x-why': 'because',
+    'x-why': 'because, so',
     'content-type': 'text/plain; charset=utf-8',
   });
   assert.deepEqual([text.code, text.text, text.edits], [403, 'nö', []]);
