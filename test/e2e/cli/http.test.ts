@@ -100,7 +100,10 @@ clusters:
             - name: health
               match: { path: { exact: /health } }
               respond: { status: 200, body: "ok\\n" }
-            - { name: old, match: /old, redirect: { to: "http://new.example%{target}", status: 301 } }
+            - name: old
+              match: /old
+              redirect: { to: "http://new.example%{target}", status: 301 }
+              responseHeaders: { set: { cache-control: "max-age=60" } }
             - name: api
               match: /api
               cluster: a
@@ -114,6 +117,7 @@ clusters:
   assert.deepEqual([health.status, health.text], [200, 'ok\n']);
   const old = await ask(port, '/old/page?x=1');
   assert.deepEqual([old.status, old.headers['location']], [301, 'http://new.example/old/page?x=1']);
+  assert.deepEqual([old.headers['cache-control'], old.text], ['max-age=60', '']);
   const api = await ask(port, '/api/users', { 'x-debug': '1' });
   assert.deepEqual([api.headers['x-origin'], api.headers['x-route']], ['a', 'api']);
   const seen = JSON.parse(api.text) as { url: string; headers: Record<string, string> };
@@ -132,7 +136,8 @@ clusters:
   assert.match(refused.stderr, /HF1039.*regex: a \( that is not closed/s);
   assert.equal((await ask(port, '/api/users')).headers['x-origin'], 'a');
 
-  gateway.write(yaml(first.replace('cluster: a', 'cluster: b').replace(/^.*name: old.*$/m, '')));
+  const without = first.replace(/ {12}- name: old[^]*?(?= {12}- name: api)/, '');
+  gateway.write(yaml(without.replace('cluster: a', 'cluster: b')));
   const applied = await reload();
   assert.equal(applied.code, 0, applied.stderr);
   assert.match(applied.stdout, /listener "web" changed: route "api" changed, route "old" removed/);
