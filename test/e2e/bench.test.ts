@@ -1,8 +1,8 @@
 /**
  * `npm run bench` as a person uses it: a short run, an interrupt, and wrong requests.
  *
- * Path: bench/main.ts as a process, against candidates that every machine has (Node's own pipe, no
- * gateway). Asserts files, exit codes and that no process stays; judges no figure.
+ * Path: bench/main.ts as a process, against candidates that every machine has (Holdfast, Node's own
+ * pipe, no gateway). Asserts files, exit codes and that no process stays; judges no figure.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -94,6 +94,21 @@ describe('npm run bench', () => {
     assert.equal(run?.failure, undefined);
     assert.ok((run?.figures['resumed13Cpu'] ?? 0) > 0);
     assert.equal(run?.figures['failures'], 0);
+  });
+
+  it('measures HTTP, and reloads Holdfast under WebSockets without closing one', async () => {
+    const out = join(folder, 'web');
+    const args = ['http-churn', 'ws-reload', '--quick', '--seconds', '0.2', '--out', out];
+    const { code, stderr } = await finish(start([...args, '--candidates', 'holdfast'], 'web'));
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(listMarked('web'), []);
+    const [churn, reload] = readReport(out).scenarios.map(({ runs: [run] }) => run);
+    assert.equal(churn?.failure, undefined);
+    assert.ok((churn?.figures['cpu'] ?? 0) > 0);
+    assert.equal(churn?.figures['failed'], 0);
+    assert.equal(reload?.failure, undefined);
+    assert.equal(reload?.figures['reloads'], 100);
+    assert.equal(reload?.figures['closed'], 0);
   });
 
   it('leaves a partial report and no process when it is interrupted', async () => {
