@@ -1,25 +1,38 @@
 /**
  * HTTP of the configuration reaches the core as it is meant, and the core takes it.
  *
- * Path: load.ts -> compile.ts, compile-http.ts, subsets.ts -> the real core's compileSnapshot.
- * Invariant under test: whatever the loader accepts, the core lays flat.
+ * Path: load.ts -> compile.ts, compile-http.ts, subsets.ts -> the real core's compileSnapshot, and
+ * a shard that maps it.
+ * Invariant under test: whatever the loader accepts, the core lays flat and a shard takes.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import * as fc from 'fast-check';
+import { parse } from 'yaml';
 import { loadNative, type SnapshotInput } from '../../../native/epoll/index.ts';
 import { EMPTY_OVERLAY, resolveEndpoints } from '../../../src/main/clusters/index.ts';
+import { type Config, loadConfigText } from '../../../src/main/config/index.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { compileSnapshotInput } from '../../../src/main/snapshot/compile.ts';
 import { NO_TLS_MATERIAL } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
 import { FAKE_ABI, FakeBoard } from '../fake-native.ts';
 
-/** With ids for more routes than these. */
-const ABI = { ...FAKE_ABI, http: { ...FAKE_ABI.http, routesMax: 64 } };
+/** With ids for more than the few of other tests. */
+const ABI = {
+  ...FAKE_ABI,
+  listenersMax: 64,
+  clustersMax: 64,
+  endpointsMax: 64,
+  http: { ...FAKE_ABI.http, routesMax: 64 },
+};
 
 function compile(yaml: string): SnapshotInput {
-  const config = makeConfig(yaml);
+  return compileConfig(makeConfig(yaml));
+}
+
+function compileConfig(config: Config): SnapshotInput {
   const endpoints = config.clusters.map((cluster) => {
     const resolved = resolveEndpoints(cluster, EMPTY_OVERLAY, () => []);
     return [cluster.name, resolved.endpoints] as const;
@@ -35,10 +48,27 @@ function compile(yaml: string): SnapshotInput {
   });
 }
 
-/** The core takes it. */
+const native = loadNative();
+const board = native.createBoard({ shards: 1, connectionsMax: 16, pendingBytesMax: 1 << 20 });
+const shard = native.createShard({
+  boardFd: board.fd,
+  shard: 0,
+  connectionsMax: 16,
+  pendingBytesMax: 1 << 20,
+  handshakeThreads: 0,
+});
+
+shard.start();
+after(() => shard.stop());
+
+/** The core lays it flat, and a shard takes it. */
 function lay(input: SnapshotInput): void {
-  const native = loadNative();
-  native.closeFd(native.compileSnapshot(input));
+  const fd = native.compileSnapshot(input);
+  try {
+    shard.applySnapshot(fd);
+  } finally {
+    native.closeFd(fd);
+  }
 }
 
 const ALL = `
@@ -128,8 +158,76 @@ for (const file of ['http.yaml', 'websocket.yaml']) {
   });
 }
 
+/** Values that people might write, in the place of others. */
+const VALUES = fc.oneof(
+  fc.constantFrom(
+    '/',
+    '/a/../b',
+    '/%2f',
+    '*',
+    'x',
+    '',
+    '(',
+    '[a-z]+',
+    '\\1',
+    '%{host}',
+    '%{',
+    '%%',
+    '\u00e9',
+  ),
+  fc.constantFrom(
+    '0',
+    '1',
+    '10%',
+    '1h',
+    'never',
+    'unlimited',
+    'off',
+    'true',
+    '200',
+    '64KiB',
+    'GET',
+  ),
+  fc.constantFrom(0, 1, -1, 404, 1e9, true, false, null, [], {}),
+  fc.string({ maxLength: 12 }),
+);
+
+test('whatever the loader accepts, the core takes', () => {
+  const valid = parse(ALL) as object;
+  const paths: (string | number)[][] = [];
+  const visit = (value: unknown, path: (string | number)[]): void => {
+    if (path.length > 1) paths.push(path);
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, inner] of Object.entries(value)) visit(inner, [...path, key]);
+  };
+  visit(valid, []);
+  let accepted = 0;
+  const change = fc.tuple(fc.constantFrom(...paths), VALUES);
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 2 }), (changes) => {
+      const copy = { version: 1, ...structuredClone(valid) } as Record<string, unknown>;
+      for (const [path, value] of changes) put(copy, path, value);
+      const { config } = loadConfigText(JSON.stringify(copy), null);
+      if (config === null) return;
+      accepted++;
+      lay(compileConfig(config));
+    }),
+    { numRuns: 600 },
+  );
+  assert.ok(accepted > 30, `${accepted} were accepted`);
+});
+
+function put(root: object, path: readonly (string | number)[], value: unknown): void {
+  let parent = root as Record<string | number, unknown>;
+  for (const key of path.slice(0, -1)) {
+    const next = parent[key];
+    if (typeof next !== 'object' || next === null) return;
+    parent = next as Record<string | number, unknown>;
+  }
+  parent[path.at(-1) ?? ''] = value;
+}
+
 test('what does not fit is refused by the core with its place', () => {
-  const native = loadNative();
   const input = compile(ALL);
   const [web] = input.listeners;
   assert.ok(web?.http != null);
