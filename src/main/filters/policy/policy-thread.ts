@@ -17,6 +17,8 @@ const WORKER_URL = new URL(
 const PING_MS = 2000;
 const SILENCE_MS_MAX = 10_000;
 const RESTART_MS = 1000;
+/** Beside the silence: what a thread may take to load its modules. */
+const START_MS_MAX = 20_000;
 const HEAP_MIB_MAX = 128;
 
 /** What the thread yields. */
@@ -98,7 +100,7 @@ export class PolicyThread {
     });
     worker.unref();
     this.#worker = worker;
-    this.#heardMs = performance.now();
+    this.#heardMs = performance.now() + START_MS_MAX;
     worker.on('message', (reply: PolicyReply) => {
       if (worker === this.#worker) this.#take(reply);
     });
