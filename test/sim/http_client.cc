@@ -228,11 +228,11 @@ void HttpClient::judgeOwnHead(const Ask& ask) {
     }
     if (ask.way != Way::kRespond || status != 200) return;
   }
+  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent || book_.hasShortKeepAlive);
   if (ask.isUpgrade && ask.way != Way::kSocket && ask.way < Way::kRedirect) {
-    if (status != 403) fail("an upgrade was not refused, to client");
+    if (status != 403 && !isSlow408) fail("an upgrade was not refused, to client");
     return;
   }
-  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent || book_.hasShortKeepAlive);
   switch (ask.way) {
     case Way::kRedirect:
       if (status != 308 && !isSlow408) fail("not the redirect, to client");
@@ -248,7 +248,8 @@ void HttpClient::judgeOwnHead(const Ask& ask) {
       break;
   }
   if (!isOneOf(status, kFailures) && !isSlow408) fail("an unexpected own answer, to client");
-  if (book_.isGentle) fail("an own answer where endpoints do all right, to client");
+  const bool isHurried = book_.isHedged && status == 504 && ask.way == Way::kFirst;
+  if (book_.isGentle && !isHurried) fail("an own answer where endpoints do all right, to client");
 }
 
 bool HttpClient::takeContent() {

@@ -120,6 +120,11 @@ void HttpScenario::drawRoutes(proxy::HttpParts& http) {
   first.retryOn = all;
   if (book_.isRetriedUnsafe) first.retryOn |= proxy::kRetryUnsafe;
   if (random.chance(1, 4) && !book_.isGentle) first.perTryMs = 5'000;
+  if (random.chance(1, 6)) {
+    first.perTryMs = 1 + random.below(30);
+    first.retryOn |= proxy::kRetryHedge;
+    book_.isHedged = true;
+  }
   proxy::HttpRouteParts& second = add("/b", 1);
   host.routes.back().rewrite.kind = http::RewriteKind::kPrefix;
   host.routes.back().rewrite.text = "/v2";

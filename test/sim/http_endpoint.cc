@@ -135,6 +135,7 @@ bool HttpEndpoint::takeContent() {
   if (ask_->fault != Fault::kNone) fail("a request that was to be refused is whole, at endpoint");
   isInContent_ = false;
   isAsked_ = true;
+  if (isSaid_) endAnswer();
   return true;
 }
 
@@ -161,6 +162,7 @@ void HttpEndpoint::plan() {
   outAt_ = 0;
   interims_.clear();
   needsFin_ = false;
+  isSaid_ = false;
   after_ = After::kKeep;
   isEarly_ = !book_.isGentle && random.chance(1, 8);
   if (ask_->isUpgrade && random.chance(4, 5)) return planSwitch();
@@ -349,6 +351,7 @@ void HttpEndpoint::endAnswer() {
   if (!isAsked_) {
     if (after_ == After::kKeep) {
       isEarly_ = false;
+      isSaid_ = true;
       interims_.clear();
       return;
     }

@@ -26,6 +26,7 @@ class HttpEndpoint {
   void cut() {
     wasCut = true;
     if (ask_ != nullptr) ask_->wasRough = true;
+    if (last_ != nullptr) last_->wasRough = true;
   }
   void print() const;
   [[nodiscard]] bool isOver() const {
@@ -78,6 +79,7 @@ class HttpEndpoint {
   size_t outAt_ = 0;
   size_t wholeAt_ = 0;  // bytes of out_ up to the end of the answer
   std::string interims_;
+  bool isSaid_ = false;    // the answer is written, and the content still comes
   bool isEarly_ = false;   // does not wait for the content
   bool needsFin_ = false;  // the end of the connection is the end of the answer
   bool isFinal_ = false;   // its answer said that no other request may follow

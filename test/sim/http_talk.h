@@ -84,6 +84,7 @@ struct HttpBook {
   u32 bodyMax = 0;  // of the second way; 0: none
   u32 retries = 0;
   bool isRetriedUnsafe = false;
+  bool isHedged = false;  // the first way has little time for a try
   u32 frameMax = 0;
   bool isValidated = false;
 
