@@ -117,7 +117,7 @@ export class FilterHost implements FilterPort {
     const chain = this.#chains.get(id);
     if (chain === undefined || !this.#retired.delete(id)) return;
     this.#chains.delete(id);
-    for (const { instance } of chain.members) this.#release(instance);
+    for (const { instance } of chain.members) void instance.release();
   }
 
   /**
@@ -158,13 +158,8 @@ export class FilterHost implements FilterPort {
       if (instance === undefined) throw new TypeError(`chain ${plan.id} names no instance ${id}`);
       return { instance, place };
     });
-    for (const { instance } of members) instance.holdCount++;
+    for (const { instance } of members) instance.hold();
     this.#chains.set(plan.id, new Chain(plan, members));
-  }
-
-  #release(instance: FilterInstance): void {
-    instance.holdCount--;
-    if (instance.holdCount === 0) void instance.dispose();
   }
 
   #runRecord(at: number): void {

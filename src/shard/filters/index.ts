@@ -38,6 +38,6 @@ export { ModuleLoader } from './module-loader.ts';
 export { OffloadClient, type OffloadPort } from './offload-client.ts';
 export type { OffloadReply, OffloadRequest } from './offload-protocol.ts';
 export type { ChainMember, ChainPlan, FilterPlan, InstancePlan, Program } from './plan.ts';
-export { abandonPrepared, type FilterFault, type Prepared, prepareInstances } from './prepare.ts';
+export { type FilterFault, type Prepared, prepareInstances, releasePrepared } from './prepare.ts';
 export type { Offloader, OffloadJob } from './scope.ts';
 export { ShardFilters, type ShardFiltersOptions } from './shard-filters.ts';

@@ -90,11 +90,10 @@ export class FilterInstance {
   readonly breaker: Breaker;
   readonly requestRights: HeadRights;
   readonly responseRights: HeadRights;
-  /** Chains that hold it. */
-  holdCount = 0;
   shared: unknown = undefined;
   readonly #write: WriteLine;
   readonly #failureLimit = new RateLimit(FAILURES_PER_SECOND);
+  #holdCount = 0;
   #isDisposed = false;
 
   constructor(plan: InstancePlan, filter: AnyFilter, write: WriteLine) {
@@ -124,6 +123,17 @@ export class FilterInstance {
     const log = createFilterLog(this.plan, this.#write);
     const env = { config, log, shard, generation: this.plan.generation };
     this.shared = await this.filter.setup?.(env);
+  }
+
+  /** A chain, or a plan that is being prepared, needs it. */
+  hold(): void {
+    this.#holdCount++;
+  }
+
+  /** One of them does not any more; the last one disposes of it. */
+  async release(): Promise<void> {
+    this.#holdCount--;
+    if (this.#holdCount === 0) await this.dispose();
   }
 
   /** Says what failed, at a limited rate; what was left out is counted in the next line. */

@@ -99,7 +99,7 @@ export class ModuleLoader {
     return this.#modules.size;
   }
 
-  /** Loads a program. Rejects with what its module throws; the next try loads it again. */
+  /** Loads a program. Rejects with what its module throws, every time. */
   async load(program: Program): Promise<Readonly<Record<string, unknown>>> {
     const known = this.#modules.get(program.hash);
     if (known !== undefined) return await known;

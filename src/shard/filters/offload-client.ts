@@ -65,7 +65,6 @@ export class OffloadClient implements Offloader {
         this.#port.postMessage({ kind: 'cancel', job: id }, []);
         fail('deadline', `"${job.task}" was not done within ${job.deadlineMs} ms`);
       }, job.deadlineMs);
-      timer.unref();
       job.signal.addEventListener('abort', abort, { once: true });
       this.#pending.set(id, {
         settle: (reply) => {

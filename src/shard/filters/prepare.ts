@@ -70,7 +70,17 @@ async function makeInstance(
   const filter = module['default'] as AnyFilter;
   const instance = new FilterInstance(plan, filter, options.write);
   const config = await readConfig(filter, plan.config);
-  await withDeadline(instance.setUp(config, options.shard), SETUP_MS_MAX);
+  const settingUp = instance.setUp(config, options.shard);
+  try {
+    await withDeadline(settingUp, SETUP_MS_MAX);
+  } catch (error) {
+    // A setup that ends too late made something all the same.
+    settingUp.then(
+      () => instance.dispose(),
+      () => {},
+    );
+    throw error;
+  }
   return instance;
 }
 
@@ -80,12 +90,12 @@ export async function prepareInstances(
   options: PrepareOptions,
 ): Promise<Prepared> {
   const programs = new Map(plan.programs.map((program) => [program.hash, program]));
-  const made: FilterInstance[] = [];
   const faults: FilterFault[] = [];
   const instances = new Map<number, FilterInstance>();
   const prepareOne = async (instancePlan: InstancePlan): Promise<void> => {
     const known = options.known.get(instancePlan.id);
     if (known !== undefined) {
+      known.hold();
       instances.set(instancePlan.id, known);
       return;
     }
@@ -94,7 +104,7 @@ export async function prepareInstances(
       if (program === undefined) throw new TypeError(`no program ${instancePlan.program}`);
       const module = await options.loader.load(program);
       const instance = await makeInstance(instancePlan, module, options);
-      made.push(instance);
+      instance.hold();
       instances.set(instancePlan.id, instance);
     } catch (thrown) {
       faults.push({ filter: instancePlan.filter, message: describeThrown(thrown) });
@@ -102,19 +112,13 @@ export async function prepareInstances(
   };
   await Promise.all(plan.instances.map(prepareOne));
   if (faults.length > 0) {
-    await Promise.all(made.map((instance) => instance.dispose()));
+    await releasePrepared({ instances, faults });
     return { instances: new Map(), faults };
   }
   return { instances, faults: [] };
 }
 
-/** Ends instances that were prepared for a plan which another shard could not prepare. */
-export async function abandonPrepared(
-  prepared: Prepared,
-  known: ReadonlyMap<number, FilterInstance>,
-): Promise<void> {
-  const fresh = [...prepared.instances.values()].filter(
-    (instance) => !known.has(instance.plan.id) && instance.holdCount === 0,
-  );
-  await Promise.all(fresh.map((instance) => instance.dispose()));
+/** The plan was committed, or will not be: its chains hold what they need, the rest goes. */
+export async function releasePrepared(prepared: Prepared): Promise<void> {
+  await Promise.all([...prepared.instances.values()].map((instance) => instance.release()));
 }

@@ -223,7 +223,6 @@ export class ChainRunner {
       const error = new Error(`no answer within ${timeoutMs} ms`);
       this.#resume(waiting, call, () => this.#fail(running, 'timeout', error));
     }, timeoutMs);
-    timer.unref();
     const waiting: Waiting = { step, view, scope, editsBefore, timer };
     call.waiting = waiting;
     Promise.resolve(promise).then(

@@ -14,7 +14,7 @@ import type { LeaseMode } from './message-view.ts';
 import { ModuleLoader } from './module-loader.ts';
 import { OffloadClient, type OffloadPort } from './offload-client.ts';
 import type { FilterPlan } from './plan.ts';
-import { abandonPrepared, type FilterFault, type Prepared, prepareInstances } from './prepare.ts';
+import { type FilterFault, type Prepared, prepareInstances, releasePrepared } from './prepare.ts';
 
 /** What a shard's filters are made of. */
 export interface ShardFiltersOptions {
@@ -86,13 +86,14 @@ export class ShardFilters {
     }
     this.#prepared = null;
     this.#host.commit(ready.plan, ready.prepared.instances);
+    void releasePrepared(ready.prepared);
   }
 
   /** Lets go of a prepared plan that is not going to be committed. */
   async abandon(): Promise<void> {
     const ready = this.#prepared;
     this.#prepared = null;
-    if (ready !== null) await abandonPrepared(ready.prepared, this.#host.instances());
+    if (ready !== null) await releasePrepared(ready.prepared);
   }
 
   /** Ends all filters; the shard stops. */

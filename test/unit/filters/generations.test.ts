@@ -10,7 +10,6 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { FilterPlanner, type FilterSite } from '../../../src/main/filters/index.ts';
 import {
-  abandonPrepared,
   createCounterMemory,
   FilterCounters,
   FilterHost,
@@ -18,6 +17,7 @@ import {
   type FilterPlan,
   ModuleLoader,
   prepareInstances,
+  releasePrepared,
 } from '../../../src/shard/filters/index.ts';
 import { ScriptedCore } from '../../../src/testing/index.ts';
 import { ScriptedExchange } from '../../../src/testing/scripted-holders.ts';
@@ -53,6 +53,7 @@ function createShard() {
     const prepared = await prepare(plan);
     assert.deepEqual(prepared.faults, []);
     host.commit(plan, prepared.instances);
+    await releasePrepared(prepared);
   };
   return { core, host, lines, drained, prepare, apply, counters };
 }
@@ -114,6 +115,38 @@ test('who began with a filter keeps it over a reload; it goes with the last of t
   assert.deepEqual([planner.retiringCount, planner.programs.length], [0, 1]);
   assert.deepEqual(planner.live?.chains, [second]);
   assert.equal((await fresh.request()).text, 'two');
+});
+
+test('an instance that a new plan needs survives the end of its last holder', async (t) => {
+  const files = createFilterFiles(t);
+  const planner = new FilterPlanner();
+  const shard = createShard();
+  disposed().length = 0;
+  const planOf = async (version: string): Promise<FilterPlan> => {
+    files.write('f.ts', source(version));
+    const { plan } = await planner.plan(siteOf(), files.base);
+    assert.ok(plan !== null);
+    return plan;
+  };
+  const one = await planOf('one');
+  await shard.apply(one);
+  planner.commit(one, [0]);
+  const [chain] = one.chains;
+  assert.ok(chain !== undefined);
+  const pinned = new ScriptedExchange(shard.core, chain, 1, {});
+  const two = await planOf('two');
+  await shard.apply(two);
+  planner.commit(two, [0]);
+  const back = await planOf('one');
+  assert.deepEqual(back.instances, one.instances);
+  const prepared = await shard.prepare(back);
+  pinned.end();
+  await settle();
+  assert.deepEqual([shard.drained, disposed()], [[chain.id], []]);
+  shard.host.commit(back, prepared.instances);
+  await releasePrepared(prepared);
+  await settle();
+  assert.deepEqual(disposed(), ['two/2']);
 });
 
 test('a reload that changes nothing makes nothing', async (t) => {
@@ -204,7 +237,7 @@ test('a setup that fails on one shard leaves nothing behind on any', async (t) =
   const good = await planner.plan(siteOf(), files.base);
   assert.ok(good.plan !== null);
   const unused = await shard.prepare(good.plan);
-  await abandonPrepared(unused, shard.host.instances());
+  await releasePrepared(unused);
   assert.deepEqual(disposed(), ['kept/1', 'kept/1']);
 });
 
