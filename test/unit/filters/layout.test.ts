@@ -8,6 +8,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { NEED } from '../../../src/sdk/definition/index.ts';
+import { defineStreamFilter } from '../../../src/sdk/index.ts';
+import {
+  type AnyFilter,
+  createCounterMemory,
+  FilterCounters,
+  FilterHost,
+  FilterInstance,
+} from '../../../src/shard/filters/index.ts';
 import {
   ANSWER,
   BATCH_WORDS,
@@ -21,6 +29,7 @@ import {
   MESSAGE_BYTES_MAX,
   VERDICT,
 } from '../../../src/shard/filters/layout.ts';
+import { ScriptedCore } from '../../../src/testing/index.ts';
 
 const PAGE = readFileSync(new URL('../../../src/shard/filters/README.md', import.meta.url), 'utf8');
 
@@ -77,4 +86,64 @@ test('sizes are those of the page', () => {
   assert.match(PLAIN, new RegExp(`at most ${MESSAGE_BYTES_MAX.toLocaleString('en')}`));
   assert.match(PLAIN, new RegExp(`from 1 to ${CHAIN_ID_MAX}`));
   assert.match(PLAIN, new RegExp(`24 \\+ ${FIELD_WORDS}\\*i\\*`));
+});
+
+test('the worked example is what host and core write', async () => {
+  const [batch, answer] = [...PAGE.matchAll(/```text\n([^`]*)```/g)].map((match) => `${match[1]}`);
+  const core = new ScriptedCore();
+  const filter = defineStreamFilter({
+    name: 'who',
+    needs: { requestHeaders: ['x-user'] },
+    onRequest: ({ headers }) => headers.set('x-who', `${headers.get('x-user')}!`),
+  });
+  const plan = {
+    id: 1,
+    filter: 'who',
+    program: '',
+    offload: null,
+    config: null,
+    generation: 1,
+    cell: 0,
+  };
+  const instance = new FilterInstance(plan, filter as unknown as AnyFilter, () => {});
+  const members = [{ instance: 1, place: 'listener' as const }];
+  const chain = { ...instance.needs, id: 3, members };
+  const { memory } = core;
+  const counters = new FilterCounters(createCounterMemory());
+  const host = new FilterHost({
+    core,
+    memory,
+    counters,
+    mode: 'production',
+    offloader: null,
+    write: () => {},
+  });
+  host.commit(
+    { generation: 1, programs: [], instances: [plan], chains: [chain] },
+    new Map([[1, instance]]),
+  );
+  core.batch.head(
+    { holder: 'exchange', hook: 'request', index: 7, generation: 9, chain },
+    {
+      method: 'GET',
+      target: '/a',
+      host: 'h',
+      clientIp: '10.0.0.1',
+      clientPort: 5000,
+      isTls: true,
+      isWebSocket: false,
+      route: '',
+      cluster: '',
+      endpoint: '',
+      status: 0,
+      attempt: 1,
+      fields: [['x-user', 'ann']],
+    },
+  );
+  const words = core.batch.take();
+  const shown = (list: Uint32Array, bytes: Uint8Array, count: number, size: number): string =>
+    `${[...list.subarray(0, count)].join(' ')}\n${Buffer.from(bytes.subarray(0, size)).toString('latin1')}\n`;
+  assert.equal(batch, shown(memory.inWords, memory.inBytes, words, 17));
+  const answers = host.run(words);
+  assert.equal(answer, shown(memory.outWords, memory.outBytes, answers, 9));
 });
