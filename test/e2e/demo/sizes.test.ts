@@ -38,6 +38,8 @@ const PROMISED: readonly (readonly [string, RegExp, number])[] = [
   ],
   ['docs/http.md', /^\| an open WebSocket[^|]*\| (\d+)/m, webSocket],
   ['docs/websocket.md', /An open WebSocket is (\d+) bytes/, webSocket],
+  ['docs/flow-control.md', /(\d+) for a WebSocket/, webSocket],
+  ['docs/flow-control.md', /(\d+) for a client of HTTP/, client],
   ['README.md', /An open WebSocket is a tunnel of (\d+) bytes/, webSocket],
 ];
 
