@@ -36,6 +36,8 @@ const TRACED_CONNECTIONS = 500;
 /** How long the product is watched while nothing is asked of it. */
 const IDLE_MS = 1_500;
 const IDLE_STEPS = [1_000, 3_000, 5_000, 7_000, 9_000];
+/** Connections that open at a time: what a burst leaves behind is not what idle ones hold. */
+const OPENING = 16;
 /** Longer than the period of the call counter. */
 const READ_AGAIN_MS = 500;
 
@@ -73,6 +75,7 @@ export async function measureBytes(subject: ProductSubject): Promise<Measured> {
   const run = rig.load('idle', {
     steps: steps.join(','),
     payload: traffic.payload,
+    opening: OPENING,
     watch: false,
   });
   const points: [number, number][] = [];

@@ -3,17 +3,19 @@
  *
  * Path: see idle-mass.ts; each connection has made one request, whose connection to the origin went
  * back to the pool. Only clients are counted: the pool holds what was once needed at the same time,
- * and does not grow with them.
+ * and does not grow with them. They open few at a time: buffers of requests under way are not what
+ * idle connections hold.
  */
 import { declareIdle, type IdleKind, measureIdleMass } from './idle-mass.ts';
 import type { Scenario } from './scenario.ts';
 
 const BYTES_MAX = 384;
+const OPENING = 16;
 const KIND: IdleKind = {
   suffix: '',
   title: 'client',
   http: { isBare: false },
-  flags: { payload: 'http' },
+  flags: { payload: 'http', opening: OPENING },
 };
 
 /** See the header. */

@@ -2,17 +2,19 @@
  * Many WebSockets that say nothing: what each of them costs while it waits.
  *
  * Path: see idle-mass.ts; each has been upgraded and echoed one message, so both sides of the
- * tunnel stand.
+ * tunnel stand. They open few at a time: buffers of requests under way are not what idle
+ * connections hold.
  */
 import { declareIdle, type IdleKind, measureIdleMass } from './idle-mass.ts';
 import type { Scenario } from './scenario.ts';
 
 const BYTES_MAX = 256;
+const OPENING = 16;
 const KIND: IdleKind = {
   suffix: '',
   title: 'WebSocket',
   http: { isBare: false },
-  flags: { payload: 'websocket' },
+  flags: { payload: 'websocket', opening: OPENING },
 };
 
 /** See the header. */
