@@ -190,6 +190,8 @@ void Shard::cutAnswer(u32 tunnel, HttpEnd end) {
   dropUpstream(tunnel, false, How::kReset);
   freeExchange(tunnel);
   freeHttp(tunnel);
+  // Its requests were logged.
+  record.flags = static_cast<u8>(record.flags & ~kTunnelAccessLog);
   record.reason = isEndpoint ? CloseReason::kEndpointReset : CloseReason::kHttpInvalid;
   if (end == HttpEnd::kIdleTimeout) record.reason = CloseReason::kIdleTimeout;
   if (end == HttpEnd::kClientTimeout) record.reason = CloseReason::kClientTimeout;
@@ -227,6 +229,7 @@ void Shard::lingerHttp(u32 tunnel, CloseReason reason) {
     freeExchange(tunnel);
   }
   freeHttp(tunnel);
+  record.flags = static_cast<u8>(record.flags & ~kTunnelAccessLog);
   takeUpstream(tunnel);
   conns_[record.upstream].flags |= kConnEof | kConnFinSent;
   conns_[record.downstream].flags |= kConnReadable;

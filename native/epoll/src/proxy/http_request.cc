@@ -226,7 +226,7 @@ bool Shard::acceptWebSocket(Request& request) {
   }
   exchange.accept = codec::webSocketAcceptOf(asked.key());
   exchange.flags |= kExWebSocket;
-  exchange.settings = holdSettings(route.webSocket, route.id, false);
+  exchange.settings = holdSettings({route.webSocket, route.id});
   if (exchange.settings == kNoIndex) {
     answerEarly(request, 503, HttpEnd::kOverLimit);
     return false;

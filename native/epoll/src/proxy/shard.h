@@ -6,13 +6,8 @@
 // a connection stays in its shard for life, and only its shard touches its records, its descriptors
 // and its pending chains. No call here enters JavaScript.
 //
-// The parts: shard.cc (turn, admission, snapshot), tunnel_open.cc (PROXY header, pick, connect),
-// tunnel_hello.cc (where a connection goes), tunnel_tls.cc (handshakes), tunnel_io.cc (forwarding),
-// tunnel_records.cc (forwarding with TLS), tunnel_end.cc (deadlines, resets, closing), listing.cc;
-// http_client.cc (requests and their content), http_request.cc (from a head to an exchange),
-// http_edits.cc (fields that the gateway writes), http_upstream.cc (connections to endpoints,
-// tries), http_answer.cc (responses), http_end.cc (deadlines, own answers, ends), tunnel_frames.cc
-// (WebSockets).
+// Its parts are shard.cc (turn, admission, snapshot), tunnel_*.cc (from a PROXY header to the end;
+// frames: WebSockets), http_*.cc (requests, connections to endpoints, responses) and listing.cc.
 #pragma once
 
 #include <memory>
@@ -439,9 +434,10 @@ class Shard {
     WebSocketSpec spec;
     u32 route = 0;
     u32 refs = 0;
+    u32 circuit = kNoIndex;  // whose connections count the WebSockets
     bool hasDeflate = false;
   };
-  u32 holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate);
+  u32 holdSettings(const FramesSettings& wanted);
   void openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest);
   bool passFrames(u32 from, u32 to, size_t length);
   void refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report);

@@ -68,8 +68,8 @@ static_assert(sizeof(Conn) == 40);
 //                                                  age, drain --------------> kLingering
 //
 // With HTTP a tunnel waits for requests in kHttp, goes to kConnecting and back for each that needs
-// a new connection, and to kOpen with a WebSocket. kPooled is no client's: the one tunnel of a shard
-// that unused connections to endpoints belong to.
+// a new connection, and to kOpen with a WebSocket. kPooled is no client's: the one tunnel of a
+// shard that unused connections to endpoints belong to.
 // Every state leads to kClosed by its own deadline; kFlushing and kLingering lead nowhere else.
 // clang-format on
 enum class TunnelState : u8 {

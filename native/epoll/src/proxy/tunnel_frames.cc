@@ -70,7 +70,7 @@ HttpEnd endOf(CloseReason reason) {
 }  // namespace
 
 // Position of equal settings, with one more reference; kNoIndex when there is no room.
-u32 Shard::holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate) {
+u32 Shard::holdSettings(const FramesSettings& wanted) {
   u32 free = kNoIndex;
   for (u32 i = 0; i < framesSettings_.size(); i++) {
     FramesSettings& held = framesSettings_[i];
@@ -78,8 +78,9 @@ u32 Shard::holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate) {
       free = i;
       continue;
     }
-    const bool isSame = held.route == route && held.hasDeflate == hasDeflate &&
-                        std::memcmp(&held.spec, &spec, sizeof(spec)) == 0;
+    const bool isSame = held.route == wanted.route && held.hasDeflate == wanted.hasDeflate &&
+                        held.circuit == wanted.circuit &&
+                        std::memcmp(&held.spec, &wanted.spec, sizeof(wanted.spec)) == 0;
     if (!isSame) continue;
     held.refs++;
     return i;
@@ -89,24 +90,26 @@ u32 Shard::holdSettings(const WebSocketSpec& spec, u32 route, bool hasDeflate) {
     free = static_cast<u32>(framesSettings_.size());
     framesSettings_.emplace_back();
   }
-  framesSettings_[free] = FramesSettings{spec, route, 1, hasDeflate};
+  framesSettings_[free] = wanted;
+  framesSettings_[free].refs = 1;
   return free;
 }
 
 // The exchange of the tunnel became a WebSocket. `rest` bytes of the endpoint's lie in the scratch.
 void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   Tunnel& record = tunnels_[tunnel];
-  if (hasDeflate) {
-    const FramesSettings plain = framesSettings_[settings];
-    framesSettings_[settings].refs--;
-    settings = holdSettings(plain.spec, plain.route, true);
-  }
+  const u32 upstream = httpAt_[record.upstream] - 1;
+  FramesSettings wanted = framesSettings_[settings];
+  framesSettings_[settings].refs--;
+  wanted.hasDeflate = hasDeflate;
+  // It stays one of its cluster's connections.
+  if (httpUpstreams_[upstream].isCounted != 0) wanted.circuit = httpUpstreams_[upstream].circuit;
+  settings = holdSettings(wanted);
   const u32 slot = framePool_.take();  // as many as tunnels
   HttpConn& http = httpOf(tunnel);
   ChunkChain early = http.kept;
   http.kept = ChunkChain{};
-  const u32 upstream = httpAt_[record.upstream] - 1;
-  leaveConnections(httpUpstreams_[upstream]);
+  if (settings == kNoIndex) leaveConnections(httpUpstreams_[upstream]);
   httpUpstreams_.release(upstream);
   httpAt_[record.upstream] = 0;
   freeExchange(tunnel);
@@ -352,6 +355,7 @@ void Shard::releaseFrames(u32 tunnel) {
     board_.route(options_.index, settings.route).lower(RouteCounter::kWebSocketsActive);
   }
   writeTunnelRecord(tunnel, RecordEvent::kTunnel, endOf(record.reason));
+  if (settings.circuit != kNoIndex) leave(board_.cluster(settings.circuit), Circuit::kConnections);
   settings.refs--;
   framePool_.release(record.frames.trackers);
   conns_[record.downstream].flags =
