@@ -52,7 +52,7 @@ export const clusterHttp = section('HTTP towards the endpoints, for listeners wi
   limits: section('What the cluster may have under way; beyond it, requests get 503 at once.', {
     connections: count(
       {
-        is: 'Connections to endpoints for requests, in use or kept; WebSockets are limited by `connections` of endpoints.',
+        is: 'Connections to endpoints, in use or kept, WebSockets included.',
         initial: 'unlimited',
       },
       { min: 1, max: limit.CONNECTIONS_MAX, zero: UNLIMITED },
