@@ -14,7 +14,7 @@ import { SlowCanary } from './slow-canary.ts';
 const CLIENTS = 200;
 const CHUNK = 4096;
 const CAP = 8 * 1024 * 1024;
-const CONTENT = 'c'.repeat(1024 * 1024);
+const CONTENT = Buffer.alloc(2 * 1024 * 1024, 'c');
 const DRIP_MS = 50;
 
 interface Attack {
@@ -47,7 +47,7 @@ const ATTACKS: readonly Attack[] = [
   { name: 'connections without a byte', first: '', drip: '', isPaused: false },
   {
     name: 'responses that nobody reads',
-    first: 'GET /big HTTP/1.1\r\nHost: a.example\r\n\r\n'.repeat(3),
+    first: 'GET /big HTTP/1.1\r\nHost: a.example\r\n\r\n',
     drip: '',
     isPaused: true,
   },
