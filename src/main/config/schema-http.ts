@@ -59,7 +59,10 @@ export const listenerHttp = section('HTTP, where `protocol` is `http`.', {
       { min: 100, max: HOUR, zero: NEVER },
     ),
     body: duration(
-      { is: 'No byte of the content of a request for this long.', initial: '30s' },
+      {
+        is: 'No byte of the content of a request for this long, or of a response to a client that is behind; content below 500 bytes a second, over 20 s, counts as none. `never` turns both off.',
+        initial: '30s',
+      },
       { min: 100, max: HOUR, zero: NEVER },
     ),
   }),

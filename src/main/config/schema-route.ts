@@ -291,7 +291,7 @@ export const route = z.strictObject({
         .prefault(['connect'])
         .meta({
           description:
-            'After what: `connect` (nothing was sent), `reset` (the endpoint ended without an answer), `timeout` (of `perTry`), or statuses; with `hedge` a try that took longer than `perTry` goes on beside the next one, and the first answer counts. All but `connect` are for requests that may be repeated (RFC 9110 9.2.2); with `unsafe` for every request. With `hedge` a try that takes longer than `perTry` goes on beside the next one, and the first answer counts.',
+            'After what: `connect` (nothing was sent), `reset` (the endpoint ended without an answer), `timeout` (of `perTry`), or statuses; with `hedge` a try that took longer than `perTry` goes on beside the next one, and the first answer counts. All but `connect` are for requests that may be repeated (RFC 9110 9.2.2); with `unsafe` for every request.',
           'x-example': ['connect', 'reset', '503'],
           'x-lone-item': true,
         }),
