@@ -303,7 +303,8 @@ bool Shard::writeAnswerHead(u32 tunnel) {
   plan.isChunked = isOpenEnded && !isOld;
   // A client that still sends its request when the answer comes is not asked to go on.
   const bool isKept = (exchange.flags & kExKeepAsked) != 0 && exchange.request.isEnded() &&
-                      !(isOld && isOpenEnded) && !isClosing(tunnel);
+                      !(isOld && isOpenEnded) && !isClosing(tunnel) &&
+                      (httpOf(tunnel).flags & kHttpCloseDue) == 0;
   if (plan.isChunked) exchange.flags |= kExResponseChunked;
   plan.hop = !isKept ? http1::Hop::kClose : isOld ? http1::Hop::kKeepAlive : http1::Hop::kKeep;
   if (!isKept) httpOf(tunnel).flags |= kHttpCloseDue;

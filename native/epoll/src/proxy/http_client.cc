@@ -303,10 +303,7 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     queue(record.upstream);
     return false;
   }
-  if (passed == Passed::kEnd && taken < total) {
-    (void)chunks_.append(http.kept, scratch_ + taken, total - taken);
-    http.flags |= kHttpUnread;
-  }
+  if (passed == Passed::kEnd) keepUnread(http, {scratch_ + taken, total - taken});
   if (passed == Passed::kEnd) noteRequestEnd(exchange);
   armHttp(tunnel);
   return true;

@@ -256,11 +256,16 @@ void Shard::answerEarly(const Request& request, u16 status, HttpEnd end,
   answer(request.tunnel, status, end, edits, content);
 }
 
-// What follows a request waits for its answer. Beyond the memory cap there is room for one read.
+// What follows a request waits for its answer. At the memory cap it does not: the connection ends
+// with that answer, and whoever sent more sends it again (RFC 9112 9.3.2).
 void Shard::keepUnread(HttpConn& http, std::span<const u8> rest) {
   if (rest.empty()) return;
-  const size_t kept = chunks_.append(http.kept, rest.data(), rest.size());
-  http.flags |= kept == rest.size() ? kHttpUnread : kHttpCloseDue;
+  if (!chunks_.hasRoom(rest.size())) {
+    http.flags |= kHttpCloseDue;
+    return;
+  }
+  (void)chunks_.append(http.kept, rest.data(), rest.size());
+  http.flags |= kHttpUnread;
 }
 
 // Redirects and fixed answers.
