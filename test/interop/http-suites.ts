@@ -12,10 +12,16 @@ import { makeCorpus } from './smuggling/corpus.ts';
 import { startOrigins } from './smuggling/origins.ts';
 import { SmugglingRig } from './smuggling/smuggling.ts';
 
+/** What the command line said. */
+export interface Choice {
+  /** Without what takes hours. */
+  readonly isShort: boolean;
+}
+
 /** One suite. */
 export interface HttpSuite {
   readonly name: string;
-  readonly run: (owner: Owner, tell: (row: Row) => void) => Promise<void>;
+  readonly run: (owner: Owner, tell: (row: Row) => void, choice: Choice) => Promise<void>;
 }
 
 /** Besides what is written down. */

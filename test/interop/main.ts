@@ -4,7 +4,7 @@
  *
  * Path: rig.ts is what TLS peers meet; peers.ts, tlsfuzzer.ts and scanners.ts start them.
  * http-suites.ts has the others. With `--write` the outcomes become docs/tls-interop.md and
- * docs/http-interop.md.
+ * docs/http-interop.md; with `--short` the longest runs are left out by name.
  * Invariant: what is not on this machine is skipped by its name; the exit code is 0 only when
  * nothing failed.
  */
@@ -26,6 +26,7 @@ const HTTP_NAMES = HTTP_SUITES.map(({ name }) => name);
 
 const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'));
 const isWritten = process.argv.includes('--write');
+const isShort = process.argv.includes('--short');
 
 function isWanted(name: string): boolean {
   return wanted.length === 0 || wanted.includes(name);
@@ -100,7 +101,7 @@ async function main(): Promise<number> {
       await runTls(owner, tell);
     }
     for (const suite of HTTP_SUITES.filter(({ name }) => isWanted(name))) {
-      await suite.run(owner, tell);
+      await suite.run(owner, tell, { isShort });
     }
   } finally {
     for (const clean of cleaners) {
