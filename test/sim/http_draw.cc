@@ -84,6 +84,12 @@ void HttpScenario::drawSnapshot() {
   listener.bufferLow = random.below(listener.bufferHigh);
   listener.accessLog = random.chance(1, 2) ? 1 : 0;
   listener.accessIntervalMs = random.chance(1, 4) ? 100 : 0;
+  if (random.chance(1, 4)) {
+    Cidr trusted;
+    HF_ASSERT(parseCidr("10.1.0.0/16", &trusted));
+    parts_.cidrs.push_back(trusted);
+    listener.cidrCount = 1;
+  }
   parts_.listeners.push_back(listener);
   drawRoutes(parts_.http.emplace_back());
   for (u32 i = 0; i < kClusters; ++i) drawCluster(i);
@@ -170,7 +176,8 @@ void HttpScenario::drawCluster(u32 id) {
   cluster.endpointCount = 1 + random.below(3);
   cluster.connectMs = 300;
   cluster.retries = random.below(4);
-  cluster.proxyProtocol = 0;
+  if (random.chance(1, 5)) cluster.proxyProtocol = 1 + random.below(2);
+  book_.proxyProtocol[id] = cluster.proxyProtocol;
   if (!book_.isGentle) {
     cluster.ejectAfter = random.chance(1, 3) ? 2 : 0;
     cluster.ejectAfterErrors = random.chance(1, 4) ? 3 : 0;
@@ -210,6 +217,41 @@ void HttpScenario::applyTo(proxy::Shard& shard) {
   HF_ASSERT(snapshot >= 0);
   HF_ASSERT(shard.applySnapshot(snapshot).isOk());
   sys::close(snapshot);
+}
+
+// Another configuration, under which every request means the same: limits change, endpoints go and
+// come back, and in worlds that are not gentle a cluster or the listener is gone for a while.
+void HttpScenario::reload(proxy::Shard& shard) {
+  Random& random = world_.random;
+  parts_.generation += 1;
+  for (proxy::ClusterHttpParts& each : parts_.clusterHttp) each.idlePerEndpoint = random.below(4);
+  const auto listeners = parts_.listeners;
+  const auto clusters = parts_.clusters;
+  const auto clusterHttp = parts_.clusterHttp;
+  const auto http = parts_.http;
+  const u32 kind = random.below(8);
+  if (kind < 2) {
+    // The routes lead elsewhere.
+    for (http::RouteParts& route : parts_.http[0].table.hosts[0].routes) {
+      for (http::SplitParts& split : route.splits) split.cluster = random.below(kClusters);
+    }
+  } else if (kind == 2) {
+    for (proxy::ClusterSpec& cluster : parts_.clusters) cluster.endpointCount = 1;
+  } else if (kind == 3 && !book_.isGentle) {
+    parts_.clusters.pop_back();
+    parts_.clusterHttp.pop_back();
+    for (http::RouteParts& route : parts_.http[0].table.hosts[0].routes) {
+      for (http::SplitParts& split : route.splits) split.cluster = 0;
+    }
+  } else if (kind == 4 && !book_.isGentle && random.chance(1, 4)) {
+    parts_.listeners.clear();
+    parts_.http.clear();
+  }
+  applyTo(shard);
+  parts_.listeners = listeners;
+  parts_.clusters = clusters;
+  parts_.clusterHttp = clusterHttp;
+  parts_.http = http;
 }
 
 void HttpScenario::startGateway() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "codec/proxy_protocol.h"
 #include "codec/websocket_handshake.h"
 
 namespace holdfast::sim {
@@ -49,7 +50,19 @@ void HttpEndpoint::takeBytes() {
   }
 }
 
+bool HttpEndpoint::takeProxyHeader() {
+  const codec::ProxyDecoded decoded = codec::decodeProxyHeader(bytesOf(unread_));
+  if (decoded.kind == codec::ProxyDecoded::Kind::kNeedMore) return false;
+  if (decoded.kind == codec::ProxyDecoded::Kind::kViolation) fail("a wrong PROXY header came");
+  char text[kAddressTextMax];
+  claimed_.assign(text, formatIp(decoded.header.source, text, sizeof(text)));
+  unread_.erase(0, decoded.length);
+  taken_ += decoded.length;
+  return true;
+}
+
 bool HttpEndpoint::takeHead() {
+  if (isHeaderExpected && claimed_.empty()) return takeProxyHeader();
   if (ask_ != nullptr) fail("bytes behind a request that is not answered, at endpoint");
   if (isFinal_) fail("a request behind a last answer, at endpoint");
   judgeReuse();
@@ -71,8 +84,7 @@ bool HttpEndpoint::takeHead() {
 
 // A connection that was spoiled before the gateway wrote to it is not used again.
 void HttpEndpoint::judgeReuse() {
-  const Knobs& knobs = at_.knobs;
-  if (!isSpoiled_ || knobs.shortRecv != 0 || knobs.fewEvents != 0 || knobs.urgent != 0) return;
+  if (!isSpoiled_) return;
   u64 known = 0;
   for (const auto& [sent, delivered] : stream->sends) {
     if (sent <= taken_) known = delivered;
@@ -97,6 +109,9 @@ void HttpEndpoint::judgeHead() {
   if (valueOf(head_, "x-edit") != (isRewritten ? "ours" : "theirs")) fail("fields not edited");
   if (!valueOf(head_, "x-drop").empty()) fail("a field of the connection came, at endpoint");
   if (head_.textOf(head_.host) != "a.example") fail("another host, at endpoint");
+  if (valueOf(head_, "x-forwarded-for") != ask.from) fail("told another client, at endpoint");
+  if (isHeaderExpected && claimed_ != ask.from) fail("introduced another client, at endpoint");
+  if (isHeaderExpected && served_ != 0) fail("a connection of one client was used again");
   ask.tries += 1;
   ask.streams.push_back(stream);
   const bool isRepeatable = http1::isIdempotent(ask.method);
@@ -220,9 +235,12 @@ void HttpEndpoint::planRight() {
 void HttpEndpoint::planWrong() {
   Random& random = at_.random;
   ask_->wasRough = true;
-  const u32 kind = random.below(9);
+  // Where a read may find less than there is, nobody could know of more.
+  const Knobs& knobs = at_.knobs;
+  const bool isExact = knobs.shortRecv == 0 && knobs.fewEvents == 0 && knobs.urgent == 0;
+  const u32 kind = isExact ? random.below(9) : 2 + random.below(7);
   // Behind the head of an answer to HEAD everything is too much.
-  switch (kind == 6 && ask_->method == http1::Method::kHead ? 0 : kind) {
+  switch (kind == 6 && ask_->method == http1::Method::kHead ? 2 : kind) {
     case 0:  // too much
       return spoil(contentOf(answer_->id, 1 + random.below(100)));
     case 1: {  // an answer that nobody waits for
@@ -277,6 +295,9 @@ void HttpEndpoint::spoil(std::string_view extra) {
   isSpoiled_ = true;
   spoiledAt_ = written_ + out_.size();
   out_ += extra;
+  // What comes later than the next request would be its answer to any gateway: it comes at once.
+  stream->glueFrom = spoiledAt_ - 1;
+  stream->glueTo = written_ + out_.size();
 }
 
 void HttpEndpoint::planSwitch() {
@@ -335,7 +356,8 @@ bool HttpEndpoint::write() {
   if (most == 0 && isHeld) return false;
   if (most != 0) {
     const bool isWhole = at_.random.chance(1, 2) && !at_.draw(at_.knobs.dribble);
-    const size_t length = isWhole ? most : 1 + at_.random.below(static_cast<u32>(most));
+    size_t length = isWhole ? most : 1 + at_.random.below(static_cast<u32>(most));
+    if (isSpoiled_ && outAt_ + length >= wholeAt_) length = out_.size() - outAt_;
     stream->inbound.append(std::string_view(out_).substr(outAt_, length));
     outAt_ += length;
     written_ += length;

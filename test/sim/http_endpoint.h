@@ -39,7 +39,8 @@ class HttpEndpoint {
   u32 id;
   Stream* stream;
   bool wasCut = false;
-  bool isStuck = false;  // answers nothing
+  bool isStuck = false;           // answers nothing
+  bool isHeaderExpected = false;  // a PROXY header comes first, and one request at most
   std::unique_ptr<FrameTalk> talk;
 
  private:
@@ -47,6 +48,7 @@ class HttpEndpoint {
   enum class After : u8 { kKeep, kFin, kReset };
 
   void takeBytes();
+  bool takeProxyHeader();
   bool takeHead();
   bool takeContent();
   void judgeHead();
@@ -88,6 +90,7 @@ class HttpEndpoint {
   u64 spoiledAt_ = 0;  // bytes of ours up to the first one that is wrong
   u64 written_ = 0;
   u32 served_ = 0;
+  std::string claimed_;  // of the PROXY header
 };
 
 }  // namespace holdfast::sim

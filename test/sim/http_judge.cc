@@ -19,6 +19,7 @@ void HttpScenario::judge() {
   }
   for (const Ask& ask : book_.asks) judgeTalk(ask);
   judgeGauges();
+  judgeRecords();
   judgeLeft();
 }
 
@@ -30,7 +31,8 @@ void HttpScenario::judgeClient(const HttpClient& client) {
   if (!client.isOver()) world_.fail("a client's connection never ended", client.id);
   const bool isTimed = book_.hasSilent || hadStalls_ || book_.hasShortKeepAlive;
   const bool isEnded = policies_.hasMaxAge || policies_.hasKills || policies_.hasDrain ||
-                       policies_.hasMemoryCap || closed(kShardLimit) != 0;
+                       policies_.hasMemoryCap || closed(kShardLimit) != 0 ||
+                       closed(kProxyHeaderTimeout) != 0 || closed(kUnrouted) != 0;
   if (isTimed || isEnded || !client.isSound() || client.isStuck || client.hasStopped) return;
   outcome_.strict += 1;
   if (client.leaving == HttpClient::Leaving::kAbort || client.isServed()) return;
@@ -98,6 +100,37 @@ void HttpScenario::judgeGauges() {
   for (const proxy::EndpointSpec& endpoint : parts_.endpoints) {
     const u32 active = board_->endpointActive(endpoint.id).load();
     if (active != 0) world_.fail("an endpoint's count is left over", active);
+  }
+}
+
+// One line for each request and each WebSocket, and none for the connection.
+void HttpScenario::judgeRecords() {
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    const HttpCell& cell = board_->http(shard, 0);
+    u64 ended = 0;
+    for (const auto& end : cell.ends) ended += end.load();
+    const u64 sockets = cell.counters[static_cast<size_t>(HttpCounter::kWebSocketsClosed)].load();
+    std::string text(kLogRingBytes, ' ');
+    text.resize(board_->log(shard).pop(text.data(), kLogRingBytes));
+    const auto count = [&text](std::string_view event) {
+      u64 found = 0;
+      for (size_t at = 0; (at = text.find(event, at)) != std::string::npos; ++at) ++found;
+      return found;
+    };
+    const u64 dropped =
+        board_->shard(shard).counters[static_cast<size_t>(ShardCounter::kAccessDropped)].load();
+    if (parts_.listeners[0].accessLog == 0 || dropped != 0) continue;
+    if (count("\"event\":\"request\"") != ended - sockets) {
+      world_.fail("records of requests are miscounted", shard);
+    }
+    if (count("\"event\":\"tunnel\"") != sockets) {
+      world_.fail("records of WebSockets are miscounted", shard);
+    }
+    const u64 limited = outcome_.closedBy[static_cast<size_t>(CloseReason::kShardLimit)];
+    // Those that end before they said who they are have no other record.
+    if (parts_.listeners[0].cidrCount == 0 && count("\"event\":\"close\"") > limited) {
+      world_.fail("records of connections were written", shard);
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "codec/proxy_protocol.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -108,9 +110,7 @@ void HttpScenario::interfere() {
     }
   }
   if (policies_.hasReloads && random.chance(1, 3)) {
-    parts_.generation += 1;
-    for (proxy::ClusterHttpParts& http : parts_.clusterHttp) http.idlePerEndpoint = random.below(4);
-    applyTo(shard);
+    reload(shard);
   }
   if (world_.streams.empty() || !world_.draw(world_.knobs.timeoutError * 20)) return;
   Stream& stream = *world_.streams[random.below(static_cast<u32>(world_.streams.size()))];
@@ -131,15 +131,46 @@ void HttpScenario::newClient() {
   stream->farAddress = ip("10.2.0.7", 2000 + id);
   stream->nearAddress = ip("10.0.0.1", 80);
   clients_.push_back(std::make_unique<HttpClient>(world_, book_, id, stream));
+  introduce(*clients_.back());
   if (book_.isCalm) clients_.back()->calmDown();
   world_.file(listenFd_, "listening").listening.backlog.push_back(stream);
   world_.wake(listenFd_);
 }
 
+// Some clients come through a balancer that says who they are.
+void HttpScenario::introduce(HttpClient& client) {
+  Stream& stream = *client.stream;
+  Address named = stream.farAddress;
+  if (parts_.listeners[0].cidrCount != 0 && world_.random.chance(2, 3)) {
+    stream.farAddress = ip("10.1.0.7", 2000 + client.id);
+    named = ip(world_.random.chance(1, 2) ? "192.0.2.9" : "2001:db8::9", 3000 + client.id);
+    codec::ProxyHeader header;
+    header.source = named;
+    header.destination = ip(named.isIpv6() ? "2001:db8::1" : "10.0.0.1", 80);
+    u8 buffer[256];
+    codec::Writer writer(buffer);
+    (void)(world_.random.chance(1, 2) ? codec::encodeProxyV1(header, &writer)
+                                      : codec::encodeProxyV2(header, &writer));
+    stream.inbound.append({reinterpret_cast<const char*>(buffer), writer.size()});
+  }
+  char text[kAddressTextMax];
+  const std::string from(text, formatIp(named, text, sizeof(text)));
+  for (Ask* ask : client.asks) ask->from = from;
+}
+
 void HttpScenario::acceptedByEndpoint(void* owner, Stream* stream) {
   HttpScenario& self = *static_cast<HttpScenario*>(owner);
   const u32 id = static_cast<u32>(self.endpoints_.size()) + 1;
+  u32 cluster = 0;
+  for (const proxy::EndpointSpec& endpoint : self.parts_.endpoints) {
+    const u32 position = endpoint.id - self.parts_.endpoints[0].id;
+    const bool isIt =
+        stream->farAddress ==
+        fromSockaddr(reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.addressLength);
+    if (isIt && position >= self.parts_.clusters[1].endpointFirst) cluster = 1;
+  }
   self.endpoints_.push_back(std::make_unique<HttpEndpoint>(self.world_, self.book_, id, stream));
+  self.endpoints_.back()->isHeaderExpected = self.book_.proxyProtocol[cluster] != 0;
   if (self.world_.draw(self.world_.knobs.resetAfterAccept)) stream->isFarResetSent = true;
 }
 

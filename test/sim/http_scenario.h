@@ -44,6 +44,7 @@ class HttpScenario {
   void drawCluster(u32 id);
   void startGateway();
   void applyTo(proxy::Shard& shard);
+  void reload(proxy::Shard& shard);
 
   void storm();
   void calm();
@@ -54,6 +55,7 @@ class HttpScenario {
   void turnShard(u32 index);
   bool moveStream(Stream& stream);
   void newClient();
+  void introduce(HttpClient& client);
   [[nodiscard]] bool isOver() const;
   static void acceptedByEndpoint(void* owner, Stream* stream);
   static void printAll(void* owner);
@@ -63,6 +65,7 @@ class HttpScenario {
   void judgeClient(const HttpClient& client);
   void judgeTalk(const Ask& ask);
   void judgeGauges();
+  void judgeRecords();
   void judgeLeft();
 
   World world_;

@@ -48,6 +48,7 @@ struct Ask {
   bool isExpecting = false;
   bool isUpgrade = false;
   std::string key;      // of a WebSocket
+  std::string from;     // the client's address, as endpoints are to be told
   std::string content;  // without framing
   std::string wire;     // all bytes
   size_t headBytes = 0;
@@ -86,6 +87,7 @@ struct HttpBook {
   bool isRetriedUnsafe = false;
   bool isHedged = false;  // the first way has little time for a try
   u32 frameMax = 0;
+  u32 proxyProtocol[2] = {0, 0};  // towards the endpoints of each cluster
   bool isValidated = false;
 
   [[nodiscard]] Ask* findAsk(u32 id) { return id - 1 < asks.size() ? &asks[id - 1] : nullptr; }

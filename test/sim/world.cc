@@ -182,7 +182,10 @@ bool World::deliverInbound(Stream& stream) {
   const size_t room = stream.nearQueueMax - std::min(stream.nearQueueMax, stream.nearQueue.size());
   const size_t whole = std::min(room, stream.inbound.size());
   if (whole > 0) {
-    const size_t moved = stream.inbound.moveTo(stream.nearQueue, portion(whole));
+    size_t part = portion(whole);
+    const u64 end = stream.bytesDelivered + part;
+    if (end > stream.glueFrom && end < stream.glueTo) part += stream.glueTo - end;
+    const size_t moved = stream.inbound.moveTo(stream.nearQueue, part);
     stream.bytesDelivered += moved;
     if (!stream.hasUrgent && draw(knobs.urgent)) {
       stream.hasUrgent = true;

@@ -103,6 +103,9 @@ struct Stream {
   bool wasBroken = false;  // by a fault, not by a peer
   int error = 0;           // pending SO_ERROR
   bool isResetArmed = false;
+  // Bytes of the inbound direction, counted from its beginning, that come in one piece.
+  u64 glueFrom = 0;
+  u64 glueTo = 0;
   // For those who ask: `sent` before each send, and bytesDelivered at that time.
   bool isSendLogged = false;
   std::vector<std::pair<u64, u64>> sends;
