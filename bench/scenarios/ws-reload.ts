@@ -1,9 +1,9 @@
 /**
  * The routes change again and again while WebSockets carry messages.
  *
- * Path: 9,000 WebSockets are open and all carry messages, 3,000 a second together. A calm part comes
- * first; then the candidate gets another configuration every 25 ms, or as soon after that as a
- * request has met the routes of the last one, 1,000 times or as often as 40 seconds allow. Peers
+ * Path: 9,000 WebSockets are open and all carry messages, 3,000 a second together. A calm part
+ * comes first; then the candidate gets another configuration every 25 ms, or as soon after that as
+ * a request has met the routes of the last one, 1,000 times or as often as 40 seconds allow. Peers
  * that hand over to new processes keep the old ones for their WebSockets.
  */
 import { setTimeout as delay } from 'node:timers/promises';
