@@ -69,7 +69,12 @@ bool Shard::attachUnused(u32 tunnel) {
   const u32 slot = unusedOf_[record.endpoint].first - 1;
   // One that its endpoint ended or wrote on is for serveUnused() to judge.
   constexpr u16 kEvents = kConnReadable | kConnReadHup | kConnError | kConnEof | kConnBroken;
-  if ((conns_[httpUpstreams_[slot].conn].flags & kEvents) != 0) return false;
+  const u16 flags = conns_[httpUpstreams_[slot].conn].flags;
+  if ((flags & kEvents) != 0) return false;
+  // One from before a reload that asks for TLS, for none, or to be told of the client.
+  const ClusterSpec& cluster = snapshot_.cluster(findCluster(record.cluster));
+  const bool isSecured = (flags & kConnTls) != 0;
+  if (isSecured != (cluster.tls != kNoIndex) || cluster.proxyProtocol != 0) return false;
   removeUnused(slot);
   // Of a connect that failed before.
   if (record.upstream != kNoIndex) releaseUpstream(record.upstream);
@@ -99,6 +104,9 @@ void Shard::takeUpstream(u32 tunnel) {
 void Shard::httpConnected(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   Exchange& exchange = exchangeOf(tunnel);
+  // The cluster went meanwhile, and with it what its endpoints are to be told of the client.
+  const u32 position = findCluster(record.cluster);
+  if (position == kNoIndex) return giveUpConnect(tunnel, CloseReason::kNoEndpoint);
   const u32 slot = httpUpstreams_.take();  // as many as conns to endpoints
   HttpUpstream& upstream = httpUpstreams_[slot];
   upstream.conn = record.upstream;
@@ -113,17 +121,14 @@ void Shard::httpConnected(u32 tunnel) {
   httpAt_[record.upstream] = slot + 1;
   exchange.connectMicros = record.connectMicros;
   board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kOpened);
-  const u32 position = findCluster(record.cluster);
-  if (position != kNoIndex) {
-    SocketOptions options = snapshot_.cluster(position).socket;
-    options.nodelay = 0;  // set before its second write
-    setSocketOptions(conns_[record.upstream].fd, options);
-  }
+  SocketOptions options = snapshot_.cluster(position).socket;
+  options.nodelay = 0;  // set before its second write
+  setSocketOptions(conns_[record.upstream].fd, options);
   record.state = TunnelState::kHttp;
   wheel_.disarm(tunnel);
   armHttp(tunnel);
   const bool isSecured = (conns_[record.upstream].flags & kConnTls) != 0;
-  const u32 version = position == kNoIndex ? 0 : snapshot_.cluster(position).proxyProtocol;
+  const u32 version = snapshot_.cluster(position).proxyProtocol;
   // With TLS it went ahead of the handshake.
   if (version != 0 && !isSecured && !passProxyHeader(tunnel, version, HeaderUse::kSend)) return;
   sendRequest(tunnel);
