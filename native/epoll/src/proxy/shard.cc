@@ -91,7 +91,7 @@ bool Shard::turn(int timeoutMs) {
   admit();
   runDeadlines();
   if (drainCursor_ != kNoIndex) spreadDrain();
-  freeClosed();
+  if (closedHead_ != kNoIndex) freeClosed();
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
@@ -142,7 +142,7 @@ void Shard::takeEvent(const sys::Event& event) {
 }
 
 // True when something else than pending bytes waits for the socket to be writable.
-bool Shard::isWriteAwaited(const Conn& conn) {
+__attribute__((noinline)) bool Shard::isWriteAwaited(const Conn& conn) {
   const TunnelState state = tunnels_[conn.tunnel].state;
   if (state == TunnelState::kOpen) return (peerOf(conn).flags & kConnBlocked) != 0;
   if (state == TunnelState::kHttp) return isReaderPaused(conn);
@@ -299,6 +299,7 @@ void Shard::admit() {
     admitted++;
   }
   bump(count(ShardCounter::kAdmissions), admitted);
+  publishTunnels();
 }
 
 void Shard::admitOne(const MailboxMessage& message) {
@@ -323,7 +324,6 @@ void Shard::admitOne(const MailboxMessage& message) {
   tunnel.halfCloseTicks = ticksOf(listener->halfCloseMs);
   tunnel.bufferHigh = listener->bufferHigh;
   tunnel.bufferLow = listener->bufferLow;
-  tunnel.accessIntervalTicks = ticksOf(listener->accessIntervalMs);
   if (listener->accessLog != 0) tunnel.flags |= kTunnelAccessLog;
   tunnel.openedTick = nowTick_;
   tunnel.lastActiveTick = nowTick_;
@@ -391,7 +391,7 @@ void Shard::countClosed(u32 listener, CloseReason reason) {
 }
 
 // A tunnel whose conn still has a task in the queue stays until the task was taken.
-void Shard::freeClosed() {
+__attribute__((noinline)) void Shard::freeClosed() {
   u32 index = closedHead_;
   closedHead_ = kNoIndex;
   while (index != kNoIndex) {
@@ -410,11 +410,11 @@ void Shard::freeClosed() {
     }
     index = next;
   }
+  publishTunnels();
 }
 
 void Shard::publish() {
   count(ShardCounter::kPendingChunks).store(chunks_.inUse(), kRelaxed);
-  count(ShardCounter::kTunnels).store(tunnels(), kRelaxed);
   count(ShardCounter::kTimers).store(wheel_.count(), kRelaxed);
   count(ShardCounter::kPaused).store(paused_, kRelaxed);
   if (records_.has_value()) {

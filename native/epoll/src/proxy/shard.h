@@ -473,6 +473,10 @@ class Shard {
   void close(u32 tunnel, CloseReason reason, How how);
   void closeConn(u32 conn, How how);
   void writeAccessRecord(u32 tunnel, bool isEnd);
+  void armAccessRecord(u32 tunnel);
+  void publishTunnels() {
+    count(ShardCounter::kTunnels).store(tunnels(), std::memory_order_relaxed);
+  }
   [[nodiscard]] u32 drawAge(u32 ageMs, u32 jitterPermille);
 
   [[nodiscard]] Conn& peerOf(const Conn& conn) {

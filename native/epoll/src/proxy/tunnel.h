@@ -147,7 +147,6 @@ struct Tunnel {
   u32 halfCloseTicks = 0;
   u32 bufferHigh = 0;
   u32 bufferLow = 0;
-  u32 accessIntervalTicks = 0;
   u32 openedTick = 0;
   u32 lastActiveTick = 0;
   union {
@@ -157,12 +156,11 @@ struct Tunnel {
   u32 ageTick = 0;     // maxAge; 0: none
   u32 drainTick = 0;   // set by drain; 0: none
   u32 accessTick = 0;  // next interval record; 0: none
-  u32 stateSinceTick = 0;
   u32 connectMicros = 0;
   Address client;  // as the PROXY header says, otherwise the socket's peer
   u64 addressKey = 0;
 };
-static_assert(sizeof(Tunnel) <= 152);
+static_assert(sizeof(Tunnel) == 128);
 
 // The budget of design section 3: an idle proxied pair, all user memory.
 inline constexpr size_t kIdlePairBytesMax = 256;

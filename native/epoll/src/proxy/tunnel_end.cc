@@ -118,7 +118,7 @@ void Shard::fireOpen(u32 tunnel) {
   }
   if (isDue(record.accessTick, nowTick_)) {
     writeAccessRecord(tunnel, false);
-    record.accessTick = nowTick_ + record.accessIntervalTicks;
+    armAccessRecord(tunnel);
   }
   rearm(tunnel);
 }
@@ -270,6 +270,14 @@ void Shard::close(u32 tunnel, CloseReason reason, How how) {
   countClosed(record.listener, reason);
   record.link = closedHead_;
   closedHead_ = tunnel;
+}
+
+// The next record of a connection that lives on. The interval is the log's, so the present one.
+void Shard::armAccessRecord(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  const ListenerSpec* listener = findListener(record.listener);
+  const bool isAsked = listener != nullptr && listener->accessIntervalMs != 0;
+  record.accessTick = isAsked ? nowTick_ + ticksOf(listener->accessIntervalMs) : 0;
 }
 
 void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {

@@ -133,7 +133,7 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   record.state = TunnelState::kOpen;
   record.flags |= kTunnelEstablished;
   record.lastActiveTick = nowTick_;
-  if (record.accessIntervalTicks != 0) record.accessTick = nowTick_ + record.accessIntervalTicks;
+  armAccessRecord(tunnel);
   bump(count(record.listener, ListenerCounter::kEstablished));
   const u32 route = framesSettings_[settings].route;
   if (route != kNoIndex) {

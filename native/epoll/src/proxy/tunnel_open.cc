@@ -248,9 +248,7 @@ void Shard::opened(u32 tunnel) {
   record.flags |= kTunnelEstablished | kTunnelOptionsDue;
   record.state = TunnelState::kOpen;
   record.lastActiveTick = nowTick_;
-  if (record.accessIntervalTicks != 0) {
-    record.accessTick = record.openedTick + record.accessIntervalTicks;
-  }
+  armAccessRecord(tunnel);
   if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
   rearm(tunnel);
   conns_[record.upstream].flags |= kConnWritable;
@@ -326,7 +324,12 @@ bool Shard::passProxyHeader(u32 tunnel, u32 version, HeaderUse use) {
     // A fresh socket's buffer takes a header whole; one that does not is not worth a special case.
     if (result.kind == IoResult::Kind::kDone && result.bytes == length) return true;
   }
-  close(tunnel, CloseReason::kEndpointReset, How::kReset);
+  // A request may go to another endpoint still.
+  if (isHttp(tunnel)) {
+    failConnect(tunnel, ECONNRESET);
+  } else {
+    close(tunnel, CloseReason::kEndpointReset, How::kReset);
+  }
   return false;
 }
 
