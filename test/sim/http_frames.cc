@@ -145,7 +145,7 @@ void FrameTalk::takeEnd() {
   const FrameTalk* from = other();
   if (from == nullptr || isClosedByGateway_) return;
   // Frames that its sender finished writing, and the gateway did not refuse.
-  const bool isWhole = from->firstBad() == ~size_t{0};
+  const bool isWhole = from->firstBad() == ~size_t{0} && firstBad_ == ~size_t{0};
   if (isWhole && from->stream_->isFarFinSent && from->isOver() && !from->isClosedByGateway_ &&
       !unread_.empty()) {
     at_.fail("a clean end inside of a frame, in", ask_.id);

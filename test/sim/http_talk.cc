@@ -7,6 +7,8 @@
 namespace holdfast::sim {
 namespace {
 
+using namespace std::string_literals;
+
 constexpr std::string_view kWays[] = {"/a/", "/b/", "/r/", "/f/", "/w/", "/none/"};
 constexpr size_t kLongContent = 120000;
 
@@ -45,11 +47,11 @@ std::string badHead(Random& random, std::string_view line) {
     case 8:
       return "GET / HTTP/3.0\r\nHost: a\r\n\r\n";
     case 9:
-      return std::string("\x16\x03\x01\x00\xa5 not HTTP\r\n\r\n", 20);
+      return "\x16\x03\x01\x00\xa5 not HTTP\r\n\r\n"s;
     case 10:
       return first + "Host: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
     default:
-      return first + std::string("Host: a\r\nX: a\0b\r\n\r\n", 18);
+      return first + "Host: a\r\nX: a\0b\r\n\r\n"s;
   }
 }
 

@@ -107,6 +107,10 @@ void Shard::httpConnected(u32 tunnel) {
   // The cluster went meanwhile, and with it what its endpoints are to be told of the client.
   const u32 position = findCluster(record.cluster);
   if (position == kNoIndex) return giveUpConnect(tunnel, CloseReason::kNoEndpoint);
+  const bool isSecured = (conns_[record.upstream].flags & kConnTls) != 0;
+  const u32 version = snapshot_.cluster(position).proxyProtocol;
+  // With TLS it went ahead of the handshake.
+  if (version != 0 && !isSecured && !passProxyHeader(tunnel, version, HeaderUse::kSend)) return;
   const u32 slot = httpUpstreams_.take();  // as many as conns to endpoints
   HttpUpstream& upstream = httpUpstreams_[slot];
   upstream.conn = record.upstream;
@@ -127,10 +131,6 @@ void Shard::httpConnected(u32 tunnel) {
   record.state = TunnelState::kHttp;
   wheel_.disarm(tunnel);
   armHttp(tunnel);
-  const bool isSecured = (conns_[record.upstream].flags & kConnTls) != 0;
-  const u32 version = snapshot_.cluster(position).proxyProtocol;
-  // With TLS it went ahead of the handshake.
-  if (version != 0 && !isSecured && !passProxyHeader(tunnel, version, HeaderUse::kSend)) return;
   sendRequest(tunnel);
 }
 

@@ -264,7 +264,7 @@ void Shard::opened(u32 tunnel) {
 }
 
 // Sends our header ahead of the client's first byte, and consumes the client's own. False when the
-// tunnel closed.
+// tunnel closed, or its request went on elsewhere.
 bool Shard::passProxyHeader(u32 tunnel, u32 version, HeaderUse use) {
   Tunnel& record = tunnels_[tunnel];
   Conn& client = conns_[record.downstream];
