@@ -1,4 +1,7 @@
 // What clients do, and what they may be told.
+//
+// Requests are written in pieces of any size; answers are read with the project's own codec, in
+// order, one for each request. Does not judge who was never answered: http_judge.cc does.
 #include "sim/http_client.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // Drawing a world with HTTP from its seed: faults, policies, routes and clusters.
+//
+// What the peers have to know of it goes into the book; the rest is between the gateway and the
+// kernel. Invariant: every configuration of a world means the same for every request.
 #include <algorithm>
 
 #include "sim/http_scenario.h"

@@ -1,4 +1,7 @@
 // What endpoints expect, and how they answer.
+//
+// A right answer is planned first, with any framing; then it may be spoiled. Invariant: the book
+// says that an answer is whole only when its last byte, or the FIN that ends it, was written.
 #include "sim/http_endpoint.h"
 
 #include <algorithm>
