@@ -27,8 +27,8 @@ const LOOK_MS = 200;
 const LAST_LOOK_MS = 1_000;
 /** Of the canary, and of the probe of slowhttptest. */
 const CANARY_CONNECTIONS = 8;
-/** One read of each side may be on its way when the cap is reached. */
-const OVERSHOOT = 2 * 128 * 1024;
+/** At the cap a connection may hold one chunk (docs/flow-control.md). */
+const OVERSHOOT = CLIENTS * CHUNK;
 
 /** Attacks and what slowhttptest is told for them. */
 const ATTACKS: Readonly<Record<string, readonly string[]>> = {

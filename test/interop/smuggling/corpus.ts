@@ -492,7 +492,7 @@ function mutate(text: string, dice: Dice): string {
 
 /** Whether every number that stands in a target is still that of the input. */
 function hasOwnTargets(text: string, id: number): boolean {
-  const targets = text.match(/\/[ih]\d*/g) ?? [];
+  const targets = text.match(/\/(?:[ih]\d*|\d{3,})/g) ?? [];
   return targets.length > 0 && targets.every((each) => each === `/i${id}` || each === `/h${id}`);
 }
 

@@ -33,8 +33,8 @@ export interface Judgement {
 }
 
 const FINAL_STATUS = /^HTTP\/1\.1 ([2-5]\d\d)/gm;
-const HIDDEN = / \/h\d+ /;
-const NUMBER = / \/[ih](\d+) /;
+const HIDDEN = / \/h\d+/;
+const NUMBER = / \/[ih](\d+)/;
 /** Inputs that are under way to each origin at once. */
 const BATCH = 64;
 /** Pooled connections may each have to show that they are clean. */
