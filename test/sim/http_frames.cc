@@ -66,7 +66,7 @@ void FrameTalk::plan() {
   const size_t length = random.below(random.chance(1, 10) ? 90000 : 300);
   const std::string text = contentOf(ask_.id, length);
   const u32 kind = random.below(20);
-  if (kind == 0 && sent_.size() + 1 == planned_) {
+  if (kind == 0) {
     firstBad_ = std::min(firstBad_, sent_.size() + 1);
     return send(kFinal | 8, std::string("\x03\xe8 bye", 6), 6);
   }

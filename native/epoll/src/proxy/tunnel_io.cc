@@ -275,6 +275,8 @@ void Shard::discardInput(u32 conn) {
     if (result.kind == IoResult::Kind::kFailed) return relayReset(conn, result.sysErrno);
     if (result.kind == IoResult::Kind::kEof) {
       record.flags |= kConnEof;
+      // What it was to get before our FIN was lost: that is no clean end.
+      if (record.flags & kConnBroken) return relayReset(conn, record.brokenErrno);
       return finishIfDone(record.tunnel);
     }
     budget -= std::min(budget, static_cast<u32>(result.bytes));
