@@ -1,8 +1,8 @@
 /**
  * Clients and an origin that do anything at any time, on two shards.
  *
- * Path: each client asks for targets of its own; the origin answers in the way that the target says,
- * rightly or wrongly, and both give up in the middle when they feel like it.
+ * Path: each client asks for targets of its own; the origin answers in the way that the target
+ * says, rightly or wrongly, and both give up in the middle when they feel like it.
  * Invariant under test: a response that looks whole is the one to the client's own request; when it
  * is over the gateway serves as before and holds nothing. HOLDFAST_CHAOS_SEED asks for other dice.
  */

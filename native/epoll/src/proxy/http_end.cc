@@ -273,6 +273,13 @@ void Shard::armHttp(u32 tunnel) {
   wheel_.arm(tunnel, next);
 }
 
+// How long the answer of the request under way may take still.
+u32 Shard::ticksLeft(u32 tunnel) {
+  const u32 tick = exchangeOf(tunnel).requestTick;
+  if (tick == 0) return TimerWheel<TimerOf>::kTicksMax / 2;
+  return isDue(tick, nowTick_) ? 0 : tick - nowTick_;
+}
+
 void Shard::fireHttp(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
   HttpConn& http = httpOf(tunnel);

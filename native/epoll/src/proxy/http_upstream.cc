@@ -303,6 +303,30 @@ void Shard::sweepUnused() {
   wheel_.arm(pooledTunnel_, nowTick_ + ticksOf(kUnusedSweepMs));
 }
 
+// Those that a cluster of the next snapshot would make otherwise: with another TLS config or name.
+void Shard::closeOutdated(const Snapshot& next) {
+  bool isOutdated[kClustersMax] = {};
+  for (u32 i = 0; i < next.clusterCount(); i++) {
+    const ClusterSpec& cluster = next.cluster(i);
+    const u32 position = findCluster(cluster.id);
+    if (position == kNoIndex || cluster.tls == kNoIndex) continue;
+    const ClusterSpec& present = snapshot_.cluster(position);
+    if (present.tls == kNoIndex) continue;
+    const u64(&digest)[2] = next.tls(cluster.tls).digest;
+    const u64(&before)[2] = snapshot_.tls(present.tls).digest;
+    isOutdated[cluster.id] = digest[0] != before[0] || digest[1] != before[1] ||
+                             next.text(cluster.serverName) != snapshot_.text(present.serverName);
+  }
+  for (u32 i = 0; i < httpUpstreams_.touched(); i++) {
+    const HttpUpstream& upstream = httpUpstreams_[i];
+    if (upstream.isUnused == 0 || !isOutdated[upstream.cluster]) continue;
+    const u32 conn = upstream.conn;
+    removeUnused(i);
+    closeConn(conn, How::kFin);
+    releaseUpstream(conn);
+  }
+}
+
 // All of them, when the shard stops.
 void Shard::closeUnused() {
   for (u32 i = 0; i < httpUpstreams_.touched(); i++) {

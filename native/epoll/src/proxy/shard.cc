@@ -442,6 +442,7 @@ Status Shard::applySnapshot(int fd) {
     for (const int copy : copies) sys::close(copy);
     return status;
   }
+  closeOutdated(next);
   snapshot_.swap(next);
   attachTables();
   if (pool_.has_value()) pool_->applySnapshot(copies);

@@ -368,6 +368,7 @@ class Shard {
   void serveUnused(u32 conn);
   void sweepUnused();
   void closeUnused();
+  void closeOutdated(const Snapshot& next);
   void giveUpConnect(u32 tunnel, CloseReason reason);
   bool retryExchange(u32 tunnel, u32 condition);
   bool takeRetry(u32 tunnel);
@@ -410,6 +411,7 @@ class Shard {
   void lingerHttp(u32 tunnel, CloseReason reason);
   void armHttp(u32 tunnel);
   void fireHttp(u32 tunnel);
+  [[nodiscard]] u32 ticksLeft(u32 tunnel);
   bool fireExchange(u32 tunnel);
   [[nodiscard]] bool isTooSlow(Exchange& exchange) const;
   [[nodiscard]] bool isClosing(u32 tunnel) const;

@@ -115,7 +115,9 @@ void Shard::startConnect(u32 tunnel) {
     }
     if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
     record.connectMicros = microsOf(sys::nowNs());
-    enterState(tunnel, TunnelState::kConnecting, ticksOf(cluster.connectMs));
+    u32 deadlineTicks = ticksOf(cluster.connectMs);
+    if (isForHttp) deadlineTicks = std::min(deadlineTicks, ticksLeft(tunnel));
+    enterState(tunnel, TunnelState::kConnecting, deadlineTicks);
     bump(count(ShardCounter::kConnects));
     board_.endpoint(record.endpoint).connects.fetch_add(1, std::memory_order_relaxed);
     const int error = connectTo(tunnel, cluster, *pick.endpoint);
