@@ -45,7 +45,8 @@ void Shard::serveUpstream(u32 conn) {
     }
   }
   resumeReader(tunnels_[tunnel].downstream, conn);
-  u32 budget = kReadBudgetBytes;
+  // One read: beside thousands of downloads a small answer waits for one of each.
+  u32 budget = kScratchBytes;
   const Handle handle = conns_.handleOf(conn);
   while (readAnswer(tunnel, &budget)) {
     // The exchange may be over, and the connection another tunnel's.
