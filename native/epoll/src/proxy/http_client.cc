@@ -65,13 +65,8 @@ Shard::Received Shard::receive(u32 conn, size_t offset, u32 room) {
       record.bytesIn += result.bytes;
       (void)noteDrained(conn, result.bytes < room);
       return {Received::Kind::kBytes, result.bytes, 0};
-    case IoResult::Kind::kAgain: {
-      record.flags = static_cast<u16>(record.flags & ~kConnReadable);
-      if ((record.flags & kConnError) == 0) return {};
-      record.flags = static_cast<u16>(record.flags & ~kConnError);
-      const int error = sys::takeSocketError(record.fd);
-      return error > 0 ? Received{Received::Kind::kFailed, 0, error} : Received{};
-    }
+    case IoResult::Kind::kAgain:
+      return receiveNothing(conn);
     case IoResult::Kind::kEof:
       record.flags |= kConnEof;
       record.flags = static_cast<u16>(record.flags & ~kConnReadable);
@@ -80,6 +75,16 @@ Shard::Received Shard::receive(u32 conn, size_t offset, u32 room) {
       break;
   }
   return {Received::Kind::kFailed, 0, result.sysErrno};
+}
+
+// The socket has nothing: it is drained, or what it has is an error.
+Shard::Received Shard::receiveNothing(u32 conn) {
+  Conn& record = conns_[conn];
+  record.flags = static_cast<u16>(record.flags & ~kConnReadable);
+  if ((record.flags & kConnError) == 0) return {};
+  record.flags = static_cast<u16>(record.flags & ~kConnError);
+  const int error = sys::takeSocketError(record.fd);
+  return error > 0 ? Received{Received::Kind::kFailed, 0, error} : Received{};
 }
 
 Shard::Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
@@ -91,13 +96,8 @@ Shard::Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   switch (result.kind) {
     case IoResult::Kind::kDone:
       break;
-    case IoResult::Kind::kAgain: {
-      record.flags = static_cast<u16>(record.flags & ~kConnReadable);
-      if ((record.flags & kConnError) == 0) return {};
-      record.flags = static_cast<u16>(record.flags & ~kConnError);
-      const int error = sys::takeSocketError(record.fd);
-      return error > 0 ? Received{Received::Kind::kFailed, 0, error} : Received{};
-    }
+    case IoResult::Kind::kAgain:
+      return receiveNothing(conn);
     case IoResult::Kind::kEof:
       // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
       return {Received::Kind::kFailed, 0, ENODATA};
@@ -107,7 +107,8 @@ Shard::Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   if (total == 0) return {};
   const tls::Opened opened = openAll(conn, total);
   record.bytesIn += opened.produced;
-  if (opened.isReplyDue) {
+  // Behind what waits it goes with the next bytes: who reads nothing gets no more memory by asking.
+  if (opened.isReplyDue && record.pending.isEmpty()) {
     const tls::Sealed sealed =
         records_->sealDue(recordsOf(tlsOf(conn)), {sealScratch_, kSealScratchBytes});
     bump(count(ShardCounter::kTlsReplies));

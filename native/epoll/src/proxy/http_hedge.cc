@@ -34,6 +34,9 @@ void Shard::serveHedged(u32 conn) {
   const Conn& record = conns_[conn];
   const u32 tunnel = record.tunnel;
   if ((record.flags & kConnOpen) == 0 || exchangeOf(tunnel).hedged != conn) return;
+  // Its request may wait for room still.
+  const bool isFlushDue = (record.flags & kConnWritable) != 0 && !record.pending.isEmpty();
+  if (isFlushDue && flushPending(conn) != 0) return dropHedged(tunnel);
   if ((record.flags & (kConnReadable | kConnReadHup | kConnError)) == 0) return;
   if (sys::bytesReadable(record.fd) > 0) {
     dropUpstream(tunnel, false, How::kReset);

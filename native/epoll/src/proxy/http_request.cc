@@ -35,18 +35,6 @@ std::string_view findCookie(std::string_view field, std::string_view name) {
   return {};
 }
 
-std::string_view findParameter(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.size() > name.size() && pair[name.size()] == '=' && pair.starts_with(name)) {
-      return pair.substr(name.size() + 1);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string_view Shard::Request::cookie(std::string_view name) const {
@@ -66,7 +54,7 @@ std::string_view Shard::Request::field(std::string_view name) const {
 }
 
 std::string_view Shard::Request::parameter(std::string_view name) const {
-  return findParameter(query, name);
+  return http::findQueryParameter(query, name);
 }
 
 // The head of a request is in head_, on the first bytes of `total` in the scratch.

@@ -86,6 +86,7 @@ bool Shard::attachUnused(u32 tunnel) {
   conn.tunnel = tunnel;
   record.upstream = upstream.conn;
   record.state = TunnelState::kHttp;
+  record.reason = CloseReason::kCount;
   exchange.flags |= kExReused;
   board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kReused);
   return true;

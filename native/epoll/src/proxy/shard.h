@@ -288,6 +288,7 @@ class Shard {
   };
   void beginHttp(u32 tunnel);
   Received receive(u32 conn, size_t offset, u32 room);
+  Received receiveNothing(u32 conn);
   Received receiveRecords(u32 conn, size_t offset, u32 room);
   void serveClient(u32 conn);
   bool readRequest(u32 tunnel, u32* budget);
