@@ -7,6 +7,7 @@
  * limit of its own, unless a comment says otherwise. Templates are texts with `%{variables}`, as
  * people write them: the core compiles them.
  */
+import type { PolicyInput } from './policy-input.ts';
 
 /** Of a listener. */
 export interface HttpInput {
@@ -156,6 +157,10 @@ export interface HttpRouteInput {
   readonly requestEdits: readonly HttpEditInput[];
   readonly responseEdits: readonly HttpEditInput[];
   readonly webSocket: HttpWebSocketInput;
+  /** Evaluated by the core, before filters in TypeScript; in order. */
+  readonly policies: readonly PolicyInput[];
+  /** Id of the chain for everything after the match; 0: none. */
+  readonly filterChain: number;
 }
 
 /** Of a cluster. */

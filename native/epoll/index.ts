@@ -5,12 +5,16 @@
  * one {@link Board} and one {@link Acceptor}; each shard thread attaches to the board by its
  * descriptor and owns one {@link NativeShard}. Arguments are checked in `src/binding/`; a wrong one
  * throws TypeError.
- * Invariant: nothing here is called per message; the path never enters JavaScript.
+ * Invariant: nothing here is called per message, and the path never enters JavaScript, but for
+ * filters that ask for it.
  */
 import { createRequire } from 'node:module';
+import type { FilterChainInput, NativeFilters } from './filter-input.ts';
 import type { AccessFormat, HttpAbi, HttpBoard, TemplateFault, TemplateUse } from './http-board.ts';
 import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
+import type { PolicyInput } from './policy-input.ts';
 
+export type { FilterChainInput, FilterMemoryInput, NativeFilters } from './filter-input.ts';
 export type {
   AccessFormat,
   HttpAbi,
@@ -34,6 +38,7 @@ export type {
   HttpSplitInput,
   HttpWebSocketInput,
 } from './http-input.ts';
+export type { PolicyInput } from './policy-input.ts';
 
 /** A failed system call. `code` is the errno name (`EADDRINUSE`), `syscall` the call that failed. */
 export interface NativeError extends Error {
@@ -256,6 +261,10 @@ export interface ListenerInput {
   readonly handshakeMs: number;
   /** Where names and protocols of the ClientHello lead; nothing matches: `cluster`. */
   readonly routes: readonly ServerNameRouteInput[];
+  /** Evaluated by the core, before filters in TypeScript; in order. */
+  readonly policies: readonly PolicyInput[];
+  /** Id of the chain for accept, open and request; 0: none. */
+  readonly filterChain: number;
 }
 
 /** A connection matches when one of the names and one of the protocols does. */
@@ -396,6 +405,7 @@ export interface SnapshotInput {
   readonly accessFormat: AccessFormat;
   /** The text of the form `template`, else empty. */
   readonly accessTemplate: string;
+  readonly filterChains: readonly FilterChainInput[];
 }
 
 /** One live connection, as `holdfast conns` shows it. */
@@ -455,7 +465,7 @@ export interface NativeShardOptions {
 }
 
 /** One native reactor, watched by the loop of the worker thread that made it. */
-export interface NativeShard {
+export interface NativeShard extends NativeFilters {
   start(): void;
   /** Maps the snapshot behind `fd` and uses it for new connections. Does not close `fd`. */
   applySnapshot(fd: number): void;

@@ -200,7 +200,8 @@ export interface ServerNameRouteConfig {
 }
 
 /** What a route does with requests that it took; see {@link HttpRouteInput} for what is not here. */
-export interface HttpRouteConfig extends Omit<HttpRouteInput, 'id' | 'splits'> {
+export interface HttpRouteConfig
+  extends Omit<HttpRouteInput, 'id' | 'splits' | 'policies' | 'filterChain'> {
   /** Unique in the listener. */
   readonly name: string;
   /** Names of clusters in {@link Config.clusters}; empty for routes that send nowhere. */

@@ -28,6 +28,8 @@ export function toHttpInput(http: HttpConfig, ids: RouteIds): HttpInput {
           cluster: ids.cluster(cluster, route),
           weight,
         })),
+        policies: [],
+        filterChain: 0,
       })),
     })),
   };

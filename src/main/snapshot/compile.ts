@@ -65,6 +65,7 @@ export function compileSnapshotInput(source: CompileSource): SnapshotInput {
     ticketKeys: tls.length === 0 ? [] : source.ticketKeys,
     accessFormat: config.log.accessFormat,
     accessTemplate: config.log.accessTemplate,
+    filterChains: [],
   };
 }
 
@@ -125,5 +126,7 @@ function compileListener(
       alpn,
       cluster: positionOf(positions, cluster, listener),
     })),
+    policies: [],
+    filterChain: 0,
   };
 }
