@@ -16,6 +16,8 @@ import { SmugglingRig } from './smuggling/smuggling.ts';
 export interface Choice {
   /** Without what takes hours. */
   readonly isShort: boolean;
+  /** Whether what a suite does against this target is wanted. */
+  readonly isTarget: (target: string) => boolean;
 }
 
 /** One suite. */
@@ -29,12 +31,20 @@ const MUTATIONS = 3_000;
 const FINDINGS_SHOWN_MAX = 5;
 
 /** All inputs, with the mutations of two seeds, to every origin that is here. */
-async function runSmuggling(owner: Owner, tell: (row: Row) => void): Promise<void> {
+async function runSmuggling(
+  owner: Owner,
+  tell: (row: Row) => void,
+  { isTarget }: Choice,
+): Promise<void> {
   const name = 'smuggling';
+  const seeds = [1, Date.now() % 1_000_000].filter((seed) => isTarget(`seed ${seed}`));
+  if (seeds.length === 0) {
+    return;
+  }
   const { origins, left } = await startOrigins(owner);
   const rig = await SmugglingRig.start(owner, origins);
   const version = origins.map((origin) => `${origin.name} ${origin.version}`).join(', ');
-  for (const seed of [1, Date.now() % 1_000_000]) {
+  for (const seed of seeds) {
     const judged = await rig.judge(makeCorpus(MUTATIONS, seed));
     const { inputs, refused, same, refusedBySome, findings } = judged;
     tell({

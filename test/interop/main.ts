@@ -4,15 +4,24 @@
  *
  * Path: rig.ts is what TLS peers meet; peers.ts, tlsfuzzer.ts and scanners.ts start them.
  * http-suites.ts has the others. With `--write` the outcomes become docs/tls-interop.md and
- * docs/http-interop.md; with `--short` the longest runs are left out by name.
+ * docs/http-interop.md; with `--short` the longest runs are left out by name, and `--only TEXT` runs
+ * what has TEXT among the targets of the suites for HTTP.
  * Invariant: what is not on this machine is skipped by its name; the exit code is 0 only when
  * nothing failed.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import type { Owner } from '../e2e/harness.ts';
 import { HTTP_SUITES } from './http-suites.ts';
-import { describeRow, type Row, writeHttpPage, writePage } from './page.ts';
+import {
+  describeRow,
+  mergeRows,
+  type Row,
+  readHttpPage,
+  writeHttpPage,
+  writePage,
+} from './page.ts';
 import { type Outcome, PEERS, type Peer, VERSIONS } from './peers.ts';
 import { RECORDS, type Rig, startRig } from './rig.ts';
 import { SCANNERS } from './scanners.ts';
@@ -24,12 +33,18 @@ const FUZZER = 'tlsfuzzer';
 const TLS_NAMES = [...PEERS, ...SCANNERS].map(({ name }) => name).concat(FUZZER);
 const HTTP_NAMES = HTTP_SUITES.map(({ name }) => name);
 
-const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'));
-const isWritten = process.argv.includes('--write');
-const isShort = process.argv.includes('--short');
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: 'boolean' }, short: { type: 'boolean' }, only: { type: 'string' } },
+});
+const isShort = values.short === true;
 
 function isWanted(name: string): boolean {
   return wanted.length === 0 || wanted.includes(name);
+}
+
+function isTarget(target: string): boolean {
+  return target.includes(values.only ?? '');
 }
 
 function summarize(outcome: Outcome): string {
@@ -101,7 +116,7 @@ async function main(): Promise<number> {
       await runTls(owner, tell);
     }
     for (const suite of HTTP_SUITES.filter(({ name }) => isWanted(name))) {
-      await suite.run(owner, tell, { isShort });
+      await suite.run(owner, tell, { isShort, isTarget });
     }
   } finally {
     for (const clean of cleaners) {
@@ -112,13 +127,13 @@ async function main(): Promise<number> {
   const skipped = rows.filter(({ result }) => result === 'skipped').length;
   const passed = rows.length - failed - skipped;
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-  if (isWritten) {
+  if (values.write === true) {
     writePages(rows);
   }
   return failed === 0 ? 0 : 1;
 }
 
-/** Each page only where there are rows for it. */
+/** Each page only where there are rows for it; rows for HTTP that were not run again stay. */
 function writePages(rows: readonly Row[]): void {
   const http = rows.filter(({ name }) => HTTP_NAMES.includes(name));
   const tls = rows.filter(({ name }) => TLS_NAMES.includes(name));
@@ -126,7 +141,16 @@ function writePages(rows: readonly Row[]): void {
     writeFileSync(PAGE, writePage(tls));
   }
   if (http.length > 0) {
-    writeFileSync(HTTP_PAGE, writeHttpPage(http));
+    const date = new Date().toISOString().slice(0, 10);
+    const merged = mergeRows(
+      readHttpPage(readFileSync(HTTP_PAGE, 'utf8')),
+      http.map((row) => ({ ...row, date })),
+      ({ name, target }) => isWanted(name) && isTarget(target),
+    );
+    writeFileSync(
+      HTTP_PAGE,
+      writeHttpPage(HTTP_NAMES.flatMap((name) => merged.filter((row) => row.name === name))),
+    );
   }
 }
 

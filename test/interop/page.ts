@@ -2,7 +2,8 @@
  * The outcomes of an interop run as lines and as a page.
  *
  * Path: main.ts prints each row as it comes and writes the page at the end.
- * Invariant: the page holds what one run found, with its date and versions, and nothing else.
+ * Invariant: a page holds what runs found, with dates and versions, and nothing else. The page for
+ * HTTP is read back, so that rows of suites that take hours stay when others are run again.
  */
 
 /** One outcome. */
@@ -38,8 +39,59 @@ function table(rows: readonly Row[]): string[] {
   ];
 }
 
-/** The page for HTTP and WebSocket, for a run that ended now. */
-export function writeHttpPage(rows: readonly Row[]): string {
+/** An outcome of the page for HTTP. */
+export interface DatedRow extends Row {
+  /** The day of the run, as `2026-01-31`. */
+  readonly date: string;
+}
+
+const MARKED = /^\| (?<name>\w+) \| (?<rest>.*) \|$/;
+
+/** The cells of a line of a table, or null where it is none. */
+function readCells(line: string): readonly string[] | null {
+  const { name, rest } = MARKED.exec(line)?.groups ?? {};
+  if (name === undefined || rest === undefined) {
+    return null;
+  }
+  const cells = rest.split(/(?<!\\) \| /).map((each) => each.replace(/\\([|<>])/g, '$1'));
+  return [name, ...cells];
+}
+
+/** The rows of a page that `writeHttpPage` wrote. */
+export function readHttpPage(page: string): DatedRow[] {
+  const versions = new Map<string, string>();
+  const rows: DatedRow[] = [];
+  for (const line of page.split('\n')) {
+    const [name = '', ...cells] = readCells(line) ?? [];
+    const [target = '', date = '', result = '', says = ''] = cells;
+    if (cells.length === 1) {
+      versions.set(name, target);
+    }
+    if (result === 'passed' || result === 'FAILED' || result === 'skipped') {
+      rows.push({ name, version: versions.get(name) ?? '', target, date, result, says });
+    }
+  }
+  return rows;
+}
+
+/** The rows of a page after a run: those that it did not run again stay. */
+export function mergeRows(
+  earlier: readonly DatedRow[],
+  now: readonly DatedRow[],
+  isWanted: (row: Row) => boolean,
+): DatedRow[] {
+  const isKept = (row: DatedRow): boolean => {
+    const again = now.find(({ name, target }) => name === row.name && target === row.target);
+    return again === undefined ? !isWanted(row) : again.result === 'skipped';
+  };
+  const kept = earlier.filter(isKept);
+  const isNew = (row: DatedRow): boolean =>
+    !kept.some(({ name, target }) => name === row.name && target === row.target);
+  return [...kept, ...now.filter(isNew)];
+}
+
+/** The page for HTTP and WebSocket; rows of a suite stand together. */
+export function writeHttpPage(rows: readonly DatedRow[]): string {
   const failed = rows.filter(({ result }) => result === 'FAILED').length;
   const skipped = rows.filter(({ result }) => result === 'skipped').length;
   const versions = new Map(
@@ -51,16 +103,23 @@ export function writeHttpPage(rows: readonly Row[]): string {
     'Written by `npm run interop -- smuggling slowhttptest autobahn --write`. `test/interop` holds',
     'the inputs and what is done with them: requests that could be read in two ways go through the',
     'gateway to several origins, which have to see the same; slowhttptest attacks with 4,000 clients;',
-    'Autobahn plays the peer that breaks rules on either side of a WebSocket.',
+    'Autobahn plays the peer that breaks rules on either side of a WebSocket. A part is run again with',
+    "its suite's name and `--only TEXT`, which takes the targets that contain the text; the other rows",
+    'stay as they are.',
     '',
-    `Run on ${new Date().toISOString().slice(0, 10)} with Node ${process.version}:`,
     `**${rows.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped.**`,
     '',
     '| Suite | Versions |',
     '|---|---|',
     ...[...versions].map(([name, version]) => `| ${name} | ${cell(version)} |`),
     '',
-    ...table(rows),
+    '| Peer | Against | Run on | Result | What it did |',
+    '|---|---|---|---|---|',
+    ...rows.map(
+      ({ name, target, date, result, says }) =>
+        `| ${name} | ${cell(target)} | ${date} | ${result} | ${cell(says)} |`,
+    ),
+    '',
   ].join('\n');
 }
 

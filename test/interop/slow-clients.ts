@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { GatewayProcess, makeDirectory, type Owner } from '../e2e/harness.ts';
 import { SlowCanary } from '../e2e/http/slow-canary.ts';
+import type { Choice } from './http-suites.ts';
 import type { Row } from './page.ts';
 
 const CLIENTS = 4_000;
@@ -190,8 +191,12 @@ async function attack(
   };
 }
 
-/** Runs the three attacks. */
-export async function runSlowClients(owner: Owner, tell: (row: Row) => void): Promise<void> {
+/** Runs the attacks that are wanted. */
+export async function runSlowClients(
+  owner: Owner,
+  tell: (row: Row) => void,
+  { isTarget }: Choice,
+): Promise<void> {
   const name = 'slowhttptest';
   const { stdout, stderr, error } = spawnSync('slowhttptest', ['-v'], { encoding: 'utf8' });
   if (error !== undefined) {
@@ -199,7 +204,7 @@ export async function runSlowClients(owner: Owner, tell: (row: Row) => void): Pr
     return;
   }
   const version = /\d+\.\d+\.\d+/.exec(`${stdout}${stderr}`)?.[0] ?? 'any';
-  for (const [target, flags] of Object.entries(ATTACKS)) {
+  for (const [target, flags] of Object.entries(ATTACKS).filter(([each]) => isTarget(each))) {
     tell({ name, version, target, ...(await attack(owner, flags)) });
   }
 }
