@@ -27,6 +27,8 @@ export interface FilterEnv<Config> {
   readonly log: FilterLog;
   /** Number of this shard. Each shard has an instance of its own; they share nothing. */
   readonly shard: number;
+  /** URL of the configuration file: paths in `config` should lead from it. */
+  readonly base: string;
   /** Generation of the configuration that brought this instance. */
   readonly generation: number;
 }

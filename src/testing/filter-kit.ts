@@ -6,6 +6,7 @@
  * Invariant: only what the filter's needs ask for reaches it. Views are poisoned after use. Nothing
  * waits for real time except the filter's own timeout.
  */
+import { pathToFileURL } from 'node:url';
 import { checkDefinition, compileNeeds, NEED } from '../sdk/definition/index.ts';
 import type { ConfigSchema } from '../sdk/index.ts';
 import {
@@ -34,6 +35,8 @@ import {
 export interface KitOptions {
   /** What would stand under `with`. */
   readonly config?: unknown;
+  /** URL of the configuration file; without it one in the working directory. */
+  readonly base?: string;
   /** Where it would stand; on a route, onRequest runs when the route took the request. */
   readonly place?: 'listener' | 'route';
   /** Functions in place of the module behind `offload`; without it that module is loaded. */
@@ -64,6 +67,7 @@ export class FilterKit {
       program: 'kit',
       offload: 'offload' in filter || options.offload !== undefined ? 'kit' : null,
       config: options.config,
+      base: options.base ?? pathToFileURL(`${process.cwd()}/`).href,
       generation: GENERATION,
       cell: 0,
     };

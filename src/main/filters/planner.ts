@@ -110,7 +110,7 @@ export class FilterPlanner {
     const chainOf = new Map<string, number>();
     const generation = (this.#live?.generation ?? 0) + 1;
     for (const site of sites) {
-      const members = this.#members(site, { checked, instances, generation });
+      const members = this.#members(site, { checked, instances, generation, base });
       if (members.length === 0) continue;
       const chain = this.#chainFor(site, members, chains);
       if (chain === null) {
@@ -184,6 +184,7 @@ export class FilterPlanner {
       readonly checked: ReadonlyMap<FilterUse, CheckedUse>;
       readonly instances: Map<string, InstancePlan>;
       readonly generation: number;
+      readonly base: string;
     },
   ): (MaskMember & ChainMember)[] {
     const [listenerKey] = site.key.split('/');
@@ -209,9 +210,15 @@ export class FilterPlanner {
   #instanceFor(
     { use, summary, program, offload }: CheckedUse,
     where: string,
-    into: { readonly instances: Map<string, InstancePlan>; readonly generation: number },
+    into: {
+      readonly instances: Map<string, InstancePlan>;
+      readonly generation: number;
+      readonly base: string;
+    },
   ): InstancePlan {
-    const key = JSON.stringify([where, summary.name, program.hash, offload?.hash, use.config]);
+    const { base } = into;
+    const sources = [program.hash, offload?.hash];
+    const key = JSON.stringify([where, summary.name, ...sources, use.config, base]);
     const known = into.instances.get(key) ?? this.#instances.get(key);
     const instance = known ?? {
       id: this.#nextInstance++,
@@ -219,6 +226,7 @@ export class FilterPlanner {
       program: program.hash,
       offload: offload?.hash ?? null,
       config: use.config,
+      base,
       generation: into.generation,
       cell: this.#cellFor({ filter: summary.name, site: where }),
     };

@@ -121,7 +121,8 @@ export class FilterInstance {
 
   async setUp(config: unknown, shard: number): Promise<void> {
     const log = createFilterLog(this.plan, this.#write);
-    const env = { config, log, shard, generation: this.plan.generation };
+    const { base, generation } = this.plan;
+    const env = { config, log, shard, base, generation };
     this.shared = await this.filter.setup?.(env);
   }
 

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type LoadFnOutput, type ResolveFnOutput, registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { BUILT_IN_MODULES } from './built-in.ts';
 import type { Program } from './plan.ts';
 
 /** The mark on the URL of a module that belongs to a program. */
@@ -20,8 +21,9 @@ const RECORDING = 'recording';
 const ENTRY = 'holdfast-entry:';
 const HASH_LENGTH = 16;
 
-/** Where the names that every filter may import are, whatever is installed beside it. */
+/** Where the names that every filter or test may import are, whatever is installed beside it. */
 const OWN_MODULES: Readonly<Record<string, string>> = {
+  ...BUILT_IN_MODULES,
   'holdfast/sdk': resolveOwn('../../sdk/index'),
   'holdfast/testing': resolveOwn('../../testing/index'),
 };
@@ -143,7 +145,8 @@ export class ModuleLoader {
     next: (specifier: string, about?: { parentURL?: string }) => ResolveFnOutput,
   ): ResolveFnOutput {
     if (specifier.startsWith(ENTRY) && this.#recorded !== null) {
-      const found = next(specifier.slice(ENTRY.length), { parentURL: this.#recorded.base });
+      const named = specifier.slice(ENTRY.length);
+      const found = next(BUILT_IN_MODULES[named] ?? named, { parentURL: this.#recorded.base });
       this.#recorded.entry = found.url;
       const url = isOurs(found.url) ? mark(found.url, RECORDING) : found.url;
       return { ...found, url, shortCircuit: true };

@@ -28,6 +28,8 @@ export interface InstancePlan {
   readonly offload: string | null;
   /** What stands under `with`, as it is in the configuration. */
   readonly config: unknown;
+  /** URL of the configuration file, from which paths under `with` lead. */
+  readonly base: string;
   /** The generation that brought it. */
   readonly generation: number;
   /** First of its cells in the counters: one for each hook. */

@@ -39,6 +39,7 @@ function createHost(filters: readonly unknown[]) {
       program: '',
       offload: null,
       config: undefined,
+      base: 'file:///',
       generation: 1,
       cell: index * 8,
     };

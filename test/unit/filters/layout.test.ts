@@ -102,6 +102,7 @@ test('the worked example is what host and core write', async () => {
     program: '',
     offload: null,
     config: null,
+    base: 'file:///',
     generation: 1,
     cell: 0,
   };

@@ -55,6 +55,7 @@ function writeProject(directory: string, files: readonly string[]): string {
       paths: {
         'holdfast/sdk': own('sdk/index'),
         'holdfast/testing': own('testing/index'),
+        'holdfast/*': own('shard/builtin/*'),
         zod: [join(ROOT, 'node_modules', 'zod')],
       },
     },

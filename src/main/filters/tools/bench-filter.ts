@@ -6,6 +6,7 @@
  * of `run` to its answers, so the figures hold the host's own part. The cost of the crossing itself
  * and of the core is not in them.
  */
+import { pathToFileURL } from 'node:url';
 import { compileNeeds, NEED } from '../../../sdk/definition/index.ts';
 import {
   type AnyFilter,
@@ -177,6 +178,7 @@ export async function benchFilter(filter: AnyFilter, script: BenchScript): Promi
     program: '',
     offload: null,
     config: script.config,
+    base: pathToFileURL(`${process.cwd()}/`).href,
     generation: GENERATION,
     cell: 0,
   };
