@@ -6,6 +6,7 @@
 #include "codec/http1_field.h"
 #include "http/route_table.h"
 #include "http/template.h"
+#include "proxy/filter_layout.h"
 #include "runtime/address.h"
 #include "runtime/board.h"
 
@@ -181,6 +182,7 @@ proxy::HttpRouteParts readAction(const Fields& fields, Problem& problem) {
   route.cookiePath = hash.stringOf("cookiePath", kTextMax);
   route.requestEdits = editsOf(fields, "requestEdits", problem);
   route.responseEdits = editsOf(fields, "responseEdits", problem);
+  route.filterChain = fields.u32Of("filterChain", proxy::kFilterChainMax);
   route.webSocket =
       readWebSocket(Fields(fields.valueOf("webSocket"), fields.path() + ".webSocket", problem));
   return route;

@@ -101,6 +101,14 @@ class ProberObject : public Napi::ObjectWrap<ProberObject> {
   std::unordered_map<u32, Napi::FunctionReference> waiting_;
 };
 
+// The functions of the filter host, and the arrays that it shares with the core.
+struct FilterFunctions {
+  Napi::FunctionReference run;
+  Napi::FunctionReference drained;
+  Napi::ObjectReference memory;
+  std::unique_ptr<Napi::AsyncContext> scope;
+};
+
 class ShardObject : public Napi::ObjectWrap<ShardObject> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -113,12 +121,17 @@ class ShardObject : public Napi::ObjectWrap<ShardObject> {
   Napi::Value kill(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void undrain(const Napi::CallbackInfo& info);
+  // filters_object.cc
+  void attachFilters(const Napi::CallbackInfo& info);
+  void applyFilterAnswers(const Napi::CallbackInfo& info);
+  void retireFilterChain(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 
   Board board_;
   std::unique_ptr<proxy::Shard> shard_;
   u32 index_ = 0;
   LoopHost host_;
+  FilterFunctions filters_;
 };
 
 // What the log writer's thread and its owner share; it outlives both.

@@ -72,6 +72,9 @@ Napi::Function ShardObject::define(Napi::Env env) {
                          InstanceMethod<&ShardObject::kill>("kill"),
                          InstanceMethod<&ShardObject::drain>("drain"),
                          InstanceMethod<&ShardObject::undrain>("undrain"),
+                         InstanceMethod<&ShardObject::attachFilters>("attachFilters"),
+                         InstanceMethod<&ShardObject::applyFilterAnswers>("applyFilterAnswers"),
+                         InstanceMethod<&ShardObject::retireFilterChain>("retireFilterChain"),
                          InstanceMethod<&ShardObject::stop>("stop"),
                      });
 }

@@ -13,6 +13,9 @@
 namespace holdfast::binding {
 namespace {
 
+inline constexpr u32 kFilterNamesMax = 4096;
+inline constexpr size_t kFilterNameMax = 256;
+
 inline constexpr u32 kCidrsMax = 4096;    // of one listener
 inline constexpr u32 kRoutesMax = 16384;  // of one listener
 inline constexpr u32 kRouteTextsMax = 1000;
@@ -94,6 +97,7 @@ proxy::ListenerSpec readListener(Napi::Value value, const std::string& path, Pro
   spec.connectionsPerAddressMax = fields.u32Of("connectionsPerAddressMax");
   spec.accessIntervalMs = fields.u32Of("accessIntervalMs");
   spec.accessLog = fields.boolOf("accessLog") ? 1 : 0;
+  spec.filterChain = fields.u32Of("filterChain", proxy::kFilterChainMax);
   spec.socket = readSocketOptions(fields.valueOf("socket"), path + ".socket", problem);
   spec.tlsMode = readTlsMode(fields);
   spec.tls = readPosition(fields, "tls");
@@ -174,6 +178,35 @@ proxy::AccessFormat readAccessFormat(const Fields& fields) {
   return proxy::AccessFormat::kJson;
 }
 
+// Names of fields that filters see.
+std::vector<std::string> readNames(const Fields& fields, const char* name) {
+  const Napi::Array items = fields.arrayOf(name, kFilterNamesMax);
+  std::vector<std::string> names;
+  for (u32 i = 0; i < items.Length(); i++) {
+    const Napi::Value item = items.Get(i);
+    names.push_back(item.IsString() ? item.As<Napi::String>().Utf8Value() : std::string());
+    if (names.back().empty() || names.back().size() > kFilterNameMax) {
+      fields.wrong(name, "names of fields");
+    }
+  }
+  return names;
+}
+
+proxy::FilterChainParts readFilterChain(Napi::Value value, const std::string& path,
+                                        Problem& problem) {
+  const Fields fields(value, path, problem);
+  proxy::FilterChainParts chain;
+  chain.id = fields.u32Of("id", proxy::kFilterChainMax);
+  chain.mask = fields.u32Of("mask", proxy::kFilterNeeds);
+  chain.messageBytesMax = fields.u32Of("messageBytesMax", proxy::kFilterMessageMax);
+  const std::string oversize = fields.stringOf("oversize", 64);
+  chain.isOversizeClosed = oversize == "close";
+  if (oversize != "close" && oversize != "pass") fields.wrong("oversize", "pass or close");
+  chain.requestFields = readNames(fields, "requestHeaders");
+  chain.responseFields = readNames(fields, "responseHeaders");
+  return chain;
+}
+
 }  // namespace
 
 proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
@@ -203,6 +236,11 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
     readTlsConfig(configs.Get(i), "tls[" + std::to_string(i) + "]", problem, &config);
   }
   parts.ticketKeys = readTicketKeys(fields);
+  const Napi::Array chains = fields.arrayOf("filterChains", proxy::kFilterChainMax);
+  for (u32 i = 0; i < chains.Length() && problem.isNone(); i++) {
+    const std::string path = "filterChains[" + std::to_string(i) + "]";
+    parts.filterChains.push_back(readFilterChain(chains.Get(i), path, problem));
+  }
   if (fields.has("accessFormat")) {
     parts.accessFormat = readAccessFormat(fields);
     parts.accessTemplate = fields.stringOf("accessTemplate", http::kTemplateTextMax);

@@ -3,6 +3,7 @@
 #include "codec/websocket.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace holdfast::codec {
 
@@ -86,7 +87,10 @@ FrameReport FrameTracker::take(std::span<const u8> bytes, const FrameRules& rule
     if (stage_ == kFailed) return report;
     report.taken += taken;
     bytes = bytes.subspan(taken);
-    if (report.frames != frames) report.boundary = report.taken;
+    if (report.frames != frames) {
+      report.boundary = report.taken;
+      if (rules.stopsAtFrame) return report;
+    }
   }
   if (stage_ == kClosed) report.taken += bytes.size();
   return report;
@@ -250,6 +254,110 @@ void FrameTracker::fail(FrameViolation violation) {
 Mask FrameTracker::mask() const {
   return Mask{{static_cast<u8>(mask_), static_cast<u8>(mask_ >> 8), static_cast<u8>(mask_ >> 16),
                static_cast<u8>(mask_ >> 24)}};
+}
+
+namespace {
+
+// A multiple of the mask.
+constexpr size_t kMaskBlockBytes = 1024;
+
+// Eight bytes at a time; the mask begins at the first one.
+void applyMask(std::span<u8> bytes, const Mask& mask) {
+  u64 wide = 0;
+  u8 twice[8];
+  for (size_t i = 0; i < sizeof(twice); i++) twice[i] = mask.bytes[i & 3];
+  std::memcpy(&wide, twice, sizeof(wide));
+  if (wide == 0) return;
+  size_t at = 0;
+  for (; at + sizeof(wide) <= bytes.size(); at += sizeof(wide)) {
+    u64 word;
+    std::memcpy(&word, bytes.data() + at, sizeof(word));
+    word ^= wide;
+    std::memcpy(bytes.data() + at, &word, sizeof(word));
+  }
+  for (; at < bytes.size(); at++) bytes[at] ^= mask.bytes[at & 3];
+}
+
+// The header of the frame at the front of `frames`, which is whole.
+struct FrameShape {
+  u8 opcode = 0;
+  size_t headerBytes = 0;  // with the mask
+  size_t payloadBytes = 0;
+  Mask mask{};
+};
+
+FrameShape shapeOf(std::span<const u8> frames) {
+  FrameShape shape;
+  shape.opcode = frames[0] & kOpcodeBits;
+  const u8 length = frames[1] & kLengthBits;
+  size_t at = 2;
+  shape.payloadBytes = length;
+  if (length >= kLengthIs16) {
+    const size_t bytes = length == kLengthIs64 ? 8 : 2;
+    shape.payloadBytes = 0;
+    for (size_t i = 0; i < bytes; i++) {
+      shape.payloadBytes = shape.payloadBytes << 8 | frames[at + i];
+    }
+    at += bytes;
+  }
+  if ((frames[1] & kMaskBit) != 0) {
+    for (size_t i = 0; i < kMaskBytes; i++) shape.mask.bytes[i] = frames[at + i];
+    at += kMaskBytes;
+  }
+  shape.headerBytes = at;
+  return shape;
+}
+
+// Goes through whole frames and keeps what `isControl` says of them.
+Unwrapped unwrap(std::span<u8> frames, bool isControl) {
+  Unwrapped out;
+  size_t at = 0;
+  while (at < frames.size()) {
+    const FrameShape shape = shapeOf(frames.subspan(at));
+    const bool isOne = (shape.opcode & kControlBit) != 0;
+    if (!isOne && shape.opcode != static_cast<u8>(Opcode::kContinuation)) {
+      out.opcode = static_cast<Opcode>(shape.opcode);
+    }
+    const size_t from = isControl ? at : at + shape.headerBytes;
+    const size_t bytes = shape.payloadBytes + (isControl ? shape.headerBytes : 0);
+    if (isOne == isControl) {
+      u8* to = frames.data() + out.bytes;
+      std::memmove(to, frames.data() + from, bytes);
+      if (!isControl) applyMask({to, bytes}, shape.mask);
+      out.bytes += bytes;
+    }
+    at += shape.headerBytes + shape.payloadBytes;
+  }
+  return out;
+}
+
+}  // namespace
+
+Unwrapped unwrapMessage(std::span<u8> frames) { return unwrap(frames, false); }
+
+Unwrapped keepControls(std::span<u8> frames) { return unwrap(frames, true); }
+
+void writeMessage(Opcode opcode, std::span<const u8> payload, const Mask* mask, Writer* writer) {
+  const u8 maskBit = mask != nullptr ? kMaskBit : 0;
+  writer->putU8(static_cast<u8>(kFinBit | static_cast<u8>(opcode)));
+  if (payload.size() < kLengthIs16) {
+    writer->putU8(static_cast<u8>(maskBit | payload.size()));
+  } else if (payload.size() <= 0xffff) {
+    writer->putU8(maskBit | kLengthIs16);
+    writer->putU16(static_cast<u16>(payload.size()));
+  } else {
+    writer->putU8(maskBit | kLengthIs64);
+    writer->putU64(payload.size());
+  }
+  if (mask == nullptr) return writer->put(payload);
+  writer->put({mask->bytes, kMaskBytes});
+  u8 block[kMaskBlockBytes];
+  for (size_t at = 0; at < payload.size(); at += sizeof(block)) {
+    const size_t bytes = std::min(sizeof(block), payload.size() - at);
+    std::memcpy(block, payload.data() + at, bytes);
+    applyMask({block, bytes}, *mask);
+    writer->put({block, bytes});
+  }
 }
 
 void writePing(std::span<const u8> payload, const Mask* mask, Writer* writer) {

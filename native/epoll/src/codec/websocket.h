@@ -97,7 +97,8 @@ struct FrameRules {
   u64 payloadMax = kFramePayloadMax;  // of one frame
   FrameSender sender = FrameSender::kClient;
   bool isValidated = false;
-  bool hasDeflate = false;  // permessage-deflate was negotiated, so RSV1 means compressed
+  bool hasDeflate = false;    // permessage-deflate was negotiated, so RSV1 means compressed
+  bool stopsAtFrame = false;  // take() returns at the end of a frame
 };
 
 inline constexpr size_t kNoBoundary = ~size_t{0};
@@ -181,6 +182,21 @@ class FrameTracker {
 };
 inline constexpr size_t kFrameTrackerBytesMax = 16;
 static_assert(sizeof(FrameTracker) <= kFrameTrackerBytesMax);
+
+// What a run of whole frames was made into, in place.
+struct Unwrapped {
+  size_t bytes = 0;
+  Opcode opcode = Opcode::kText;  // of the message
+};
+// Puts the payload of the data frames at the front of `frames`, unmasked and joined. The frames are
+// whole and followed a tracker's rules.
+[[nodiscard]] Unwrapped unwrapMessage(std::span<u8> frames);
+// Puts the control frames of such a run at its front, as they are.
+[[nodiscard]] Unwrapped keepControls(std::span<u8> frames);
+
+// A whole message in one frame. Fails the writer where the room does not suffice.
+void writeMessage(Opcode opcode, std::span<const u8> payload, const Mask* mask, Writer* writer);
+inline constexpr size_t kMessageHeaderMax = 2 + 8 + 4;
 
 // Frames of the gateway's own. `mask` is null towards clients; towards endpoints it is a key that
 // the caller drew (RFC 6455 5.3). Each fails the writer where the room does not suffice; a payload

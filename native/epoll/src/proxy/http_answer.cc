@@ -64,6 +64,8 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   Conn& upstream = conns_[conn];
   const Conn& client = conns_[record.downstream];
   Exchange& exchange = exchangeOf(tunnel);
+  // The response waits for its filters.
+  if ((exchange.flags & kExParked) != 0) return false;
   if ((upstream.flags & (kConnReadable | kConnEof | kConnError)) == 0) return false;
   if (client.pending.bytes >= record.bufferHigh) {
     pauseFor(conn);
@@ -243,12 +245,14 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
     case http1::HeadResult::Kind::kHead:
       break;
   }
+  const std::span<const u8> whole = *bytes;
   *bytes = bytes->subspan(head_.length);
   if (head_.isSwitch) {
-    upgrade(tunnel, *bytes);
+    if (!askResponse(tunnel, whole)) upgrade(tunnel, *bytes);
     return false;
   }
   if (head_.status < 200) return passInterim(tunnel);
+  if ((exchange.flags & kExResponseSeen) != 0) return writeAnswerHead(tunnel);
   if (exchange.firstByteMicros == 0) {
     exchange.firstByteMicros = std::max(1u, microsOf(nowNs_ - exchange.startedNs));
   }
@@ -261,6 +265,7 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
     const u32 wanted = condition & exchange.retryOn;
     if (wanted != 0 && retryExchange(tunnel, wanted)) return false;
   }
+  if (askResponse(tunnel, whole)) return false;
   return writeAnswerHead(tunnel);
 }
 
@@ -361,7 +366,8 @@ void Shard::upgrade(u32 tunnel, std::span<const u8> rest) {
   cell.count(HttpCounter::kResponses1xx);
   const u32 settings = exchange.settings;
   exchange.settings = kNoIndex;
-  const bool hasDeflate = answered.hasDeflate();
+  const bool hasDeflate = answered.hasDeflate() && !isMessageAsked(exchange.chain);
+  if (filters_ != nullptr) askOpen(tunnel, exchange);
   std::memmove(scratch_, rest.data(), rest.size());
   openFrames(tunnel, settings, hasDeflate, rest.size());
 }

@@ -14,19 +14,6 @@
 
 namespace holdfast::proxy {
 
-namespace {
-
-http1::Rules rulesOf(const HttpSpec& spec) {
-  http1::Rules rules;
-  rules.headBytesMax = spec.headBytesMax;
-  rules.targetBytesMax = spec.targetBytesMax;
-  rules.fieldsMax = spec.fieldsMax;
-  rules.isUnderscoreAllowed = (spec.flags & kHttpUnderscore) != 0;
-  return rules;
-}
-
-}  // namespace
-
 // The client is known, counted and, where the listener has TLS, its handshake is done.
 void Shard::beginHttp(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];

@@ -58,6 +58,9 @@ enum ExchangeFlag : u32 {
   kExConnection = 1u << 19,  // counted in its connections, until its HttpUpstream is
   kExHeldBack = 1u << 20,    // the client had to wait for the endpoint since rateTick was set
   kExHasQuery = 1u << 18,
+  kExParked = 1u << 21,        // waits for its filters
+  kExResponseSeen = 1u << 22,  // by the filters, of this try
+  kExPicked = 1u << 23,        // the tunnel's cluster is that of its route
 };
 
 // Content of a request comes at this rate at least, looked at over such windows (the measure of
@@ -66,6 +69,13 @@ inline constexpr u32 kContentRateMin = 500;  // bytes per second
 inline constexpr u32 kContentRateMs = 20'000;
 
 inline constexpr u32 kInterimsMax = 64;  // 1xx responses to one request
+
+// How far the filters of an exchange have seen its request.
+enum class ExchangeStage : u8 {
+  kNew,
+  kMatching,  // those of the listener have: its route is sought
+  kRouted,    // those of the route have
+};
 
 // A request on its way, and its response.
 struct Exchange {
@@ -81,7 +91,8 @@ struct Exchange {
   ChunkChain head;        // what the endpoint is to get, or got: for another try
   ChunkChain edits;       // of the response
   ChunkChain note;        // texts for the access record
-  ChunkChain kept;        // of a response head or trailers that are not whole
+  ChunkChain kept;        // of a response head or trailers that are not whole, or that wait
+  ChunkChain asked;       // what filters see of the request later
   u64 startedNs = 0;      // the head was whole
   u64 triedNs = 0;        // the present endpoint was chosen
   u64 bytesIn = 0;        // content of the request
@@ -108,6 +119,10 @@ struct Exchange {
   u8 interims = 0;
   HttpEnd end = HttpEnd::kOk;
   bool hasHash = false;
+  u16 chain = 0;  // of filters
+  ExchangeStage stage = ExchangeStage::kNew;
+  u8 rematches = 0;
+  u8 rechoices = 0;
   codec::WebSocketAccept accept{};
 };
 // The budget of design section 3, without the chains.

@@ -154,6 +154,12 @@ void Shard::editRequest(Request& request, EditList& edits) {
   }
   const HttpRouteSpec& route = *request.route;
   editRoute(request, snapshot_.edits(route.requestEditFirst, route.requestEditCount), edits);
+  // Frames of messages that are looked at are not compressed.
+  if (isMessageAsked(exchangePool_[request.exchange].chain) &&
+      (exchangePool_[request.exchange].flags & kExWebSocket) != 0) {
+    edits.remove(FieldId::kSecWebSocketExtensions);
+  }
+  editByFilter(edits);
 }
 
 // `1.1 name` (RFC 9110 7.6.3).
@@ -319,7 +325,9 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     }
     if (spec->via.length != 0) edits.add(FieldId::kVia, "Via", viaOf(*spec, head_.minorVersion));
   }
-  if (exchange.edits.isEmpty() || textRoom().size() < exchange.edits.bytes) return;
+  if (exchange.edits.isEmpty() || textRoom().size() < exchange.edits.bytes) {
+    return editByFilter(edits);
+  }
   const size_t length = chunks_.copyTo(exchange.edits, textRoom().data());
   codec::Reader reader(std::span<const u8>(textRoom().data(), length));
   textLength_ += length;
@@ -339,6 +347,7 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     edits.put(static_cast<http1::FieldEdit::Kind>(kind), static_cast<FieldId>(id),
               http1::textOf(name), http1::textOf(value));
   }
+  editByFilter(edits);
 }
 
 }  // namespace holdfast::proxy

@@ -33,6 +33,11 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
   if (http.exchange != kNoIndex) {
     Exchange& exchange = exchangePool_[http.exchange];
     dropUpstream(tunnel, false, How::kReset);
+    if ((exchange.flags & kExParked) != 0 && !http.kept.isEmpty()) {
+      // Where it ends was not looked at, so that nothing can follow it.
+      chunks_.clear(http.kept);
+      http.flags |= kHttpCloseDue;
+    }
     exchange.end = end;
     exchange.status = status;
     exchange.flags |= kExAnswered;
@@ -147,7 +152,9 @@ void Shard::freeExchange(u32 tunnel) {
   writeRequestRecord(tunnel, exchange.status, exchange.end);
   leaveCircuits(tunnel);
   dropHedged(tunnel);
-  for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept}) {
+  endExchangeFilters(index);
+  for (ChunkChain* chain :
+       {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept, &exchange.asked}) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
   }
   if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;
@@ -254,7 +261,8 @@ void Shard::armHttp(u32 tunnel) {
     }
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
     const Conn& client = conns_[record.downstream];
-    const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0;
+    const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 &&
+                           (exchange.flags & kExParked) == 0;
     if (exchange.bodyTicks != 0 && (isSending || !client.pending.isEmpty())) {
       consider(record.lastActiveTick + exchange.bodyTicks);
     }
@@ -358,7 +366,9 @@ bool Shard::fireExchange(u32 tunnel) {
   }
   const Conn& client = conns_[record.downstream];
   // A client that waits for a slow endpoint to take its content is not to blame.
-  const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0;
+  // Nor is one whose request waits for filters.
+  const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 &&
+                         (exchange.flags & kExParked) == 0;
   const bool isTaking = !client.pending.isEmpty();
   const bool isStalled =
       exchange.bodyTicks != 0 && isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_);

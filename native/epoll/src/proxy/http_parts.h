@@ -86,6 +86,7 @@ struct HttpRouteParts {
   std::vector<HttpEditParts> requestEdits{};
   std::vector<HttpEditParts> responseEdits{};
   WebSocketParts webSocket{};
+  u32 filterChain = 0;  // id; 0: none
 };
 
 enum class TraceMode : u32 { kPass, kCreate, kRemove, kCount };

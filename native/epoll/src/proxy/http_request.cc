@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "http/head_fields.h"
+#include "proxy/filter_host.h"
 
 namespace holdfast::proxy {
 
@@ -73,27 +74,54 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   if (http1::isIdempotent(head_.method)) exchange.flags |= kExIdempotent;
   if (head_.minorVersion == 0) exchange.flags |= kExOldClient;
   record.endpoint = kNoIndex;
+  const ListenerSpec& listener = *findListener(record.listener);
+  const HttpSpec& spec = snapshot_.http(listener.http);
+  const bool isLast = spec.requestsMax != 0 && http.requests >= spec.requestsMax;
+  if (head_.isPersistent && !isLast && !isClosing(tunnel)) exchange.flags |= kExKeepAsked;
+  exchange.bodyTicks = ticksOf(spec.bodyMs);
+  exchange.chain = holdChain(listener.filterChain);
+  HttpCell& cell = board_.http(options_.index, record.listener);
+  cell.count(HttpCounter::kRequests);
+  cell.count(HttpCounter::kRequestsActive);
+  advanceExchange(tunnel, total, nullptr);
+}
+
+// Takes the request, whose head is in head_ on the first bytes of `total` in the scratch, as far as
+// it gets: to a filter that it waits for, to an answer, or to an endpoint. `answered` is what
+// filters said of it; null: none was asked.
+void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answered) {
+  Tunnel& record = tunnels_[tunnel];
+  HttpConn& http = httpOf(tunnel);
+  Exchange& exchange = exchangePool_[http.exchange];
+  const std::span<const u8> rest(scratch_ + head_.length, total - head_.length);
+  textLength_ = 0;
+  outLength_ = 0;
   Request request;
   request.tunnel = tunnel;
   request.exchange = http.exchange;
   request.listener = findListener(record.listener);
   request.spec = &snapshot_.http(request.listener->http);
   request.head = &head_;
-  const bool isLast = request.spec->requestsMax != 0 && http.requests >= request.spec->requestsMax;
-  if (head_.isPersistent && !isLast && !isClosing(tunnel)) exchange.flags |= kExKeepAsked;
-  exchange.bodyTicks = ticksOf(request.spec->bodyMs);
-  HttpCell& cell = board_.http(options_.index, record.listener);
-  cell.count(HttpCounter::kRequests);
-  cell.count(HttpCounter::kRequestsActive);
   request.isTrusted =
       request.spec->cidrCount != 0 && snapshot_.isForwarderTrusted(*request.spec, record.client);
   // How the message is framed must be known whoever answers it.
   exchange.request = http1::Body(head_, http1::kBodyBytesMax);
   request.rest = rest;
+  if (answered != nullptr && !takeVerdict(request, *answered)) return;
+  if (!findTarget(request)) return;
+  if (exchange.stage == ExchangeStage::kNew) {
+    if (askRequest(request, FilterHook::kRequest, total)) return;
+    exchange.stage = ExchangeStage::kMatching;
+  }
   if (!findRoute(request)) return;
   const HttpRouteSpec& route = *request.route;
-  exchange.route = route.id;
-  board_.route(options_.index, route.id).count(RouteCounter::kRequests);
+  if (exchange.stage == ExchangeStage::kMatching) {
+    enterRoute(request);
+    if (askRequest(request, FilterHook::kRouted, total)) return;
+    exchange.stage = ExchangeStage::kRouted;
+  } else if (answered != nullptr) {
+    retarget(request, *answered);
+  }
   const u64 bodyMax = route.bodyBytesMax == 0 ? http1::kBodyBytesMax : route.bodyBytesMax;
   exchange.request = http1::Body(head_, bodyMax);
   if (exchange.request.violation() != http1::Violation::kNone) {
@@ -101,13 +129,11 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   }
   if (route.action != HttpAction::kCluster) return actHere(request);
   if (head_.upgrade == http1::UpgradeTo::kWebSocket && !acceptWebSocket(request)) return;
-  const u32 position =
-      routeTables_[request.listener->http].pickCluster(request.number, random_.nextU32());
+  const u32 position = clusterFor(request);
   if (position >= snapshot_.clusterCount()) {
     return answerEarly(request, 503, HttpEnd::kNoEndpoint);
   }
   const ClusterSpec& cluster = snapshot_.cluster(position);
-  record.cluster = static_cast<u16>(cluster.id);
   const bool isConnectRetried = (route.retryOn & kRetryConnect) != 0;
   record.retriesLeft = static_cast<u8>(
       std::min(std::max(cluster.retries, isConnectRetried ? route.retries : 0), 255u));
@@ -124,8 +150,46 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   dispatch(tunnel);
 }
 
-// Brings the target into normal form and finds the route. False when the request was answered.
-bool Shard::findRoute(Request& request) {
+// The route took the request, which is held by its filters from here on.
+void Shard::enterRoute(Request& request) {
+  Exchange& exchange = exchangePool_[request.exchange];
+  const HttpRouteSpec& route = *request.route;
+  // It comes again when it waited for room.
+  if (exchange.route == route.id) return;
+  exchange.route = route.id;
+  board_.route(options_.index, route.id).count(RouteCounter::kRequests);
+  if (route.filterChain != 0 && route.filterChain != exchange.chain) {
+    const u16 chain = holdChain(route.filterChain);
+    leaveChain(exchange.chain);
+    exchange.chain = chain;
+  }
+  exchange.flags &= ~u32{kExPicked};
+  if (route.action == HttpAction::kCluster) (void)clusterFor(request);
+}
+
+// Position of the cluster that the request goes to: the one a filter chose, or that of the route,
+// which is drawn once. kNoIndex: none.
+u32 Shard::clusterFor(const Request& request) {
+  Tunnel& record = tunnels_[request.tunnel];
+  Exchange& exchange = exchangePool_[request.exchange];
+  u32 position = kNoIndex;
+  if (!request.chosenCluster.empty()) {
+    const auto found = filters_->clusters.find(request.chosenCluster);
+    if (found == filters_->clusters.end()) return kNoIndex;
+    position = found->second;
+  } else if ((exchange.flags & kExPicked) != 0 && findCluster(record.cluster) != kNoIndex) {
+    return findCluster(record.cluster);
+  } else {
+    position = routeTables_[request.listener->http].pickCluster(request.number, random_.nextU32());
+    if (position >= snapshot_.clusterCount()) return kNoIndex;
+  }
+  record.cluster = static_cast<u16>(snapshot_.cluster(position).id);
+  exchange.flags |= kExPicked;
+  return position;
+}
+
+// Brings the target into normal form. False when the request was answered.
+bool Shard::findTarget(Request& request) {
   const u32 tunnel = request.tunnel;
   const http1::Head& head = *request.head;
   if (head.form == http1::TargetForm::kAuthority) {
@@ -170,6 +234,12 @@ bool Shard::findRoute(Request& request) {
     request.target = keepText(writer);
   }
   if (request.listener->accessLog != 0) noteForLog(request);
+  return true;
+}
+
+// False when the request was answered.
+bool Shard::findRoute(Request& request) {
+  const http1::Head& head = *request.head;
   http::RouteRequest asked;
   asked.host = request.host;
   asked.path = request.routePath;
@@ -214,7 +284,13 @@ bool Shard::acceptWebSocket(Request& request) {
   }
   exchange.accept = codec::webSocketAcceptOf(asked.key());
   exchange.flags |= kExWebSocket;
-  exchange.settings = holdSettings({route.webSocket, route.id});
+  FramesSettings settings{route.webSocket, route.id};
+  const FilterChain* chain = chainOf(exchange.chain);
+  constexpr u32 kOfTunnels = kNeedOpen | kNeedMessage | kNeedEnd;
+  if (chain != nullptr && (chain->mask & kOfTunnels) != 0) settings.chain = exchange.chain;
+  // What is shown as text is text.
+  if (isMessageAsked(settings.chain)) settings.spec.isValidated = 1;
+  exchange.settings = holdSettings(settings);
   if (exchange.settings == kNoIndex) {
     answerEarly(request, 503, HttpEnd::kOverLimit);
     return false;
@@ -285,12 +361,24 @@ bool Shard::openExchange(Request& request) {
     return false;
   }
   if (route.host.length != 0) plan.host = snapshot_.text(route.host);
+  if (!request.newHost.empty()) plan.host = request.newHost;
+  if (!request.newTarget.empty()) {
+    const size_t mark = request.newTarget.find('?');
+    plan.hasQuery = mark != std::string_view::npos;
+    plan.path = request.newTarget.substr(0, mark);
+    plan.query = plan.hasQuery ? request.newTarget.substr(mark + 1) : std::string_view();
+  }
   // HTTP/1.0 may come without one.
   if (plan.host.empty()) plan.host = "localhost";
   if ((exchange.flags & kExWebSocket) != 0) plan.hop = http1::Hop::kWebSocket;
   if (plan.isChunked) exchange.flags |= kExRequestChunked;
   std::string_view cookie;
   exchange.hash = hashOf(request, &exchange.hasHash, &cookie);
+  if (!request.chosenHash.empty()) {
+    exchange.hasHash = true;
+    exchange.hash =
+        sipHash13(board_.addressKey(), request.chosenHash.data(), request.chosenHash.size());
+  }
   HF_UNINITIALIZED EditList edits;
   editRequest(request, edits);
   plan.edits = edits.all();
@@ -305,7 +393,7 @@ bool Shard::openExchange(Request& request) {
     return false;
   }
   if (!request.id.empty() && request.listener->accessLog != 0) noteForLog(request);
-  if (!noteEdits(request, cookie)) {
+  if (!noteEdits(request, cookie) || !keepAsked(request)) {
     answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }

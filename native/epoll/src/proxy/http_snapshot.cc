@@ -68,6 +68,7 @@ WebSocketSpec flatten(const WebSocketParts& parts) {
   spec.retryOn = parts.retryOn;
   spec.hashSource = parts.hashSource;
   spec.cookieSeconds = parts.cookieSeconds;
+  spec.filterChain = parts.filterChain;
   spec.contentType = addText(parts.contentType, texts);
   spec.host = addText(parts.host, texts);
   spec.hashName = addText(parts.hashName, texts);
@@ -105,6 +106,15 @@ bool isRouteValid(const HttpRouteSpec& route, const u8* bytes, const SnapshotHea
 }
 
 }  // namespace
+
+http1::Rules rulesOf(const HttpSpec& spec) {
+  http1::Rules rules;
+  rules.headBytesMax = spec.headBytesMax;
+  rules.targetBytesMax = spec.targetBytesMax;
+  rules.fieldsMax = spec.fieldsMax;
+  rules.isUnderscoreAllowed = (spec.flags & kHttpUnderscore) != 0;
+  return rules;
+}
 
 bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
                  std::vector<Cidr>* cidrs) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/http1_field.h"
+#include "codec/http1_rules.h"
 #include "proxy/http_parts.h"
 #include "proxy/http_record.h"
 
@@ -88,12 +89,17 @@ struct HttpRouteSpec {
   u32 requestEditCount = 0;
   u32 responseEditFirst = 0;
   u32 responseEditCount = 0;
+  u32 filterChain = 0;  // id; 0: none
+  u32 reserved = 0;
   TextSpec text;  // compiled template
   TextSpec contentType;
   TextSpec host;
   TextSpec hashName;
   TextSpec cookiePath;
 };
+
+// How requests are read.
+[[nodiscard]] http1::Rules rulesOf(const HttpSpec& spec);
 
 // The parts of HTTP, laid flat. Texts go to `texts`, networks to `cidrs`.
 struct FlatHttp {

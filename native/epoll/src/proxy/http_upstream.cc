@@ -57,7 +57,7 @@ void Shard::dispatch(u32 tunnel) {
   exchange.attempts++;
   exchange.triedNs = nowNs_;
   exchange.tryTick = exchange.perTryTicks == 0 ? 0 : nowTick_ + exchange.perTryTicks;
-  exchange.flags &= ~u32{kExReused | kExSent};
+  exchange.flags &= ~u32{kExReused | kExSent | kExResponseSeen};
   startConnect(tunnel);
 }
 

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/filter_host.h"
+
 namespace holdfast::proxy {
 namespace {
 
@@ -44,6 +46,7 @@ Shard::~Shard() {
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
+  detachFilters();
 }
 
 Status Shard::start() {
@@ -91,13 +94,14 @@ bool Shard::turn(int timeoutMs) {
   admit();
   runDeadlines();
   if (drainCursor_ != kNoIndex) spreadDrain();
+  if (filters_ != nullptr) runFilters();
   if (closedHead_ != kNoIndex) freeClosed();
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
   const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || wheel_.isBehind() ||
                           drainCursor_ != kNoIndex || !board_.mailbox(options_.index).isEmpty() ||
-                          (records_.has_value() && isStepLeft());
+                          (records_.has_value() && isStepLeft()) || isFilterWorkLeft();
   if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
   bump(count(ShardCounter::kTurns));
   if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
@@ -207,6 +211,7 @@ u32 Shard::runList(TaskList<Pool<Conn>>& list, u32 budget) {
   const u32 tasks = std::min(list.count(), budget);
   for (u32 i = 0; i < tasks; i++) {
     runTask(list.pop());
+    runFiltersIfFull();
     const bool isClockDue = (i + 1) % kTasksPerClock == 0;
     if (isClockDue && sys::nowNs() - nowNs_ > kTurnNsMax) break;
   }
@@ -223,6 +228,8 @@ void Shard::runTask(u32 conn) {
   switch (state) {
     case TunnelState::kHeader:
       readHeader(tunnel);
+      return;
+    case TunnelState::kFiltering:
       return;
     case TunnelState::kHello:
       readHello(tunnel);
@@ -442,6 +449,7 @@ Status Shard::applySnapshot(int fd) {
     for (const int copy : copies) sys::close(copy);
     return status;
   }
+  if (next.filterChainCount() != 0 && filters_ == nullptr) return Status::fromErrno(EINVAL);
   closeOutdated(next);
   snapshot_.swap(next);
   attachTables();
@@ -457,6 +465,7 @@ Status Shard::applySnapshot(int fd) {
     balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
   }
   retryBudgets_.swap(budgets);
+  applyChains();
   enter(Activity::kIdle);
   return Status::ok();
 }

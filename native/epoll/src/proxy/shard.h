@@ -50,6 +50,8 @@ inline constexpr u32 kLingerMs = 5000;
 inline constexpr u32 kOptionsDueMs = 5000;
 // Slots looked at per turn when a drain is spread over the tunnels.
 inline constexpr u32 kDrainSlotsMax = 4096;
+// How long a connection waits for filters, which have a shorter deadline of their own.
+inline constexpr u32 kFilteringMs = 600'000;
 // A PROXY header may be this long, TLVs included.
 inline constexpr u32 kProxyHeaderMax = 4096 + 16;
 // Room for what the scratch holds, sealed.
@@ -106,6 +108,15 @@ struct ConnectionFilter {
   Address client;  // family 0: any
 };
 
+struct FilterAnswer;
+struct FilterEnd;
+struct FilterHost;
+struct FilterMemory;
+struct FilterRecord;
+class FilterBatch;
+struct MessageHold;
+struct ShardFilters;
+
 class Shard {
  public:
   Shard(Board& board, const ShardOptions& options);
@@ -135,6 +146,14 @@ class Shard {
   // Returns where to go on, or kNoIndex at the end.
   u32 list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter,
            std::vector<ConnectionView>* out);
+  // Before the first snapshot with chains of filters; the arrays live as long as the shard.
+  Status attachFilters(const FilterMemory& memory, FilterHost host);
+  // The answers to a batch, from inside of FilterHost::run.
+  void settleFilters(u32 words);
+  // Answers that come by themselves.
+  void applyFilterAnswers(u32 words);
+  // FilterHost::drained follows when nobody holds the chain and no snapshot names it.
+  void retireFilterChain(u32 chain);
   [[nodiscard]] u32 tunnels() const {
     return tunnels_.inUse() - (pooledTunnel_ == kNoIndex ? 0 : 1);
   }
@@ -192,6 +211,9 @@ class Shard {
 
   // tunnel_hello.cc
   void direct(u32 tunnel, const ListenerSpec& listener);
+  void directNow(u32 tunnel, const ListenerSpec& listener);
+  void ready(u32 tunnel, const ListenerSpec& listener, std::string_view serverName);
+  void readyNow(u32 tunnel, const ListenerSpec& listener);
   void readHello(u32 tunnel);
   void chooseCluster(u32 tunnel, const ListenerSpec& listener, std::string_view serverName,
                      std::span<const u8> alpn);
@@ -250,6 +272,7 @@ class Shard {
   // tunnel_open.cc
   void readHeader(u32 tunnel);
   void startConnect(u32 tunnel);
+  bool useEndpoint(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint);
   // 0 when under way, otherwise the errno.
   int connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint);
   void finishConnect(u32 tunnel);
@@ -318,7 +341,11 @@ class Shard {
   struct Request;
   struct EditList;
   void startExchange(u32 tunnel, size_t total);
+  void advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answered);
+  bool findTarget(Request& request);
   bool findRoute(Request& request);
+  void enterRoute(Request& request);
+  u32 clusterFor(const Request& request);
   bool acceptWebSocket(Request& request);
   void noteRequestEnd(Exchange& exchange);
   void answerEarly(const Request& request, u16 status, HttpEnd end,
@@ -381,6 +408,77 @@ class Shard {
   void upstreamFailed(u32 tunnel, HttpEnd end);
   void noteAnswered(u32 tunnel, bool isError);
 
+  // filters.cc
+  void detachFilters();
+  void applyChains();
+  [[nodiscard]] const FilterChain* chainOf(u32 id) const;
+  u16 holdChain(u32 id);
+  void leaveChain(u32 id);
+  void forgetChain(FilterChain& chain);
+  void wake();
+  [[nodiscard]] bool isFilterWorkLeft() const;
+  void runFiltersIfFull();
+  void runFilters();
+  void settleLate();
+  void settleDue();
+  void settle(const FilterRecord& record, const FilterAnswer* answer);
+  void tellEnd(const FilterEnd& end, bool isParked);
+  void putEnd(const FilterEnd& end);
+  bool askConnection(u32 tunnel, FilterHook hook, std::string_view serverName);
+  void askConnectionAgain(const FilterRecord& record);
+  void resumeConnection(const FilterRecord& record, const FilterAnswer* answer);
+  void endConnection(u32 tunnel);
+
+  // http_filters.cc
+  bool putHead(FilterBatch& batch, const FilterRecord& asked, const Request& request);
+  void putPlaces(FilterBatch& batch, u32 tunnel, const Exchange& exchange,
+                 const HttpRouteSpec* route);
+  bool keepAsked(const Request& request);
+  bool putAsked(const FilterRecord& asked, u32 tunnel, const Exchange& exchange,
+                const http1::Head* response);
+  [[nodiscard]] bool isAsked(const Exchange& exchange, FilterHook hook) const;
+  [[nodiscard]] FilterRecord exchangeRecord(u32 exchange, FilterHook hook) const;
+  void parkExchange(u32 tunnel, const FilterRecord& asked, bool isWritten);
+  bool askRequest(const Request& request, FilterHook hook, size_t total);
+  bool askEndpoint(u32 tunnel);
+  bool askResponse(u32 tunnel, std::span<const u8> bytes);
+  void resumeExchange(u32 index, FilterHook hook, const FilterAnswer* answer);
+  void resumeRequest(u32 tunnel, const FilterAnswer* answered);
+  void resumeEndpoint(u32 tunnel, const FilterAnswer* answered);
+  void resumeResponse(u32 tunnel, const FilterAnswer* answered);
+  void editByFilter(EditList& edits);
+  void respondByFilter(u32 tunnel, const Request* request, const FilterAnswer& answered);
+  void closeByFilter(u32 tunnel);
+  bool rewriteHead(const FilterAnswer& answered, size_t* total);
+  bool takeVerdict(Request& request, const FilterAnswer& answered);
+  void retarget(Request& request, const FilterAnswer& answered);
+  bool editAsked(u32 tunnel, const FilterAnswer& answered);
+  void endExchangeFilters(u32 index);
+
+  // filter_messages.cc
+  [[nodiscard]] bool isMessageAsked(u32 chain) const;
+  [[nodiscard]] const FilterChain* messageChain(const Tunnel& tunnel, Side from) const;
+  [[nodiscard]] MessageHold& holdOf(const Tunnel& tunnel, Side from);
+  [[nodiscard]] bool isHeld(u32 conn);
+  [[nodiscard]] bool isBetweenFrames(u32 tunnel, Side from);
+  bool passMessages(u32 from, u32 to, size_t length);
+  bool takeFrame(u32 from, u32 to, const codec::FrameReport& report);
+  void holdRest(u32 tunnel, Side side, std::span<const u8> bytes);
+  bool holdMessage(u32 from, bool isShown);
+  enum class MessagePut : u8 { kWritten, kNoRoom, kTooLong };
+  MessagePut putMessage(const FilterRecord& asked, const MessageHold& hold, u32 offset);
+  bool giveHeld(u32 from, u32 to, u32 length);
+  bool giveFrames(u32 from, u32 to, std::span<const u8> bytes);
+  bool giveControls(u32 from, u32 to, u32 length, codec::Opcode* opcode);
+  void settleMessage(const FilterRecord& record, const FilterAnswer* answer);
+  void finishHeld(u32 tunnel, Side side);
+  void refuseHeld(u32 tunnel, Side side);
+  void askOpen(u32 tunnel, const Exchange& exchange);
+  void askTunnelAgain(const FilterRecord& record);
+  void settleOpen(u32 tunnel, const FilterAnswer* answer);
+  void closeByMessage(u32 tunnel, const FilterAnswer& answer);
+  void endTunnelFilters(u32 tunnel);
+
   // http_hedge.cc
   bool startHedge(u32 tunnel);
   void serveHedged(u32 conn);
@@ -439,10 +537,13 @@ class Shard {
     u32 refs = 0;
     u32 circuit = kNoIndex;  // whose connections count the WebSockets
     bool hasDeflate = false;
+    u32 chain = 0;  // of filters
   };
   u32 holdSettings(const FramesSettings& wanted);
   void openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest);
   bool passFrames(u32 from, u32 to, size_t length);
+  codec::FrameRules frameRulesOf(const Tunnel& tunnel, Side from);
+  void noteFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void endFrames(u32 tunnel, CloseReason reason, u16 code);
   bool settleClose(u32 tunnel);
@@ -538,8 +639,13 @@ class Shard {
   std::unique_ptr<http::RegexScratch> regexScratch_;
   std::vector<http::RouteTable> routeTables_;  // by position of the HTTP spec
   std::vector<FramesSettings> framesSettings_;
-  std::vector<RetryBudget> retryBudgets_;  // by cluster position
-  const char* violation_ = "";             // of the message that is being refused
+  std::vector<RetryBudget> retryBudgets_;       // by cluster position
+  std::unique_ptr<ShardFilters> filters_;       // once a host is there
+  const FilterAnswer* filterAnswer_ = nullptr;  // that the exchange in hand goes on with
+  std::string_view closeText_;                  // of a close frame that filters ask for
+  bool isOpenAsked_ = false;                    // of the WebSocket that is being opened
+  bool isOpenRefused_ = false;                  // there was no room to ask
+  const char* violation_ = "";                  // of the message that is being refused
   TlsTable tlsTable_;
   std::optional<tls::RecordLayer> records_;  // once a snapshot has TLS
   Pool<TlsConn> tlsConns_;

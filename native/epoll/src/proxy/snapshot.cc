@@ -14,7 +14,7 @@ namespace holdfast::proxy {
 namespace {
 
 inline constexpr u32 kSnapshotMagic = 0x48465350;  // "HFSP"
-inline constexpr u32 kSnapshotVersion = 3;
+inline constexpr u32 kSnapshotVersion = 4;
 inline constexpr HashKey kIdentityKey{0x656e64706f696e74u, 0x6964656e74697479u};
 // Two halves of a digest that tells configs apart; nobody gains by a collision.
 inline constexpr HashKey kDigestKeys[2] = {{0x746c732d636f6e66u, 0x69672d64696765u},
@@ -179,6 +179,63 @@ bool isTlsValid(const u8* bytes, const SnapshotHeader& header) {
   return true;
 }
 
+// The chains of filters, laid flat.
+struct FlatChains {
+  std::vector<FilterChainSpec> specs;
+  std::vector<TextSpec> names;
+};
+
+void addChain(const FilterChainParts& parts, FlatTls& texts, FlatChains* flat) {
+  FilterChainSpec spec;
+  spec.id = parts.id;
+  spec.mask = parts.mask;
+  spec.messageBytesMax = parts.messageBytesMax;
+  spec.isOversizeClosed = parts.isOversizeClosed ? 1 : 0;
+  spec.requestFirst = static_cast<u32>(flat->names.size());
+  spec.requestCount = static_cast<u32>(parts.requestFields.size());
+  for (const std::string& name : parts.requestFields) flat->names.push_back(texts.addText(name));
+  spec.responseFirst = static_cast<u32>(flat->names.size());
+  spec.responseCount = static_cast<u32>(parts.responseFields.size());
+  for (const std::string& name : parts.responseFields) flat->names.push_back(texts.addText(name));
+  flat->specs.push_back(spec);
+}
+
+// Chains inside the bytes, with ids in range, each once; and those that listeners and routes name.
+bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
+  if (!lies(header.chainsOffset, header.chainCount, sizeof(FilterChainSpec), header.bytes) ||
+      !lies(header.chainNamesOffset, header.chainNameCount, sizeof(TextSpec), header.bytes) ||
+      header.chainCount > kFilterChainMax) {
+    return false;
+  }
+  std::vector<bool> isKnown(kFilterChainMax + 1);
+  isKnown[0] = true;
+  const auto* chains = reinterpret_cast<const FilterChainSpec*>(bytes + header.chainsOffset);
+  for (u32 i = 0; i < header.chainCount; i++) {
+    const FilterChainSpec& chain = chains[i];
+    if (chain.id > kFilterChainMax || isKnown[chain.id] || (chain.mask & ~kFilterNeeds) != 0 ||
+        chain.messageBytesMax > kFilterMessageMax ||
+        u64{chain.requestFirst} + chain.requestCount > header.chainNameCount ||
+        u64{chain.responseFirst} + chain.responseCount > header.chainNameCount) {
+      return false;
+    }
+    isKnown[chain.id] = true;
+  }
+  const auto* names = reinterpret_cast<const TextSpec*>(bytes + header.chainNamesOffset);
+  for (u32 i = 0; i < header.chainNameCount; i++) {
+    if (!isText(names[i], header.textBytes)) return false;
+  }
+  const auto isNamed = [&](u32 id) { return id <= kFilterChainMax && isKnown[id]; };
+  const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
+  for (u32 i = 0; i < header.listenerCount; i++) {
+    if (!isNamed(listeners[i].filterChain)) return false;
+  }
+  const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
+  for (u32 i = 0; i < header.httpRouteCount; i++) {
+    if (!isNamed(routes[i].filterChain)) return false;
+  }
+  return true;
+}
+
 // A sealed memfd with these bytes, or -errno.
 int seal(const std::vector<u8>& bytes) {
   const int fd = sys::memfdCreate("holdfast-snapshot", 0);
@@ -222,6 +279,8 @@ int compileSnapshot(const SnapshotParts& parts) {
     listeners[i].http = static_cast<u32>(http.specs.size());
     if (!flattenHttp(parts.http[i], &http, &flat.texts, &cidrs)) return -EINVAL;
   }
+  FlatChains chains;
+  for (const FilterChainParts& chain : parts.filterChains) addChain(chain, flat, &chains);
   // A vector that grows would leave keys in freed memory.
   size_t tlsBytesMax = 0;
   for (const TlsConfigParts& config : parts.tls) tlsBytesMax += encodedTlsBytesMax(config);
@@ -261,6 +320,10 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.httpRouteCount = static_cast<u32>(http.routes.size());
   header.editsOffset = place(bytes, http.edits);
   header.editCount = static_cast<u32>(http.edits.size());
+  header.chainsOffset = place(bytes, chains.specs);
+  header.chainCount = static_cast<u32>(chains.specs.size());
+  header.chainNamesOffset = place(bytes, chains.names);
+  header.chainNameCount = static_cast<u32>(chains.names.size());
   // From here on there are keys in it, so that it must not grow.
   bytes.reserve(bytes.size() + flat.tls.size() * sizeof(TlsSpec) + flat.tlsBytes.size() +
                 parts.ticketKeys.size() * sizeof(HfTlsTicketKey) + 64);
@@ -325,7 +388,7 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
   if (!lies(header.httpOffset, header.httpCount, sizeof(HttpSpec), length) ||
       !lies(header.httpRoutesOffset, header.httpRouteCount, sizeof(HttpRouteSpec), length) ||
       !lies(header.editsOffset, header.editCount, sizeof(HttpEditSpec), length) ||
-      !isHttpValid(bytes, header)) {
+      !isHttpValid(bytes, header) || !areChainsValid(bytes, header)) {
     return false;
   }
   const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/filter_chain.h"
 #include "proxy/http_snapshot.h"
 #include "proxy/tls_parts.h"
 #include "runtime/address.h"
@@ -71,6 +72,7 @@ struct ListenerSpec {
   u32 nameCount = 0;
   u32 anyFirst = 0;  // routes for any name, in order
   u32 anyCount = 0;
+  u32 filterChain = 0;  // id; 0: none
   SocketOptions socket;
 };
 
@@ -92,6 +94,18 @@ struct TlsSpec {
   u64 digest[2] = {0, 0};
   u32 offset = 0;  // in the TLS bytes
   u32 length = 0;
+};
+
+// What crosses for the filters of a listener or a route.
+struct FilterChainSpec {
+  u32 id = 0;
+  u32 mask = 0;
+  u32 messageBytesMax = 0;
+  u32 isOversizeClosed = 0;
+  u32 requestFirst = 0;  // names of fields
+  u32 requestCount = 0;
+  u32 responseFirst = 0;
+  u32 responseCount = 0;
 };
 
 struct ClusterSpec {
@@ -152,6 +166,8 @@ struct SnapshotHeader {
   u32 httpOffset = 0, httpCount = 0;
   u32 httpRoutesOffset = 0, httpRouteCount = 0;
   u32 editsOffset = 0, editCount = 0;
+  u32 chainsOffset = 0, chainCount = 0;
+  u32 chainNamesOffset = 0, chainNameCount = 0;
   AccessFormat accessFormat = AccessFormat::kJson;
   TextSpec accessTemplate;  // compiled
 };
@@ -173,8 +189,9 @@ struct SnapshotParts {
   std::vector<ClusterSpec> clusters;
   std::vector<EndpointSpec> endpoints;
   std::vector<Cidr> cidrs;
-  std::vector<HttpParts> http;                      // of each listener; may be shorter
-  std::vector<ClusterHttpParts> clusterHttp;        // of each cluster; may be shorter
+  std::vector<HttpParts> http;                // of each listener; may be shorter
+  std::vector<ClusterHttpParts> clusterHttp;  // of each cluster; may be shorter
+  std::vector<FilterChainParts> filterChains;
   AccessFormat accessFormat = AccessFormat::kJson;  // of requests
   std::string accessTemplate;                       // kTemplate: its text
 };
@@ -227,6 +244,16 @@ class Snapshot {
   }
   [[nodiscard]] std::span<const HttpEditSpec> edits(u32 first, u32 count) const {
     return {array<HttpEditSpec>(header_->editsOffset) + first, count};
+  }
+  [[nodiscard]] u32 filterChainCount() const {
+    return header_ == nullptr ? 0 : header_->chainCount;
+  }
+  [[nodiscard]] const FilterChainSpec& filterChain(u32 at) const {
+    return array<FilterChainSpec>(header_->chainsOffset)[at];
+  }
+  // Names of fields in lower case, from a chain's ranges.
+  [[nodiscard]] std::string_view filterName(u32 at) const {
+    return text(array<TextSpec>(header_->chainNamesOffset)[at]);
   }
   [[nodiscard]] AccessFormat accessFormat() const { return header_->accessFormat; }
   [[nodiscard]] std::string_view accessTemplate() const { return text(header_->accessTemplate); }

@@ -58,6 +58,8 @@ static_assert(sizeof(Conn) == 40);
 // clang-format off
 // States of a tunnel and who moves it on. It starts in kHeader when its peer is trusted to send a
 // PROXY header; kHello and kHandshake are for listeners with TLS, kEndpointHandshake for clusters.
+// Where the listener has filters it waits for them in kFiltering, behind kHeader and before
+// kConnecting.
 //
 //   kHeader --> kHello or kHandshake --> kConnecting --> kEndpointHandshake --> kOpen --> kClosed
 //      |                                  ^   ^  |                |              ^ |
@@ -74,6 +76,7 @@ static_assert(sizeof(Conn) == 40);
 // clang-format on
 enum class TunnelState : u8 {
   kHeader,             // waits for a PROXY header
+  kFiltering,          // waits for filters of its listener
   kHello,              // waits for the ClientHello that says where to go
   kHandshake,          // TLS with the client
   kConnecting,         // TCP to an endpoint
@@ -86,8 +89,8 @@ enum class TunnelState : u8 {
   kClosed,
 };
 inline constexpr const char* kTunnelStateNames[] = {
-    "header",   "hello",     "handshake", "connecting", "endpoint-handshake", "open", "http",
-    "flushing", "lingering", "pooled",    "closed",
+    "header", "filtering", "hello",    "handshake", "connecting", "endpoint-handshake",
+    "open",   "http",      "flushing", "lingering", "pooled",     "closed",
 };
 static_assert(std::size(kTunnelStateNames) == static_cast<size_t>(TunnelState::kClosed) + 1);
 

@@ -63,6 +63,8 @@ void Shard::fireTimer(u32 tunnel) {
   switch (tunnels_[tunnel].state) {
     case TunnelState::kHeader:
       return close(tunnel, CloseReason::kProxyHeaderTimeout, How::kReset);
+    case TunnelState::kFiltering:
+      return close(tunnel, CloseReason::kFilter, How::kReset);
     case TunnelState::kHello:
     case TunnelState::kHandshake:
       bump(count(tunnels_[tunnel].listener, ListenerCounter::kTlsFailed));
@@ -269,6 +271,7 @@ void Shard::close(u32 tunnel, CloseReason reason, How how) {
   closeConn(record.downstream, how);
   if (record.upstream != kNoIndex) closeConn(record.upstream, how);
   leaveEndpoint(tunnel);
+  if (filters_ != nullptr) endConnection(tunnel);
   if (record.flags & kTunnelAddressHeld) (void)board_.addresses().release(record.addressKey);
   countClosed(record.listener, reason);
   record.link = closedHead_;

@@ -8,7 +8,9 @@
 // a frame that has begun is never interrupted by one of ours.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "proxy/filter_host.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -60,6 +62,8 @@ HttpEnd endOf(CloseReason reason) {
       return HttpEnd::kPongTimeout;
     case CloseReason::kFrameInvalid:
       return HttpEnd::kFrameInvalid;
+    case CloseReason::kFilter:
+      return HttpEnd::kFilter;
     case CloseReason::kShardStopped:
       return HttpEnd::kShardStopped;
     default:
@@ -79,7 +83,7 @@ u32 Shard::holdSettings(const FramesSettings& wanted) {
       continue;
     }
     const bool isSame = held.route == wanted.route && held.hasDeflate == wanted.hasDeflate &&
-                        held.circuit == wanted.circuit &&
+                        held.circuit == wanted.circuit && held.chain == wanted.chain &&
                         std::memcmp(&held.spec, &wanted.spec, sizeof(wanted.spec)) == 0;
     if (!isSame) continue;
     held.refs++;
@@ -112,6 +116,8 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   if (settings == kNoIndex) leaveConnections(httpUpstreams_[upstream]);
   httpUpstreams_.release(upstream);
   httpAt_[record.upstream] = 0;
+  const u32 chain = settings == kNoIndex ? 0 : framesSettings_[settings].chain;
+  if (chain != 0) (void)holdChain(chain);
   freeExchange(tunnel);
   freeHttp(tunnel);
   if (settings == kNoIndex) {
@@ -141,12 +147,26 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   }
   conns_[record.downstream].flags |= kConnFrames;
   conns_[record.upstream].flags |= kConnFrames;
+  if (filters_ != nullptr) {
+    for (const Side side : {Side::kDownstream, Side::kUpstream}) {
+      holdOf(record, side) = MessageHold{};
+      if (isOpenAsked_) holdOf(record, side).waiting = 1;
+    }
+  }
   wheel_.disarm(tunnel);
   rearm(tunnel);
+  if (std::exchange(isOpenAsked_, false) && isOpenRefused_) {
+    for (const Side side : {Side::kDownstream, Side::kUpstream}) holdOf(record, side).waiting = 0;
+    if (!early.isEmpty()) chunks_.clear(early);
+    return endFrames(tunnel, CloseReason::kFilter, codec::kCloseTryAgainLater);
+  }
   // Frames that came with the head of the response, or too early, are forwarded as frames.
   if (rest != 0 && !pass(record.upstream, record.downstream, rest)) {
-    if (!early.isEmpty()) chunks_.clear(early);
-    return;
+    // Held, or the end of it.
+    if (record.state != TunnelState::kOpen || !isHeld(record.upstream)) {
+      if (!early.isEmpty()) chunks_.clear(early);
+      return;
+    }
   }
   if (!early.isEmpty()) {
     const size_t length = chunks_.moveTo(early, scratch_);
@@ -170,26 +190,16 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   codec::FrameTracker& tracker = trackerOf(record, conns_[from].side);
   // So it does behind one of theirs.
   if (tracker.isClosed()) return true;
-  codec::FrameRules rules;
-  if (settings.spec.frameBytesMax != 0) {
-    rules.payloadMax = std::min(settings.spec.frameBytesMax, codec::kFramePayloadMax);
+  if (filters_ != nullptr && settings.chain != 0) {
+    if (messageChain(record, conns_[from].side) != nullptr) return passMessages(from, to, length);
+    if (isHeld(from)) {
+      holdRest(tunnel, conns_[from].side, {scratch_, length});
+      return false;
+    }
   }
-  rules.sender = isClient ? codec::FrameSender::kClient : codec::FrameSender::kEndpoint;
-  rules.isValidated = settings.spec.isValidated != 0;
-  rules.hasDeflate = settings.hasDeflate;
-  const codec::FrameReport report = tracker.take({scratch_, length}, rules);
-  if (report.messages != 0) {
-    board_.http(options_.index, record.listener)
-        .count(isClient ? HttpCounter::kMessagesFromClients : HttpCounter::kMessagesFromEndpoints,
-               report.messages);
-  }
-  if (isClient && report.frames != 0) {
-    record.frames.flags = (record.frames.flags | kFramesHeard) & ~kFramesPinged & kFramesFlags;
-    if (report.has(codec::Opcode::kPong)) record.pongTick = nowTick_;
-  }
-  if (report.closeCode != 0 && record.frames.closeCode == 0) {
-    record.frames.closeCode = report.closeCode;
-  }
+  const codec::FrameReport report =
+      tracker.take({scratch_, length}, frameRulesOf(record, conns_[from].side));
+  noteFrames(tunnel, conns_[from].side, report);
   const bool isCut = tracker.isClosed() || tracker.violation() != codec::FrameViolation::kNone ||
                      (record.frames.flags & kFramesCloseDue) != 0;
   const u32 activeTick = record.lastActiveTick;
@@ -223,6 +233,37 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   return !settleClose(tunnel);
 }
 
+codec::FrameRules Shard::frameRulesOf(const Tunnel& tunnel, Side from) {
+  const FramesSettings& settings = settingsOf(tunnel);
+  const bool isClient = from == Side::kDownstream;
+  codec::FrameRules rules;
+  if (settings.spec.frameBytesMax != 0) {
+    rules.payloadMax = std::min(settings.spec.frameBytesMax, codec::kFramePayloadMax);
+  }
+  rules.sender = isClient ? codec::FrameSender::kClient : codec::FrameSender::kEndpoint;
+  rules.isValidated = settings.spec.isValidated != 0;
+  rules.hasDeflate = settings.hasDeflate;
+  return rules;
+}
+
+// What a tracker found is counted, and taken as a sign of life.
+void Shard::noteFrames(u32 tunnel, Side from, const codec::FrameReport& report) {
+  Tunnel& record = tunnels_[tunnel];
+  const bool isClient = from == Side::kDownstream;
+  if (report.messages != 0) {
+    board_.http(options_.index, record.listener)
+        .count(isClient ? HttpCounter::kMessagesFromClients : HttpCounter::kMessagesFromEndpoints,
+               report.messages);
+  }
+  if (isClient && report.frames != 0) {
+    record.frames.flags = (record.frames.flags | kFramesHeard) & ~kFramesPinged & kFramesFlags;
+    if (report.has(codec::Opcode::kPong)) record.pongTick = nowTick_;
+  }
+  if (report.closeCode != 0 && record.frames.closeCode == 0) {
+    record.frames.closeCode = report.closeCode;
+  }
+}
+
 // `from` sent a frame that breaks a rule: each side that has no frame under way is told, and that
 // is the end.
 void Shard::refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report) {
@@ -237,7 +278,7 @@ void Shard::refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report
   const bool isClient = from == Side::kDownstream;
   const Side other = isClient ? Side::kUpstream : Side::kDownstream;
   const u16 closed = isClient ? kFramesClosedClient : kFramesClosedEndpoint;
-  if ((record.frames.flags & closed) == 0 && trackerOf(record, other).isAtBoundary()) {
+  if ((record.frames.flags & closed) == 0 && isBetweenFrames(tunnel, other)) {
     (void)sendClose(tunnel, from, code,
                     codec::kFrameViolationNames[static_cast<size_t>(violation)]);
     if (record.state != TunnelState::kOpen) return;
@@ -265,13 +306,13 @@ void Shard::endFrames(u32 tunnel, CloseReason reason, u16 code) {
 // Sends the closes that are due where no frame is under way. True when the tunnel goes on to end.
 bool Shard::settleClose(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
-  const std::string_view text = textOf(record.reason);
+  const std::string_view text = closeText_.empty() ? textOf(record.reason) : closeText_;
   for (const Side to : {Side::kDownstream, Side::kUpstream}) {
     const u16 sent = to == Side::kDownstream ? kFramesClosedClient : kFramesClosedEndpoint;
     if ((record.frames.flags & sent) != 0) continue;
     const Side from = to == Side::kDownstream ? Side::kUpstream : Side::kDownstream;
     const codec::FrameTracker& tracker = trackerOf(record, from);
-    if (!tracker.isAtBoundary() && !tracker.isClosed()) continue;
+    if (!isBetweenFrames(tunnel, from) && !tracker.isClosed()) continue;
     record.frames.flags = (record.frames.flags | sent) & kFramesFlags;
     if (tracker.isClosed()) continue;
     if (!sendClose(tunnel, to, record.frames.closeCode, text)) return true;
@@ -331,7 +372,7 @@ bool Shard::fireFrames(u32 tunnel) {
   const bool isHeard = (record.frames.flags & kFramesHeard) != 0;
   record.frames.flags = record.frames.flags & ~kFramesHeard & kFramesFlags;
   record.frames.pingTick = nowTick_ + ticksOf(spec.pingMs);
-  if (isHeard || !trackerOf(record, Side::kUpstream).isAtBoundary()) return false;
+  if (isHeard || !isBetweenFrames(tunnel, Side::kUpstream)) return false;
   u8 frame[codec::kControlFrameMax];
   codec::Writer writer({frame, sizeof(frame)});
   codec::writePing(kPingPayload, nullptr, &writer);
@@ -356,6 +397,7 @@ void Shard::releaseFrames(u32 tunnel) {
   }
   writeTunnelRecord(tunnel, RecordEvent::kTunnel, endOf(record.reason));
   if (settings.circuit != kNoIndex) leave(board_.cluster(settings.circuit), Circuit::kConnections);
+  if (filters_ != nullptr) endTunnelFilters(tunnel);
   settings.refs--;
   framePool_.release(record.frames.trackers);
   conns_[record.downstream].flags =

@@ -7,12 +7,21 @@
 
 #include "codec/client_hello.h"
 #include "codec/proxy_protocol.h"
+#include "proxy/filter_host.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
 
 // The client is known and counted.
 void Shard::direct(u32 tunnel, const ListenerSpec& listener) {
+  if (filters_ != nullptr && listener.filterChain != 0) {
+    filters_->connections[tunnel].chain = holdChain(listener.filterChain);
+    if (askConnection(tunnel, FilterHook::kAccept, {})) return;
+  }
+  directNow(tunnel, listener);
+}
+
+void Shard::directNow(u32 tunnel, const ListenerSpec& listener) {
   switch (listener.tlsMode) {
     case TlsMode::kTerminate:
       return beginHandshake(tunnel, listener);
@@ -22,8 +31,18 @@ void Shard::direct(u32 tunnel, const ListenerSpec& listener) {
       return readHello(tunnel);
     case TlsMode::kOff:
     case TlsMode::kCount:
-      return listener.http == kNoIndex ? startConnect(tunnel) : beginHttp(tunnel);
+      return ready(tunnel, listener, {});
   }
+}
+
+// The connection can be used, and where it goes is known.
+void Shard::ready(u32 tunnel, const ListenerSpec& listener, std::string_view serverName) {
+  if (askConnection(tunnel, FilterHook::kOpen, serverName)) return;
+  readyNow(tunnel, listener);
+}
+
+void Shard::readyNow(u32 tunnel, const ListenerSpec& listener) {
+  return listener.http == kNoIndex ? startConnect(tunnel) : beginHttp(tunnel);
 }
 
 void Shard::readHello(u32 tunnel) {
@@ -65,7 +84,7 @@ void Shard::readHello(u32 tunnel) {
     return close(tunnel, CloseReason::kHelloInvalid, How::kReset);
   }
   chooseCluster(tunnel, *listener, hello.serverName(), hello.alpn());
-  startConnect(tunnel);
+  ready(tunnel, *listener, hello.serverName());
 }
 
 void Shard::chooseCluster(u32 tunnel, const ListenerSpec& listener, std::string_view serverName,

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "proxy/filter_host.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -58,7 +59,10 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   const u32 room =
       sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
   constexpr u16 kLookedInto = kConnTls | kConnFrames;
-  if ((source.flags | sink.flags) & kLookedInto) return readSecured(from, to, budget, room);
+  if ((source.flags | sink.flags) & kLookedInto) {
+    if (filters_ == nullptr) return readSecured(from, to, budget, room);
+    return !isHeld(from) && readSecured(from, to, budget, std::min(room, kFilterReadBytes));
+  }
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);

@@ -107,23 +107,35 @@ void Shard::startConnect(u32 tunnel) {
     }
     record.endpoint = pick.endpoint->id;
     record.flags |= kTunnelEndpointHeld;
-    if (isForHttp) {
-      if (attachUnused(tunnel)) return sendRequest(tunnel);
-      if (!enterConnect(tunnel, cluster)) {
-        return giveUpConnect(tunnel, CloseReason::kEndpointLimit);
-      }
-    }
-    if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
-    record.connectMicros = microsOf(sys::nowNs());
-    u32 deadlineTicks = ticksOf(cluster.connectMs);
-    if (isForHttp) deadlineTicks = std::min(deadlineTicks, ticksLeft(tunnel));
-    enterState(tunnel, TunnelState::kConnecting, deadlineTicks);
-    bump(count(ShardCounter::kConnects));
-    board_.endpoint(record.endpoint).connects.fetch_add(1, std::memory_order_relaxed);
-    const int error = connectTo(tunnel, cluster, *pick.endpoint);
-    if (error == 0) return;
-    if (!noteConnectFailure(tunnel, error)) return;
+    if (isForHttp && askEndpoint(tunnel)) return;
+    if (!useEndpoint(tunnel, cluster, *pick.endpoint)) return;
   }
+}
+
+// Takes an unused connection to the endpoint that was picked, or makes one. True when that failed
+// and another endpoint is to be picked.
+bool Shard::useEndpoint(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint) {
+  Tunnel& record = tunnels_[tunnel];
+  const bool isForHttp = isHttp(tunnel);
+  if (isForHttp) {
+    if (attachUnused(tunnel)) {
+      sendRequest(tunnel);
+      return false;
+    }
+    if (!enterConnect(tunnel, cluster)) {
+      giveUpConnect(tunnel, CloseReason::kEndpointLimit);
+      return false;
+    }
+  }
+  if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
+  record.connectMicros = microsOf(sys::nowNs());
+  u32 deadlineTicks = ticksOf(cluster.connectMs);
+  if (isForHttp) deadlineTicks = std::min(deadlineTicks, ticksLeft(tunnel));
+  enterState(tunnel, TunnelState::kConnecting, deadlineTicks);
+  bump(count(ShardCounter::kConnects));
+  board_.endpoint(record.endpoint).connects.fetch_add(1, std::memory_order_relaxed);
+  const int error = connectTo(tunnel, cluster, endpoint);
+  return error != 0 && noteConnectFailure(tunnel, error);
 }
 
 int Shard::connectTo(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint) {

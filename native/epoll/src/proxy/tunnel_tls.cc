@@ -294,13 +294,13 @@ void Shard::settleHandshake(u32 conn, const HfTlsNegotiated& agreed) {
        microsOf(sys::nowNs()) - owner.connectMicros);
   tls.facts = facts_.hold(agreed);
   if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
-  if (listener->http != kNoIndex) return beginHttp(tunnel);
+  if (listener->http != kNoIndex) return ready(tunnel, *listener, {});
   u8 protocol[HF_TLS_NAME_BYTES_MAX + 1];
   protocol[0] = static_cast<u8>(agreed.alpnLength);
   std::memcpy(protocol + 1, agreed.alpn, agreed.alpnLength);
   const std::span<const u8> alpn(protocol, agreed.alpnLength == 0 ? 0 : 1u + agreed.alpnLength);
   chooseCluster(tunnel, *listener, {agreed.serverName, agreed.serverNameLength}, alpn);
-  startConnect(tunnel);
+  ready(tunnel, *listener, {});
 }
 
 // The engine gave up; its alert is on the way.

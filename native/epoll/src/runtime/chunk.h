@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "runtime/base.h"
 #include "runtime/sys.h"
@@ -119,6 +120,23 @@ class ChunkPool {
     return length;
   }
 
+  // Copies `length` bytes from `offset` on; the chain has them.
+  void copyFrom(const ChunkChain& chain, size_t offset, size_t length, u8* out) {
+    HF_ASSERT(offset + length <= chain.bytes);
+    for (u32 at = chain.head; length > 0; at = notes_[at].next) {
+      const size_t held = static_cast<size_t>(notes_[at].end - notes_[at].start);
+      if (offset >= held) {
+        offset -= held;
+        continue;
+      }
+      const size_t part = held - offset < length ? held - offset : length;
+      std::memcpy(out, slab(at) + notes_[at].start + offset, part);
+      out += part;
+      length -= part;
+      offset = 0;
+    }
+  }
+
   // Drops `length` bytes from the front; frees emptied chunks.
   void consume(ChunkChain& chain, size_t length) {
     HF_ASSERT(length <= chain.bytes);
@@ -136,6 +154,25 @@ class ChunkPool {
       give(emptied);
     }
     if (chain.bytes == 0) chain = ChunkChain{};
+  }
+
+  // Drops what is behind the first `length` bytes, of which there is at least one.
+  void cut(ChunkChain& chain, size_t length) {
+    HF_ASSERT(length > 0 && length <= chain.bytes);
+    chain.bytes = static_cast<u32>(length);
+    u32 at = chain.head;
+    for (;; at = notes_[at].next) {
+      const size_t held = static_cast<size_t>(notes_[at].end - notes_[at].start);
+      if (length <= held) break;
+      length -= held;
+    }
+    notes_[at].end = static_cast<u16>(notes_[at].start + length);
+    chain.tail = at;
+    for (u32 next = std::exchange(notes_[at].next, kNoIndex); next != kNoIndex;) {
+      const u32 behind = notes_[next].next;
+      give(next);
+      next = behind;
+    }
   }
 
   void clear(ChunkChain& chain) { consume(chain, chain.bytes); }

@@ -148,6 +148,7 @@ namespace holdfast {
   X(FrameInvalid, "websocket-violation", "either",                                                \
     "A frame broke a rule of WebSocket or its limit.")                                            \
   X(PongTimeout, "pong-timeout", "client", "The client answered no ping in time.")                \
+  X(Filter, "filter", "gateway", "A filter closed the connection.")                               \
   X(AddressLimit, "address-limit", "gateway",                                                     \
     "The client address holds limits.connectionsPerAddress connections already.")                 \
   X(ShardLimit, "shard-limit", "gateway", "The shard has no free connection record.")             \
@@ -171,7 +172,8 @@ namespace holdfast {
   X(Timers, "running deadlines")            \
   X(Snapshot, "applying a snapshot")        \
   X(List, "listing connections")            \
-  X(Drain, "draining")
+  X(Drain, "draining")                      \
+  X(Filters, "running filters")
 
 #define HF_ENUM_FIRST(identifier, ...) k##identifier,
 

@@ -81,6 +81,7 @@ namespace holdfast {
 #define HF_HTTP_ENDS(X)                                                                          \
   X(Ok, "-", "endpoint", "The response of the endpoint was passed on whole.")                    \
   X(Direct, "direct", "gateway", "The gateway answered: a redirect or a fixed response.")        \
+  X(Filter, "filter", "gateway", "A filter answered or closed.")                                 \
   X(Upgraded, "upgraded", "endpoint", "The connection became a WebSocket.")                      \
   X(Closed, "closed", "either", "The WebSocket ended with close frames or the end of a side.")   \
   X(ClientAbort, "client-abort", "client", "The client ended the connection before the end.")    \
