@@ -16,6 +16,16 @@
 
 namespace holdfast::proxy {
 
+// What else there is of filters, for headers that name it (filter_batch.h, filter_host.h).
+struct FilterAnswer;
+struct FilterEnd;
+struct FilterHost;
+struct FilterMemory;
+struct FilterRecord;
+class FilterBatch;
+struct MessageHold;
+struct ShardFilters;
+
 // A field that filters see.
 struct FilterField {
   http1::FieldId id = http1::FieldId::kOther;

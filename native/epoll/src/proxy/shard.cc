@@ -552,36 +552,6 @@ bool Shard::kill(Handle handle) {
   return true;
 }
 
-u32 Shard::drain(u32 overMs) {
-  isDraining_ = true;
-  nowNs_ = sys::nowNs();
-  drainStartTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
-  drainTicks_ = ticksOf(overMs);
-  drainCursor_ = 0;
-  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
-  return tunnels();
-}
-
-void Shard::undrain() {
-  isDraining_ = false;
-  drainCursor_ = 0;  // the same walk takes the times back
-  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
-}
-
-// Gives each tunnel its random moment within the drain, a bounded number of slots per turn.
-void Shard::spreadDrain() {
-  enter(Activity::kDrain);
-  const u32 end = std::min(drainCursor_ + kDrainSlotsMax, tunnels_.touched());
-  for (; drainCursor_ < end; drainCursor_++) {
-    Tunnel& tunnel = tunnels_[drainCursor_];
-    if (tunnel.state == TunnelState::kClosed) continue;
-    tunnel.drainTick = isDraining_ ? drainStartTick_ + 1 + random_.below(drainTicks_ + 1) : 0;
-    if (tunnel.state == TunnelState::kOpen) rearm(drainCursor_);
-    if (tunnel.state == TunnelState::kHttp) armHttp(drainCursor_);
-  }
-  if (drainCursor_ >= tunnels_.touched()) drainCursor_ = kNoIndex;
-}
-
 void Shard::assertConserved() {
   u32 live = 0;
   for (u32 i = 0; i < tunnels_.touched(); i++) {

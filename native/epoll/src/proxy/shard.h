@@ -20,9 +20,11 @@
 #include "http/template.h"
 #include "proxy/balancer.h"
 #include "proxy/circuit.h"
+#include "proxy/connection_view.h"
 #include "proxy/handshake_pool.h"
 #include "proxy/http_conn.h"
 #include "proxy/http_record.h"
+#include "proxy/shard_options.h"
 #include "proxy/snapshot.h"
 #include "proxy/tls_conn.h"
 #include "proxy/tls_facts.h"
@@ -35,87 +37,6 @@
 #include "tls/record_layer.h"
 
 namespace holdfast::proxy {
-
-inline constexpr u32 kTickMs = 10;
-// One read takes at most this much; sized to stay in the second-level cache.
-inline constexpr u32 kScratchBytes = 128 * 1024;
-// How long bytes under way may delay the reset that follows them.
-inline constexpr u32 kFlushMs = 2000;
-// How often a flushing tunnel asks whether the kernel has delivered everything.
-inline constexpr u32 kFlushPollMs = 10;
-// How long a tunnel that we ended waits for the peers' FIN before it is closed for good.
-inline constexpr u32 kLingerMs = 5000;
-// Upstream keepalive options are set when a tunnel has lived this long: short ones never pay for
-// them.
-inline constexpr u32 kOptionsDueMs = 5000;
-// Slots looked at per turn when a drain is spread over the tunnels.
-inline constexpr u32 kDrainSlotsMax = 4096;
-// How long a connection waits for filters, which have a shorter deadline of their own.
-inline constexpr u32 kFilteringMs = 600'000;
-// A PROXY header may be this long, TLVs included.
-inline constexpr u32 kProxyHeaderMax = 4096 + 16;
-// Room for what the scratch holds, sealed.
-inline constexpr u32 kSealScratchBytes =
-    static_cast<u32>(tls::RecordLayer::sealedBytesMax(kScratchBytes));
-// Handshakes of clients under way in a shard: each holds some 15 to 30 KiB of the library's memory.
-// Those that come meanwhile wait in the kernel, as long as their deadline lets them.
-inline constexpr u32 kHandshakesMax = 1024;
-// What one conn may append beyond the memory cap, in whole chunks: a record that has begun, one
-// that was opened or sealed with an alert behind it, a PROXY header.
-inline constexpr u64 kBeyondCapBytes = 16 * kChunkBytes;
-static_assert(kBeyondCapBytes >=
-              2 * (tls::kRecordWireBytesMax + 2 * kChunkBytes) + kProxyHeaderMax + kChunkBytes);
-inline constexpr u64 kBeyondCapBytesMax = u64{64} << 30;  // address space only
-
-struct ShardOptions {
-  u32 index = 0;
-  u32 connectionsMax = 0;
-  u64 pendingBytesMax = 0;
-  u64 seed = 0;
-  const tls::TlsLibrary* tls = nullptr;  // null: TLS listeners are refused; outlives the shard
-  u32 handshakeThreads = 0;              // 0: handshakes are done on the shard's thread
-};
-
-// What `holdfast conns` shows of one tunnel.
-struct ConnectionView {
-  u32 shard = 0;
-  Handle handle;
-  u16 listener = 0;
-  u16 cluster = 0;
-  u32 endpoint = kNoIndex;
-  Address client;
-  TunnelState state = TunnelState::kClosed;
-  u64 ageMs = 0;
-  u64 idleMs = 0;
-  u64 bytesFromClient = 0;
-  u64 bytesFromEndpoint = 0;
-  u64 pendingBytes = 0;
-  const char* tls = "";  // version of the client's side; empty: none
-  // HTTP: of the request under way, or of the WebSocket.
-  u32 route = kNoIndex;
-  u64 messagesFromClient = 0;
-  u64 messagesFromEndpoint = 0;
-  u64 lastPongMs = 0;  // since a client's pong, at least 1; 0: none was seen
-};
-
-// Each field that is set must match.
-struct ConnectionFilter {
-  u32 listener = kNoIndex;
-  u32 cluster = kNoIndex;
-  u32 endpoint = kNoIndex;
-  u64 olderThanMs = 0;
-  u64 idleMoreThanMs = 0;
-  Address client;  // family 0: any
-};
-
-struct FilterAnswer;
-struct FilterEnd;
-struct FilterHost;
-struct FilterMemory;
-struct FilterRecord;
-class FilterBatch;
-struct MessageHold;
-struct ShardFilters;
 
 class Shard {
  public:
@@ -186,7 +107,6 @@ class Shard {
   void freeClosed();
   void armTimer();
   void publish();
-  void spreadDrain();
   void queue(u32 conn);
   void queueNew(u32 conn);
   Status prepareTls(const Snapshot& next);
@@ -564,6 +484,7 @@ class Shard {
   }
 
   // tunnel_end.cc
+  void spreadDrain();
   void fireTimer(u32 tunnel);
   void fireOpen(u32 tunnel);
   bool endAbnormal(u32 conn);
