@@ -324,14 +324,14 @@ u32 Shard::drain(u32 overMs) {
   drainStartTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
   drainTicks_ = ticksOf(overMs);
   drainCursor_ = 0;
-  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+  wake();
   return tunnels();
 }
 
 void Shard::undrain() {
   isDraining_ = false;
   drainCursor_ = 0;  // the same walk takes the times back
-  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
+  wake();
 }
 
 // Gives each tunnel its random moment within the drain, a bounded number of slots per turn.
