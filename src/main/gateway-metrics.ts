@@ -6,6 +6,7 @@
  */
 import type { Acceptor, AccessLog, Board, Native } from '../../native/epoll/index.ts';
 import type { DnsTable, HealthChecks } from './clusters/index.ts';
+import type { GatewayFilters } from './gateway-filters.ts';
 import type { Ids } from './model/index.ts';
 import type { MetricSources } from './observe/index.ts';
 import type { Drain, ShardSupervisor, Watchdog } from './shards/index.ts';
@@ -24,6 +25,7 @@ export interface CountedParts {
   readonly tlsReloader: TlsReloader;
   readonly ticketKeys: TicketKeys;
   readonly applier: Applier;
+  readonly filters: GatewayFilters;
   readonly drain: Drain;
   readonly dns: DnsTable;
   readonly health: HealthChecks;
@@ -67,6 +69,7 @@ export function createMetricSources(parts: CountedParts): MetricSources {
     logDropped: parts.logDropped,
     isDraining: () => parts.drain.state !== 'serving',
     connectionsMax: () => parts.applier.current.config.limits.connections,
+    filters: () => parts.filters.families(),
     probes: () => parts.health.counts(),
     names: () => parts.dns.view(),
     certificates: () => parts.applier.current.material.certificates,

@@ -8,6 +8,7 @@
 import type { Native } from '../../native/epoll/index.ts';
 import type { Lookups } from './clusters/index.ts';
 import type { Config, Diagnostic } from './config/index.ts';
+import type { CheckedModules } from './filters/index.ts';
 import type { SpawnShard } from './shards/index.ts';
 import type { TlsMaterial } from './tls/index.ts';
 
@@ -31,7 +32,9 @@ export interface GatewayOptions {
   readonly reloadConfig: (() => Promise<ConfigOutcome>) | null;
   /** Reads the text that `PUT /v1/config` brings; null refuses it. */
   readonly parseConfig: ((text: string) => Promise<ConfigOutcome> | ConfigOutcome) | null;
-  /** A file whose changes reload the gateway, as do those of TLS; null: no watching. */
+  /** Modules of filters that loading has checked; without it they are checked again. */
+  readonly filterModules?: () => CheckedModules | null;
+  /** A file whose changes reload the gateway, as do those of TLS and filters; null: no watching. */
   readonly watchFile: string | null;
   /** `process`: SIGTERM, SIGINT and SIGHUP mean what docs/operating.md says; `none`: left alone. */
   readonly signals: 'process' | 'none';

@@ -12,6 +12,8 @@ import { ListenError, ListenSockets, NetnsTable } from './accept/index.ts';
 import { AdminApi, createRoutes, readAdminToken } from './admin/index.ts';
 import { createLookups, DnsTable, HealthChecks } from './clusters/index.ts';
 import { type Config, isErrorFinding } from './config/index.ts';
+import type { CheckedModules } from './filters/index.ts';
+import { GatewayFilters } from './gateway-filters.ts';
 import { createMetricSources } from './gateway-metrics.ts';
 import {
   type Gateway,
@@ -24,7 +26,9 @@ import { type Log, type OpenLog, openLog } from './observe/index.ts';
 import {
   createLossCounter,
   Drain,
+  type ShardLink,
   ShardSupervisor,
+  type SupervisorOptions,
   spawnShardThread,
   TICK_MS,
   Watchdog,
@@ -80,6 +84,7 @@ interface Core {
   readonly supervisor: ShardSupervisor;
   readonly dns: DnsTable;
   readonly health: HealthChecks;
+  readonly filters: GatewayFilters;
   readonly applier: Applier;
   readonly ticketKeys: TicketKeys;
   readonly accessLog: ReturnType<Native['createAccessLog']> | null;
@@ -99,6 +104,7 @@ class Composing {
   #onTokenChange: (config: Config) => void = () => {};
   /** After each change of what runs. */
   #onTlsChange: () => void = () => {};
+  #onFiltersChange: () => void = () => {};
   #ending: Promise<void> | null = null;
 
   constructor(options: GatewayOptions, openedLog: OpenLog, seams: GatewaySeams) {
@@ -115,8 +121,12 @@ class Composing {
     const core = this.#makeCore();
     await core.supervisor.start();
     this.#signals?.throwIfEnded();
-    const first = { config, material, overlays: new Map() };
-    const { warnings } = await core.applier.apply(() => first);
+    const { warnings } = await core.applier.apply(async () => ({
+      config,
+      material,
+      overlays: new Map(),
+      filters: await core.filters.plan(config),
+    }));
     this.#signals?.throwIfEnded();
     for (const warning of warnings) {
       this.#log.warn(warning);
@@ -137,6 +147,7 @@ class Composing {
     const reload = (cause: string): Promise<ReloadReport> => this.#reload(reloader, cause);
     await this.#startAdmin(core, { watchdog, reloader, tlsReloader, drain, reload });
     await this.#startWatching(reload);
+    this.#watchFilters(core, reload);
     this.#signals?.throwIfEnded();
     this.#serveSignals(core, drain, reload);
     const listeners = core.sockets.view();
@@ -182,7 +193,8 @@ class Composing {
     const ids = new Ids(board, native.abi);
     const netns = new NetnsTable(native);
     this.#cleanup.defer(() => netns.close());
-    const supervisor = this.#makeSupervisor(native, board, acceptor);
+    const filters = this.#makeFilters(() => supervisor.links());
+    const supervisor = this.#makeSupervisor(native, { board, acceptor, filters });
     const prober = native.createProber();
     const log = this.#log;
     const health = new HealthChecks({ board, prober, log, random: Math.random });
@@ -198,7 +210,7 @@ class Composing {
     const dns = this.#makeDns(() => applier?.refresh());
     const ticketKeys = new TicketKeys({ random: randomBytes, nowMs: () => performance.now() });
     const parts = { native, board, acceptor, ids, netns, sockets, supervisor, dns, health };
-    const core = { ...parts, ticketKeys };
+    const core = { ...parts, ticketKeys, filters };
     const boardConnectionsMax = config.limits.connections;
     applier = new Applier({ ...core, log, boardConnectionsMax });
     const made = applier;
@@ -206,12 +218,22 @@ class Composing {
     return { ...core, applier, accessLog };
   }
 
-  #makeSupervisor(native: Native, board: Board, acceptor: Acceptor): ShardSupervisor {
+  #makeFilters(links: () => readonly ShardLink[]): GatewayFilters {
+    const modules = (): CheckedModules | null => this.#options.filterModules?.() ?? null;
+    const filters = new GatewayFilters({ links, log: this.#log, modules, env: process.env });
+    this.#cleanup.defer(() => filters.close());
+    return filters;
+  }
+
+  #makeSupervisor(
+    native: Native,
+    parts: Pick<SupervisorOptions, 'board' | 'acceptor' | 'filters'>,
+  ): ShardSupervisor {
+    const { board } = parts;
     const { limits, shards, tls } = this.#options.config;
     const supervisor = new ShardSupervisor({
+      ...parts,
       count: shards,
-      board,
-      acceptor,
       native: {
         boardFd: board.fd,
         connectionsMax: limits.connections,
@@ -253,7 +275,7 @@ class Composing {
   }
 
   #startWatchdog(core: Core): Watchdog {
-    const { board, native, supervisor } = core;
+    const { board, native, supervisor, filters } = core;
     const watchdog = new Watchdog({
       board,
       count: supervisor.count,
@@ -261,6 +283,7 @@ class Composing {
       log: this.#log,
       isReady: (shard) => supervisor.isReady(shard),
       onStall: (shard, state) => supervisor.setStalled(shard, state === 'stalled'),
+      describeBusy: (shard) => filters.describeBusy(shard),
       nowNs: () => process.hrtime.bigint(),
     });
     const timer = setInterval(() => watchdog.tick(), TICK_MS);
@@ -311,7 +334,9 @@ class Composing {
         this.#log.level = applied.log.level;
         this.#onTokenChange(applied);
         this.#onTlsChange();
+        this.#onFiltersChange();
       },
+      planFilters: (wanted) => core.filters.plan(wanted),
       onTls: (result) => tlsReloader.count(result),
     });
   }
@@ -401,6 +426,25 @@ class Composing {
     if (loaded !== undefined && !isDeepStrictEqual(loaded?.config, this.#options.config)) {
       void reload('file');
     }
+  }
+
+  /** Follows the files that filters are made of, once there are any. */
+  #watchFilters(core: Core, reload: (cause: string) => Promise<ReloadReport>): void {
+    if (this.#options.watchFile === null) {
+      return;
+    }
+    const onChange = (): void => void reload('filter file');
+    const watch = new FileWatch({ paths: [], log: this.#log, onChange });
+    this.#cleanup.defer(() => watch.close());
+    let isFollowing = false;
+    this.#onFiltersChange = () => {
+      const { files } = core.applier.current.filters;
+      if (files.size > 0 || isFollowing) {
+        isFollowing = true;
+        watch.follow(files);
+      }
+    };
+    this.#onFiltersChange();
   }
 
   #serveSignals(core: Core, drain: Drain, reload: (cause: string) => Promise<ReloadReport>): void {

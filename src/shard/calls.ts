@@ -6,6 +6,7 @@
  * told. Does not know about ports or threads, so tests drive it directly.
  */
 import type { NativeShard } from '../../native/epoll/index.ts';
+import type { FilterCalls } from './filter-calls.ts';
 import type { ShardCallName, ShardCalls, ShardEnvelope, ShardFault } from './protocol.ts';
 
 /** Exit code of a shard that a test told to exit. */
@@ -14,16 +15,21 @@ const FAULT_EXIT_CODE = 3;
 type CallTable = {
   readonly [Name in ShardCallName]: (
     argument: ShardCalls[Name]['argument'],
-  ) => ShardCalls[Name]['result'];
+  ) => ShardCalls[Name]['result'] | Promise<ShardCalls[Name]['result']>;
 };
 
 /** Answers requests with the native shard behind it. */
 export interface Calls {
+  /** The result, or a Promise of it. */
   answer(envelope: ShardEnvelope): unknown;
 }
 
 /** Makes the table of answers for one shard. */
-export function createCallTable(shard: NativeShard, faults: 'allowed' | 'refused'): Calls {
+export function createCallTable(
+  shard: NativeShard,
+  filters: Pick<FilterCalls, 'prepare' | 'commit' | 'retire'>,
+  faults: 'allowed' | 'refused',
+): Calls {
   const table: CallTable = {
     apply: ({ fd }) => {
       shard.applySnapshot(fd);
@@ -49,6 +55,9 @@ export function createCallTable(shard: NativeShard, faults: 'allowed' | 'refused
       shard.stop();
       return null;
     },
+    prepareFilters: (order) => filters.prepare(order),
+    commitFilters: ({ generation }) => filters.commit(generation),
+    retireFilters: ({ kept }) => filters.retire(kept),
     fault: (fault) => {
       if (faults !== 'allowed') {
         throw new Error('faults are refused: the gateway runs without HF_TEST_FAULTS=1');

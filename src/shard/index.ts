@@ -6,6 +6,7 @@
  */
 export { SHARD_WORKER_URL } from './entry.ts';
 export type {
+  FilterOrder,
   ShardCallName,
   ShardCalls,
   ShardEnvelope,

@@ -6,11 +6,19 @@
  * Invariant: only plain data crosses; descriptors cross as numbers, because all threads share one
  * descriptor table. Nothing here is sent per connection or per message of a client.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type {
   ConnectionFilter,
   ConnectionPage,
   NativeShardOptions,
 } from '../../native/epoll/index.ts';
+import type {
+  CounterMemory,
+  FilterFault,
+  FilterLine,
+  FilterPlan,
+  LeaseMode,
+} from './filters/index.ts';
 
 /** What main can ask of a shard, by name: the argument, and the value of the answer. */
 export interface ShardCalls {
@@ -33,11 +41,39 @@ export interface ShardCalls {
   readonly memory: { readonly argument: null; readonly result: ShardMemory };
   /** Closes everything and lets the thread end. */
   readonly stop: { readonly argument: null; readonly result: null };
+  /** Makes the filters of a plan ready, beside those that run; faults say why they are not. */
+  readonly prepareFilters: {
+    readonly argument: FilterOrder;
+    readonly result: readonly FilterFault[];
+  };
+  /** The chains of the prepared plan are known from now on: a snapshot may name them. */
+  readonly commitFilters: {
+    readonly argument: { readonly generation: number };
+    readonly result: null;
+  };
+  /**
+   * Lets go of a plan that is prepared, and of all chains but these. The result has the chains of
+   * before that something still holds: `drained` follows for each.
+   */
+  readonly retireFilters: {
+    readonly argument: { readonly kept: readonly number[] };
+    readonly result: readonly number[];
+  };
   /** Refused unless the shard was started with `faults: 'allowed'`; see docs/operating.md. */
   readonly fault: { readonly argument: ShardFault; readonly result: null };
 }
 
 export type ShardCallName = keyof ShardCalls;
+
+/** A plan, and what a shard needs to run it. */
+export interface FilterOrder {
+  readonly plan: FilterPlan;
+  /** Of this shard; read by main. */
+  readonly counters: CounterMemory;
+  readonly mode: LeaseMode;
+  /** To the pool; null where the shard has one, or needs none. */
+  readonly offloadPort: MessagePort | null;
+}
 
 /** Bytes that the shard's own JavaScript heap holds; native memory is on the board. */
 export interface ShardMemory {
@@ -64,7 +100,11 @@ export type ShardReply =
   | { readonly kind: 'failure'; readonly call: number; readonly message: string };
 
 /** What a shard says without being asked. */
-export type ShardEvent = { readonly kind: 'started' };
+export type ShardEvent =
+  | { readonly kind: 'started' }
+  /** The last holder of a retired chain is gone. */
+  | { readonly kind: 'drained'; readonly chain: number }
+  | { readonly kind: 'filterLine'; readonly line: FilterLine };
 
 export type ShardMessage = ShardReply | ShardEvent;
 

@@ -20,8 +20,8 @@ const OVERWRITE = 0x58;
 
 /** A core that runs what a script says. */
 export class ScriptedCore implements FilterCore {
-  readonly memory: FilterMemory = createFilterMemory();
-  readonly batch = new BatchBuilder(this.memory);
+  readonly memory: FilterMemory;
+  readonly batch: BatchBuilder;
   #host: FilterPort | null = null;
   readonly #late: ((answer: ReadAnswer) => boolean)[] = [];
   readonly #early: ReadAnswer[] = [];
@@ -29,6 +29,11 @@ export class ScriptedCore implements FilterCore {
   readonly #retired = new Set<number>();
   /** Runs so far. */
   runCount = 0;
+
+  constructor(memory: FilterMemory = createFilterMemory()) {
+    this.memory = memory;
+    this.batch = new BatchBuilder(memory);
+  }
 
   attach(host: FilterPort): void {
     this.#host = host;

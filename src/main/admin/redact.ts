@@ -4,7 +4,7 @@
  * Path: routes-config.ts answers with it; `holdfast config` prints the answer.
  * Invariant: what the admin API shows never lets its reader pass for the gateway.
  */
-import type { Config } from '../config/index.ts';
+import type { Config, FilterConfig } from '../config/index.ts';
 
 const REDACTED = '(redacted)';
 
@@ -22,21 +22,39 @@ function redactEdit<E extends Edit>(edit: E): E {
   return isOpen || !SECRET_NAME.test(edit.name) ? edit : { ...edit, value: REDACTED };
 }
 
+/** What filters are told, without what goes by such a name. */
+function redactValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(redactValue);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      SECRET_NAME.test(key) ? REDACTED : redactValue(item),
+    ]),
+  );
+}
+
+function redactFilter(filter: FilterConfig): FilterConfig {
+  return { ...filter, with: redactValue(filter.with) };
+}
+
 type Listener = Config['listeners'][number];
 type Cluster = Config['clusters'][number];
 
 function redactListener(listener: Listener): Listener {
+  const filters = listener.filters.map(redactFilter);
   const { http } = listener;
-  if (http === null) return listener;
+  if (http === null) return { ...listener, filters };
   const hosts = http.hosts.map((host) => ({
     ...host,
     routes: host.routes.map((route) => ({
       ...route,
       requestEdits: route.requestEdits.map(redactEdit),
       responseEdits: route.responseEdits.map(redactEdit),
+      filters: route.filters.map(redactFilter),
     })),
   }));
-  return { ...listener, http: { ...http, hosts } };
+  return { ...listener, filters, http: { ...http, hosts } };
 }
 
 function redactCluster(cluster: Cluster): Cluster {

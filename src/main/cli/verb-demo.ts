@@ -14,6 +14,7 @@ import { demoYaml, EchoClients, EchoOrigin, PageOrigin } from '../demo/index.ts'
 import type { Gateway } from '../gateway-options.ts';
 import type { CliWorld } from './cli-world.ts';
 import { CliError, EXIT } from './exit.ts';
+import { CheckedLoader } from './load-checked.ts';
 import { adminOption, formatSteps, ownCommandName } from './next-steps.ts';
 import { shortCount } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -161,11 +162,13 @@ async function runGateway(editions: Editions, world: CliWorld): Promise<Gateway>
       exitCode: EXIT.usage,
     });
   }
+  const loader = new CheckedLoader();
   return startGateway({
     config,
     source: 'demo',
     reloadConfig: async () => editions.next(),
-    parseConfig: (text) => loadConfigText(text, null),
+    parseConfig: (text) => loader.text(text, null),
+    filterModules: () => loader.modules,
     watchFile: null,
     signals: 'process',
   });

@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import { type Config, type LoadResult, loadConfigText } from '../config/index.ts';
 import type { CliWorld } from './cli-world.ts';
 import { CliError, EXIT } from './exit.ts';
+import { CheckedLoader } from './load-checked.ts';
 import { showAddresses } from './next-steps.ts';
 
 /** Options of the verb. */
@@ -120,12 +121,14 @@ async function proxy(options: ProxyOptions, world: CliWorld): Promise<void> {
     terminal.out(yaml);
     return;
   }
+  const loader = new CheckedLoader();
   const startGateway = await world.loadGateway();
   const gateway = await startGateway({
     config,
     source: 'command line',
     reloadConfig: null,
-    parseConfig: (text) => loadConfigText(text, null),
+    parseConfig: (text) => loader.text(text, null),
+    filterModules: () => loader.modules,
     watchFile: null,
     signals: 'process',
   });

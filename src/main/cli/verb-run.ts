@@ -7,10 +7,10 @@
  */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { loadConfigFile, loadConfigText } from '../config/index.ts';
 import type { CliWorld } from './cli-world.ts';
 import { CliError, EXIT } from './exit.ts';
 import { DEFAULT_FILES } from './find-admin.ts';
+import { CheckedLoader } from './load-checked.ts';
 import { requireConfig } from './report.ts';
 
 interface RunOptions {
@@ -30,14 +30,16 @@ export function findConfigFile(named: string | undefined): string {
 
 async function run(file: string | undefined, options: RunOptions, world: CliWorld): Promise<void> {
   const path = findConfigFile(file ?? options.config);
-  const { config, material } = requireConfig(loadConfigFile(path), path, world.terminal);
+  const loader = new CheckedLoader();
+  const { config, material } = requireConfig(await loader.file(path), path, world.terminal);
   const startGateway = await world.loadGateway();
   const gateway = await startGateway({
     config,
     material,
     source: path,
-    reloadConfig: () => Promise.resolve(loadConfigFile(path)),
-    parseConfig: (text) => loadConfigText(text, path),
+    reloadConfig: () => loader.file(path),
+    parseConfig: (text) => loader.text(text, path),
+    filterModules: () => loader.modules,
     watchFile: options.watch ? path : null,
     signals: 'process',
   });
@@ -56,7 +58,7 @@ export function addRunVerb(program: Command, world: CliWorld): void {
     )
     .argument('[file]', `configuration; without it, ${DEFAULT_FILES.join(', ')} of this directory`)
     .option('-c, --config <file>', 'the same as the argument')
-    .option('--no-watch', 'do not reload when the file changes, or a file of TLS')
+    .option('--no-watch', 'do not reload when the file changes, or one of TLS or of filters')
     .addHelpText(
       'after',
       '\nExamples:\n  holdfast run gateway.yaml\n  holdfast run -c /etc/holdfast/gateway.yaml --no-watch\n',

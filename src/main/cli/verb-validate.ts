@@ -11,7 +11,6 @@ import {
   createJsonSchema,
   findingByCode,
   type LoadResult,
-  loadConfigFile,
   renderGithub,
   renderHuman,
   renderJson,
@@ -19,6 +18,7 @@ import {
 import type { CliWorld } from './cli-world.ts';
 import { checkDeep } from './deep.ts';
 import { CliError, EXIT } from './exit.ts';
+import { CheckedLoader } from './load-checked.ts';
 import { explainHint } from './report.ts';
 import { countRoutes, showRoutes } from './show-routes.ts';
 import { findConfigFile } from './verb-run.ts';
@@ -43,7 +43,8 @@ async function validate(
 ): Promise<void> {
   const { terminal } = world;
   const name = findConfigFile(file);
-  let result: LoadResult = loadConfigFile(name);
+  const loader = new CheckedLoader();
+  let result: LoadResult = await loader.file(name);
   if (options.deep === true && result.config !== null) {
     const found = await checkDeep(result, result.config);
     result = { ...result, diagnostics: [...result.diagnostics, ...found] };
@@ -62,6 +63,10 @@ async function validate(
       `${terminal.notePaint.red(`${name}: ${countFindings(diagnostics)}`)}\n${terminal.notePaint.dim(hint)}\n`,
     );
     return;
+  }
+  if (!loader.hasCompiler) {
+    const message = 'the types of filters were not checked: there is no TypeScript compiler';
+    terminal.note(`${terminal.notePaint.dim(message)}\n`);
   }
   const warnings = diagnostics.length === 0 ? '' : `, ${countFindings(diagnostics)}`;
   terminal.out(`${terminal.paint.green(`${name} is valid`)}${warnings}${summary(result)}\n`);

@@ -24,6 +24,7 @@ import {
 } from './plain.ts';
 import { suggest } from './suggest.ts';
 import { quote } from './units.ts';
+import { checkFilterLists } from './written-filters.ts';
 
 /** Runs all checks. */
 export function checkMeaning(input: CheckInput): void {
@@ -58,6 +59,7 @@ export function checkMeaning(input: CheckInput): void {
     checkCluster(cluster, report);
     checkClusterTls(cluster, { source, report });
   }
+  checkFilterLists(listeners, report);
   checkLoops({ listeners, clusters, binds }, report);
   checkAdmin(asMap(root['admin']), input, report);
   checkLog(root, input);

@@ -6,7 +6,7 @@
  * Invariant: a code is never reused for another meaning, and never renumbered. HF100x reading,
  * HF101x shape, HF102x-HF103x single values, HF104x-HF105x values that do not go together,
  * HF106x-HF107x warnings, HF108x what only this machine can tell (`validate --deep`), HF109x the
- * files of TLS.
+ * files of TLS, HF110x filters.
  */
 import type { Severity } from './diagnostic.ts';
 
@@ -507,6 +507,30 @@ export const FINDINGS = {
     severity: 'error',
     title: 'This process cannot have TLS.',
     mend: 'Run it on the Node that comes with the project, whose OpenSSL is used. TCP listeners and pass-through work without it.',
+  },
+  badFilter: {
+    code: 'HF1100',
+    severity: 'error',
+    title: 'A filter is named in a way that leads nowhere.',
+    mend: 'Write a path that begins with `./`, `../` or `/`, the name of a package, or `holdfast/` and the name of a built-in filter.',
+  },
+  filterSource: {
+    code: 'HF1101',
+    severity: 'error',
+    title: 'A filter cannot be loaded, or is not what a filter should be.',
+    mend: 'The message has file, line and column: of a syntax or type error, of a missing export, of a wrong field. `holdfast filter new` writes one that works.',
+  },
+  filterConfig: {
+    code: 'HF1102',
+    severity: 'error',
+    title: 'A filter does not take what stands under its `with`.',
+    mend: 'The message says what the filter expects there.',
+  },
+  filterPlace: {
+    code: 'HF1103',
+    severity: 'error',
+    title: 'A filter stands where it can do nothing.',
+    mend: 'Filters of connections stand on listeners; filters of requests and messages on listeners with HTTP and on their routes.',
   },
 } as const satisfies Readonly<Record<string, FindingRow>>;
 

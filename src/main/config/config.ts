@@ -199,6 +199,16 @@ export interface ServerNameRouteConfig {
   readonly cluster: string;
 }
 
+/** One use of a filter, as it is written. */
+export interface FilterConfig {
+  /** A path, the name of a package, or `holdfast/` and the name of a built-in filter. */
+  readonly use: string;
+  /** What the filter is told; null: nothing. */
+  readonly with: unknown;
+  /** URL from which paths and packages lead. */
+  readonly base: string;
+}
+
 /** What a route does with requests that it took; see {@link HttpRouteInput} for what is not here. */
 export interface HttpRouteConfig
   extends Omit<HttpRouteInput, 'id' | 'splits' | 'policies' | 'filterChain'> {
@@ -208,6 +218,8 @@ export interface HttpRouteConfig
   readonly splits: readonly { readonly cluster: string; readonly weight: number }[];
   /** Labels that endpoints must have to be chosen; null: all endpoints. */
   readonly subset: Readonly<Record<string, string>> | null;
+  /** After those of the listener. */
+  readonly filters: readonly FilterConfig[];
 }
 
 /** Routes of the hosts that have one of the names. */
@@ -246,6 +258,7 @@ export interface ListenerConfig {
   readonly cluster: string | null;
   /** Null where `protocol` is `tcp`. */
   readonly http: HttpConfig | null;
+  readonly filters: readonly FilterConfig[];
 }
 
 /** Texts by name, that routes can ask for. */

@@ -14,6 +14,7 @@ export type {
   Config,
   DnsConfig,
   EndpointConfig,
+  FilterConfig,
   HealthCheckConfig,
   HttpCheckConfig,
   HttpConfig,
@@ -40,3 +41,4 @@ export { countFindings, renderGithub, renderHuman, renderJson } from './render.t
 export { suggest } from './suggest.ts';
 export { parseCount, parseDuration } from './units.ts';
 export { createWorld, readSecretFile, withoutTls } from './world.ts';
+export type { FilterPlace, WrittenFilter } from './written-filters.ts';

@@ -42,6 +42,11 @@ export const CONTENT_BYTES_MAX = 16_384;
 export const HEAD_BYTES_MAX = 65_535;
 export const HEAD_FIELDS_MAX = 255;
 
+/** Filters of one listener, or of one route. */
+export const FILTERS_MAX = 64;
+/** Bytes of what a filter is named by. */
+export const FILTER_NAME_BYTES_MAX = 1024;
+
 /** A proxied connection is two sockets. */
 export const DESCRIPTORS_PER_CONNECTION = 2;
 

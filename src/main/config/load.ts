@@ -20,6 +20,7 @@ import { resolveReferences } from './references.ts';
 import { checkShape } from './shape.ts';
 import { readSource, TEXT_BYTES_MAX } from './source.ts';
 import { createWorld, type World } from './world.ts';
+import { listFilters, type WrittenFilter } from './written-filters.ts';
 
 /** What a load gives. */
 export interface LoadResult {
@@ -29,6 +30,8 @@ export interface LoadResult {
   readonly material: TlsMaterial;
   /** In the order of the text. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What it names, whether the rest of it is right or not; src/main/filters checks them. */
+  readonly filters: readonly WrittenFilter[];
   /** What was read; for code frames. */
   readonly text: string;
   /** File it came from; null for text that has none. */
@@ -47,13 +50,15 @@ export function loadConfigText(
     const message = `${path.slice(path.lastIndexOf('.'))} files are not read`;
     findings.add({ name: 'format', path: [], place: NOWHERE, message, hint: 'write YAML or JSON' });
     const diagnostics = findings.sorted();
-    return { config: null, material: NO_TLS_MATERIAL, diagnostics, text, path };
+    return { config: null, material: NO_TLS_MATERIAL, diagnostics, filters: [], text, path };
   }
   const source = readSource(plain, findings);
   let config: Config | null = null;
   let material = NO_TLS_MATERIAL;
+  let filters: readonly WrittenFilter[] = [];
   if (source.value !== undefined) {
     const resolved = resolveReferences(source, world, findings);
+    filters = listFilters(resolved.value);
     const parsed = checkShape(source, resolved, findings);
     checkMeaning({ source, resolved, world, findings });
     if (parsed !== null) {
@@ -72,7 +77,7 @@ export function loadConfigText(
       }
     }
   }
-  return { config, material, diagnostics: findings.sorted(), text: plain, path };
+  return { config, material, diagnostics: findings.sorted(), filters, text: plain, path };
 }
 
 /** Loads from a file. A file that cannot be read is a finding like any other. */
@@ -85,7 +90,7 @@ export function loadConfigFile(path: string, world: World = createWorld(path)): 
     const findings = new Findings();
     findings.add({ name, path: [], place: NOWHERE, message, hint });
     const diagnostics = findings.sorted();
-    return { config: null, material: NO_TLS_MATERIAL, diagnostics, text: '', path };
+    return { config: null, material: NO_TLS_MATERIAL, diagnostics, filters: [], text: '', path };
   };
   let bytes: Buffer;
   try {

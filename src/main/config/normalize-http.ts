@@ -12,10 +12,11 @@ import type {
   HttpRewriteInput,
   HttpWebSocketInput,
 } from '../../../native/epoll/index.ts';
-import type { HttpConfig, HttpHostConfig, HttpRouteConfig } from './config.ts';
+import type { FilterConfig, HttpConfig, HttpHostConfig, HttpRouteConfig } from './config.ts';
 import { NAME_BYTES_MAX } from './limits.ts';
 import type { ParsedConfig } from './schema.ts';
 import { route } from './schema-route.ts';
+import { plain } from './written-filters.ts';
 
 type ParsedListener = ParsedConfig['listeners'][number];
 type ParsedHost = NonNullable<ParsedListener['http']['hosts']>[number];
@@ -133,8 +134,13 @@ function toAction(
   return { action: 'cluster', status: 0, text: '', contentType: '', splits };
 }
 
+/** Filters of a listener or a route; `base` is the URL from which paths lead. */
+export function toFilters(parsed: ParsedListener['filters'], base: string): FilterConfig[] {
+  return (parsed ?? []).map(({ use, with: config = null }) => ({ use, with: plain(config), base }));
+}
+
 /** One route under the name that it has, or is given. */
-export function toRoute(parsed: ParsedRoute, name: string): HttpRouteConfig {
+export function toRoute(parsed: ParsedRoute, name: string, base = ''): HttpRouteConfig {
   const { match, timeouts, retry } = parsed;
   return {
     name,
@@ -156,6 +162,7 @@ export function toRoute(parsed: ParsedRoute, name: string): HttpRouteConfig {
     requestEdits: toEdits(parsed.requestHeaders),
     responseEdits: toEdits(parsed.responseHeaders),
     webSocket: toWebSocket(parsed.websocket),
+    filters: toFilters(parsed.filters, base),
   };
 }
 
@@ -222,7 +229,8 @@ export function toSettings(http: ParsedListener['http']): Omit<HttpConfig, 'host
 }
 
 /** HTTP of a listener; null where it speaks something else. */
-export function toHttp({ http, cluster, protocol }: ParsedListener): HttpConfig | null {
+export function toHttp(listener: ParsedListener, base: string): HttpConfig | null {
+  const { http, cluster, protocol } = listener;
   if (protocol !== 'http') return null;
   const { hosts } = http;
   if (hosts === undefined) return { ...toSettings(http), hosts: toDefaultHosts(cluster ?? '') };
@@ -232,7 +240,7 @@ export function toHttp({ http, cluster, protocol }: ParsedListener): HttpConfig 
     hosts: hosts.map((host) => ({
       names: host.names,
       order: host.order,
-      routes: host.routes.map((each) => toRoute(each, names.nameOf(host, each))),
+      routes: host.routes.map((each) => toRoute(each, names.nameOf(host, each), base)),
     })),
   };
 }

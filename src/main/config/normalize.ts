@@ -5,10 +5,11 @@
  * Invariant: total; whatever passed the schema and the checks becomes a complete Config.
  * Does not check anything.
  */
+import { pathToFileURL } from 'node:url';
 import type { BindAddress, Config, ListenerConfig } from './config.ts';
 import { DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, SHARDS_MAX } from './limits.ts';
 import { toCluster, toSocket } from './normalize-cluster.ts';
-import { toHttp } from './normalize-http.ts';
+import { toFilters, toHttp } from './normalize-http.ts';
 import { toListenerTls, toRoutes } from './normalize-tls.ts';
 import type { ParsedConfig } from './schema.ts';
 import type { World } from './world.ts';
@@ -28,6 +29,7 @@ function toBind(bind: ParsedListener['bind'][number]): BindAddress {
 
 function toListener(listener: ParsedListener, world: World): ListenerConfig {
   const { limits, timeouts, proxyProtocol } = listener;
+  const base = pathToFileURL(world.resolvePath('configuration')).href;
   const hasHosts = listener.protocol === 'http' && listener.http.hosts !== undefined;
   return {
     name: listener.name,
@@ -57,7 +59,8 @@ function toListener(listener: ParsedListener, world: World): ListenerConfig {
     tls: toListenerTls(listener, world),
     routes: toRoutes(listener.routes),
     cluster: hasHosts ? null : (listener.cluster ?? null),
-    http: toHttp(listener),
+    http: toHttp(listener, base),
+    filters: toFilters(listener.filters, base),
   };
 }
 

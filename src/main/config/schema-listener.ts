@@ -21,6 +21,7 @@ import {
 } from './field.ts';
 import * as limit from './limits.ts';
 import { maxAge } from './schema-age.ts';
+import { filters } from './schema-filters.ts';
 import { listenerHttp } from './schema-http.ts';
 import { DAY, KIB, MIB, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
 import { listenerTls, routes } from './schema-tls.ts';
@@ -165,4 +166,7 @@ export const listener = z.strictObject({
     parseName,
   ).optional(),
   http: listenerHttp,
+  filters: filters(
+    'Filters of every connection, or request of HTTP, that comes in here; they see a request before its route is sought.',
+  ),
 });

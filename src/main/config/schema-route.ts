@@ -21,6 +21,7 @@ import {
   text,
 } from './field.ts';
 import { maxAge } from './schema-age.ts';
+import { filters } from './schema-filters.ts';
 import { match } from './schema-match.ts';
 import { DAY, HOUR, MIB, NEVER, SECOND, UNLIMITED } from './schema-socket.ts';
 import { parseName } from './values.ts';
@@ -320,6 +321,7 @@ export const route = z.strictObject({
       'x-example': { version: 'v2' },
       'x-kind': 'map of texts',
     }),
+  filters: filters('Filters of the requests that this route takes, after those of the listener.'),
 });
 
 /** Hosts with their routes. */

@@ -4,9 +4,12 @@
  * Path: snapshot/reload plans with it, gateway.ts composes pool and metrics, cli/ has the tools.
  */
 export { type CheckReply, checkModule, checkTypes, type SourceFault } from './check/index.ts';
+export { FilterChecks } from './check-config.ts';
+export { CheckedModules } from './checked-modules.ts';
+export { FilterControl, type FilterControlOptions, FilterRefusal } from './filter-control.ts';
 export { describeBusy, filterFamilies, offloadFamilies } from './metrics.ts';
-export { type OffloadCounts, OffloadPool, type OffloadPoolOptions } from './offload/index.ts';
+export type { OffloadCounts } from './offload/index.ts';
 export { type CellOwner, FilterPlanner, type Planned } from './planner.ts';
 export { type PolicyEvents, PolicyThread, type PolicyUse } from './policy/index.ts';
-export { type FilterShard, prepareEverywhere, type RollOut, rollOut } from './roll-out.ts';
-export type { FilterFinding, FilterSite, FilterUse, SitePath } from './sites.ts';
+export type { FilterFinding, FilterPlace, FilterSite, FilterUse, SitePath } from './sites.ts';
+export { describeFinding } from './sites.ts';

@@ -3,10 +3,12 @@
  *
  * Path: snapshot/reload asks for a plan, every shard prepares it, then it is committed everywhere;
  * the chain ids go into the snapshot.
- * Invariant: what did not change keeps its ids, so a reload makes new only what is new. The id of a
- * chain is given again only when every shard has let go of it. A configuration with any fault
- * yields no plan, and nothing changes.
+ * Invariant: what did not change keeps its ids, so a reload makes new only what is new, and one
+ * that changes nothing yields the plan that lives. The id of a chain is given again only when every
+ * shard has let go of it. A configuration with any fault yields no plan, and nothing changes.
  */
+import type { PolicyInput } from '../../../native/epoll/index.ts';
+import type { NeedsPlan } from '../../sdk/definition/index.ts';
 import {
   CHAIN_ID_MAX,
   type ChainMember,
@@ -18,7 +20,7 @@ import {
   USES_MAX,
 } from '../../shard/filters/index.ts';
 import { chainNeeds, type MaskMember } from './chain-mask.ts';
-import type { CheckReply, ModuleSummary } from './check/index.ts';
+import { type CheckedUse, type CheckedUses, checkUses } from './check-uses.ts';
 import { CheckedModules } from './checked-modules.ts';
 import type { FilterFinding, FilterSite, FilterUse } from './sites.ts';
 
@@ -28,6 +30,8 @@ export interface Planned {
   readonly plan: FilterPlan | null;
   /** Chain ids by the key of the site; a site without filters has none. */
   readonly chainOf: ReadonlyMap<string, number>;
+  /** What the core evaluates, by the key of the site; a site without has none. */
+  readonly policiesOf: ReadonlyMap<string, readonly PolicyInput[]>;
   readonly findings: readonly FilterFinding[];
 }
 
@@ -38,23 +42,17 @@ export interface CellOwner {
   readonly site: string;
 }
 
-interface CheckedUse {
-  readonly use: FilterUse;
-  readonly summary: ModuleSummary;
-  readonly program: Program;
-  readonly offload: Program | null;
-}
-
 interface Retiring {
   readonly chain: ChainPlan;
   readonly waitingFor: Set<number>;
 }
 
-const KINDS = ['network', 'stream', 'message'];
+/** A chain that crosses at none of these moments is no chain. */
+const MOMENTS = 0xff;
 
 /** Hands out plans, and keeps the ids of what lives. */
 export class FilterPlanner {
-  readonly #modules = new CheckedModules();
+  readonly #modules: CheckedModules;
   readonly #instances = new Map<string, InstancePlan>();
   readonly #chains = new Map<string, ChainPlan>();
   readonly #retiring = new Map<number, Retiring>();
@@ -63,6 +61,12 @@ export class FilterPlanner {
   readonly #programs = new Map<string, Program>();
   #live: FilterPlan | null = null;
   #nextInstance = 1;
+  #generation = 0;
+
+  /** `modules` remembers those that were checked, here or elsewhere. */
+  constructor(modules: CheckedModules = new CheckedModules()) {
+    this.#modules = modules;
+  }
 
   /** The filter whose hooks a cell counts; null for a cell of nobody. */
   ownerOf(cell: number): CellOwner | null {
@@ -95,41 +99,55 @@ export class FilterPlanner {
   }
 
   /**
+   * What is wrong with the filters of a configuration. Nothing is planned, and no id is taken.
+   *
+   * @param base - URL of the configuration file, from which paths lead.
+   */
+  check(sites: readonly FilterSite[], base: string): Promise<CheckedUses> {
+    return checkUses(sites, base, this.#modules);
+  }
+
+  /**
    * Plans the filters of a configuration. Changes nothing that lives until `commit`.
    *
    * @param base - URL of the configuration file, from which paths lead.
    */
   async plan(sites: readonly FilterSite[], base: string): Promise<Planned> {
-    const uses = new Set(sites.flatMap((site) => [...site.listener, ...(site.route ?? [])]));
-    const { checked, findings } = await this.#check([...uses], base);
-    findings.push(...checkPlaces(sites, checked));
-    if (findings.length > 0) return { plan: null, chainOf: new Map(), findings };
+    const found = await this.check(sites, base);
+    if (found.findings.length > 0) return refusal(found.findings);
     const instances = new Map<string, InstancePlan>();
     const programs = new Map<string, Program>();
     const chains = new Map<string, ChainPlan>();
     const chainOf = new Map<string, number>();
-    const generation = (this.#live?.generation ?? 0) + 1;
+    const generation = this.#generation + 1;
     for (const site of sites) {
-      const members = this.#members(site, { checked, instances, generation, base });
-      if (members.length === 0) continue;
-      const chain = this.#chainFor(site, members, chains);
-      if (chain === null) {
-        return { plan: null, chainOf: new Map(), findings: [tooManyChains(site)] };
-      }
+      const members = this.#members(site, { checked: found.checked, instances, generation, base });
+      const needs = chainNeeds(members, site.route !== null);
+      if ((needs.mask & MOMENTS) === 0) continue;
+      const chain = this.#chainFor(needs, members, chains);
+      if (chain === null) return refusal([tooManyChains(site)]);
       chainOf.set(site.key, chain.id);
     }
-    for (const { program, offload } of checked.values()) {
+    const used = new Set([...chains.values()].flatMap(({ members }) => members.map(toInstance)));
+    const wanted = [...instances.values()].filter(({ id }) => used.has(id));
+    for (const { program, offload } of found.checked.values()) {
       programs.set(program.hash, program);
       if (offload !== null) programs.set(offload.hash, offload);
     }
     for (const program of programs.values()) this.#programs.set(program.hash, program);
+    const policiesOf = policiesBySite(sites, found.policies);
+    const live = this.#live;
+    if (live !== null && isSamePlan(live, [...chains.values()], wanted)) {
+      return { plan: live, chainOf, policiesOf, findings: [] };
+    }
+    this.#generation = generation;
     const plan: FilterPlan = {
       generation,
       programs: [...programs.values()],
-      instances: [...instances.values()],
+      instances: wanted,
       chains: [...chains.values()],
     };
-    return { plan, chainOf, findings };
+    return { plan, chainOf, policiesOf, findings: [] };
   }
 
   /** Every shard has prepared the plan and commits it. */
@@ -145,6 +163,21 @@ export class FilterPlanner {
     this.#forgetInstances(plan.instances);
   }
 
+  /** Some shards may know chains of this plan, which is not going to live. */
+  abandon(plan: FilterPlan, shards: readonly number[]): void {
+    const live = new Set([...this.#chains.values()].map((chain) => chain.id));
+    for (const chain of plan.chains) {
+      if (live.has(chain.id) || this.#retiring.has(chain.id)) continue;
+      this.#retiring.set(chain.id, { chain, waitingFor: new Set(shards) });
+    }
+  }
+
+  /** All the chains of former generations that a shard still has. */
+  holds(shard: number, chains: readonly number[]): void {
+    const held = new Set(chains);
+    for (const id of this.#retiring.keys()) if (!held.has(id)) this.drained(id, shard);
+  }
+
   /** A shard has let go of a chain. */
   drained(id: number, shard: number): void {
     const retiring = this.#retiring.get(id);
@@ -158,24 +191,6 @@ export class FilterPlanner {
   /** A shard ended, and with it all that it held. */
   shardLost(shard: number): void {
     for (const id of this.#retiring.keys()) this.drained(id, shard);
-  }
-
-  async #check(
-    uses: readonly FilterUse[],
-    base: string,
-  ): Promise<{ readonly checked: Map<FilterUse, CheckedUse>; readonly findings: FilterFinding[] }> {
-    const bySpecifier = Map.groupBy(uses, (use) => use.specifier);
-    const checked = new Map<FilterUse, CheckedUse>();
-    const findings: FilterFinding[] = [];
-    for (const [specifier, group] of bySpecifier) {
-      const configs = group.map((use) => use.config);
-      const reply = await this.#modules.check(specifier, base, configs);
-      findings.push(...findingsOf(reply, group));
-      const { summary, program, offload } = reply;
-      if (summary === null || program === null) continue;
-      for (const use of group) checked.set(use, { use, summary, program, offload });
-    }
-    return { checked, findings };
   }
 
   #members(
@@ -247,11 +262,10 @@ export class FilterPlanner {
   }
 
   #chainFor(
-    site: FilterSite,
-    members: readonly (MaskMember & ChainMember)[],
+    needs: NeedsPlan,
+    members: readonly ChainMember[],
     chains: Map<string, ChainPlan>,
   ): ChainPlan | null {
-    const needs = chainNeeds(members, site.route !== null);
     const plain = members.map(({ instance, place }) => ({ instance, place }));
     const key = keyOfChain({ mask: needs.mask, members: plain });
     const known = chains.get(key) ?? this.#chains.get(key);
@@ -300,42 +314,36 @@ function tooManyChains(site: FilterSite): FilterFinding {
   return { path, file: '', line: 0, column: 0, message };
 }
 
-/** What a check found, at the uses of the module. */
-function findingsOf(reply: CheckReply, uses: readonly FilterUse[]): FilterFinding[] {
-  const path = uses[0]?.path ?? [];
-  const source = reply.sourceFaults.map(({ file, line, column, message }) => {
-    return { path: [...path, 'use'], file, line, column, message };
-  });
-  const config = reply.configFaults.map((fault) => ({
-    path: [...(uses[fault.use]?.path ?? path), 'with', ...fault.path],
-    file: '',
-    line: 0,
-    column: 0,
-    message: fault.message,
-  }));
-  return [...source, ...config];
+function toInstance(member: ChainMember): number {
+  return member.instance;
 }
 
-/** Filters that stand where they can do nothing. */
-function checkPlaces(
-  sites: readonly FilterSite[],
-  checked: ReadonlyMap<FilterUse, CheckedUse>,
-): FilterFinding[] {
-  const find = (use: FilterUse, isRoute: boolean): FilterFinding[] => {
-    const summary = checked.get(use)?.summary;
-    if (summary === undefined) return [];
-    const place = { path: [...use.path, 'use'], file: '', line: 0, column: 0 };
-    if (!KINDS.includes(summary.kind)) {
-      return [{ ...place, message: `"${summary.name}" is a ${summary.kind}, not a filter` }];
-    }
-    if (isRoute && summary.kind === 'network') {
-      const message = `"${summary.name}" is a network filter; those stand on listeners`;
-      return [{ ...place, message }];
-    }
-    return [];
+function refusal(findings: readonly FilterFinding[]): Planned {
+  return { plan: null, chainOf: new Map(), policiesOf: new Map(), findings };
+}
+
+/** Same ids mean the same: what changed has a new one. */
+function isSamePlan(
+  live: FilterPlan,
+  chains: readonly ChainPlan[],
+  instances: readonly InstancePlan[],
+): boolean {
+  const same = (one: readonly { id: number }[], other: readonly { id: number }[]): boolean => {
+    const ids = new Set(one.map(({ id }) => id));
+    return ids.size === other.length && other.every(({ id }) => ids.has(id));
   };
-  return sites.flatMap((site) => [
-    ...(site.route === null ? site.listener.flatMap((use) => find(use, false)) : []),
-    ...(site.route ?? []).flatMap((use) => find(use, true)),
-  ]);
+  return same(live.chains, chains) && same(live.instances, instances);
+}
+
+/** A listener's policies are evaluated before a route is known, so a route has only its own. */
+function policiesBySite(
+  sites: readonly FilterSite[],
+  policies: ReadonlyMap<FilterUse, PolicyInput>,
+): Map<string, readonly PolicyInput[]> {
+  return new Map(
+    sites.flatMap(({ key, listener, route }) => {
+      const inputs = (route ?? listener).flatMap((use) => policies.get(use) ?? []);
+      return inputs.length === 0 ? [] : [[key, inputs] as const];
+    }),
+  );
 }

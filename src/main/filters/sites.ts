@@ -9,10 +9,13 @@
 /** Keys and positions from the root of the configuration. */
 export type SitePath = readonly (string | number)[];
 
+/** Where a filter stands: what can be asked of it depends on that. */
+export type FilterPlace = 'listener' | 'tcp-listener' | 'route';
+
 /** One use of a filter: `{ use: ./auth.ts, with: {...} }`. */
 export interface FilterUse {
   readonly path: SitePath;
-  /** A path, relative to the configuration, or the name of a package. */
+  /** A path, relative to the configuration, the name of a package, or of a built-in filter. */
   readonly specifier: string;
   /** What stands under `with`; undefined without. */
   readonly config: unknown;
@@ -26,6 +29,8 @@ export interface FilterSite {
   readonly listener: readonly FilterUse[];
   /** Of a route: its own filters, in order; null for the listener itself. */
   readonly route: readonly FilterUse[] | null;
+  /** True where the listener relays bytes as they are. */
+  readonly isTcp?: boolean;
 }
 
 /** Something wrong with a filter. */
@@ -39,4 +44,11 @@ export interface FilterFinding {
   readonly column: number;
   /** One sentence without a full stop. */
   readonly message: string;
+}
+
+/** A finding in one line: `/etc/holdfast/auth.ts:3:7: it has no default export`. */
+export function describeFinding({ file, line, column, message }: FilterFinding): string {
+  if (file === '') return message;
+  const place = line === 0 ? '' : `:${line}:${Math.max(column, 1)}`;
+  return `${file}${place}: ${message}`;
 }

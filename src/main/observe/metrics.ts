@@ -21,7 +21,15 @@ import { type TlsSources, tlsFamilies } from './tls-metrics.ts';
 export const SHARD_WAIT_MS = 200;
 
 /** Parts of the page that can be asked for alone. */
-export const METRIC_SCOPES = ['process', 'listener', 'endpoint', 'shard', 'tls', 'http'] as const;
+export const METRIC_SCOPES = [
+  'process',
+  'listener',
+  'endpoint',
+  'shard',
+  'tls',
+  'http',
+  'filter',
+] as const;
 
 export type MetricScope = (typeof METRIC_SCOPES)[number];
 
@@ -37,6 +45,8 @@ export interface ShardFigures {
 export interface MetricSources extends CoreSources, ProcessSources, TlsSources {
   readonly shardFigures: () => readonly ShardFigures[];
   readonly shardMemory: (timeoutMs: number) => Promise<ReadonlyMap<number, ShardMemory>>;
+  /** What filters and their pool counted; empty without. */
+  readonly filters: () => Family[];
   readonly probes: () => readonly {
     readonly cluster: string;
     readonly succeeded: number;
@@ -56,6 +66,7 @@ const COLLECTORS: Readonly<Record<MetricScope, Collector>> = {
   tls: tlsFamilies,
   listener: listenerFamilies,
   http: httpFamilies,
+  filter: (sources) => sources.filters(),
   endpoint: (sources) => [...endpointFamilies(sources), ...discoveryFamilies(sources)],
   shard: async (sources) => [...shardFamilies(sources), ...(await threadFamilies(sources))],
 };

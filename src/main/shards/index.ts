@@ -10,12 +10,18 @@ export {
   type PendingCall,
   ShardCallError,
   ShardLink,
+  type ShardNews,
   type ShardPort,
   type SpawnShard,
 } from './link.ts';
 export { createLossCounter } from './lost-connections.ts';
 export { SerialLock } from './serial-lock.ts';
 export { SharedSnapshot } from './shared-snapshot.ts';
-export { ShardSupervisor, type ShardView, type SupervisorOptions } from './supervisor.ts';
+export {
+  type ShardFollower,
+  ShardSupervisor,
+  type ShardView,
+  type SupervisorOptions,
+} from './supervisor.ts';
 export { spawnShardThread } from './thread.ts';
 export { type StallCount, TICK_MS, Watchdog } from './watchdog.ts';

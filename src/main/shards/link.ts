@@ -7,11 +7,14 @@
  * descriptor lent to a call may be closed after `settled`, never earlier.
  * Does not restart anything.
  */
+import type { Transferable } from 'node:worker_threads';
 import type {
   ShardCallName,
   ShardCalls,
   ShardEnvelope,
+  ShardEvent,
   ShardMessage,
+  ShardReply,
   ShardStart,
 } from '../../shard/index.ts';
 
@@ -20,12 +23,15 @@ export const CALL_TIMEOUT_MS = 5_000;
 
 /** What a link needs of a worker thread; `worker_threads.Worker` has it. */
 export interface ShardPort {
-  postMessage(envelope: ShardEnvelope): void;
+  postMessage(envelope: ShardEnvelope, transfer?: readonly Transferable[]): void;
   on(event: 'message', listener: (message: ShardMessage) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'exit', listener: (code: number) => void): unknown;
   terminate(): Promise<unknown>;
 }
+
+/** What a shard says after it has started, without being asked. */
+export type ShardNews = Exclude<ShardEvent, { kind: 'started' }>;
 
 /** Starts a shard's thread. */
 export type SpawnShard = (index: number, start: ShardStart) => ShardPort;
@@ -77,7 +83,7 @@ export class ShardLink {
   #error: Error | null = null;
   #isEnded = false;
 
-  constructor(index: number, port: ShardPort) {
+  constructor(index: number, port: ShardPort, onNews: (news: ShardNews) => void = () => {}) {
     this.index = index;
     this.#port = port;
     const started = Promise.withResolvers<void>();
@@ -88,8 +94,10 @@ export class ShardLink {
     port.on('message', (message) => {
       if (message.kind === 'started') {
         started.resolve();
-      } else {
+      } else if (message.kind === 'reply' || message.kind === 'failure') {
         this.#settle(message);
+      } else {
+        onNews(message);
       }
     });
     port.on('error', (error) => {
@@ -107,8 +115,9 @@ export class ShardLink {
   call<Name extends ShardCallName>(
     name: Name,
     argument: ShardCalls[Name]['argument'],
-    timeoutMs: number = CALL_TIMEOUT_MS,
+    options: { readonly timeoutMs?: number; readonly transfer?: readonly Transferable[] } = {},
   ): PendingCall<ShardCalls[Name]['result']> {
+    const { timeoutMs = CALL_TIMEOUT_MS, transfer = [] } = options;
     const answer = Promise.withResolvers<unknown>();
     const settled = Promise.withResolvers<void>();
     answer.promise.catch(() => {});
@@ -127,7 +136,7 @@ export class ShardLink {
       }, timeoutMs);
       timer.unref();
       this.#calls.set(call, { ...answer, timer, settle: settled.resolve });
-      this.#port.postMessage({ call, name, argument });
+      this.#port.postMessage({ call, name, argument }, transfer);
     }
     return {
       answer: answer.promise as Promise<ShardCalls[Name]['result']>,
@@ -140,7 +149,7 @@ export class ShardLink {
     await this.#port.terminate();
   }
 
-  #settle(message: Exclude<ShardMessage, { kind: 'started' }>): void {
+  #settle(message: ShardReply): void {
     const open = this.#calls.get(message.call);
     if (open === undefined) {
       return;

@@ -15,7 +15,13 @@
 import type { Acceptor, Board, NativeShardOptions } from '../../../native/epoll/index.ts';
 import type { ShardCallName, ShardCalls } from '../../shard/index.ts';
 import type { Log } from '../observe/index.ts';
-import { ShardCallError, type ShardEnd, ShardLink, type SpawnShard } from './link.ts';
+import {
+  ShardCallError,
+  type ShardEnd,
+  ShardLink,
+  type ShardNews,
+  type SpawnShard,
+} from './link.ts';
 import { SerialLock } from './serial-lock.ts';
 import type { SharedSnapshot } from './shared-snapshot.ts';
 
@@ -45,6 +51,18 @@ export interface ShardView {
   readonly isStalled: boolean;
 }
 
+/** What follows the shards for the sake of filters. */
+export interface ShardFollower {
+  /**
+   * Makes a shard ready for a snapshot that it is about to get. Rejects with
+   * {@link ShardCallError}.
+   */
+  ready(link: ShardLink, snapshot: SharedSnapshot): Promise<void>;
+  news(shard: number, news: ShardNews): void;
+  /** Its thread has ended, with all that it held. */
+  ended(shard: number): void;
+}
+
 /** What the supervisor needs from the world. */
 export interface SupervisorOptions {
   readonly count: number;
@@ -55,6 +73,7 @@ export interface SupervisorOptions {
   readonly spawn: SpawnShard;
   /** Connections that ended because their shard did, since the process started. */
   readonly countLost: () => number;
+  readonly filters?: ShardFollower;
   readonly log: Log;
 }
 
@@ -139,6 +158,13 @@ export class ShardSupervisor {
     });
   }
 
+  /** Shards whose reactor runs. */
+  links(): ShardLink[] {
+    return this.#slots
+      .filter((slot) => slot.state === 'started' || slot.state === 'ready')
+      .flatMap((slot) => slot.link ?? []);
+  }
+
   /** Asks one shard. Rejects with {@link ShardCallError}. */
   call<Name extends ShardCallName>(
     index: number,
@@ -150,7 +176,7 @@ export class ShardSupervisor {
     if (link === null) {
       return Promise.reject(new ShardCallError('gone', `shard ${index} is not running`));
     }
-    return link.call(name, argument, timeoutMs).answer;
+    return link.call(name, argument, timeoutMs === undefined ? {} : { timeoutMs }).answer;
   }
 
   /** Asks every running shard; a shard that does not answer is left out of the result. */
@@ -230,7 +256,7 @@ export class ShardSupervisor {
       return;
     }
     this.#options.acceptor.setShardReady(slot.index, false);
-    link.call('stop', null, STOP_TIMEOUT_MS);
+    link.call('stop', null, { timeoutMs: STOP_TIMEOUT_MS });
     const ended = await Promise.race([link.ended, delay(STOP_TIMEOUT_MS)]);
     if (ended === undefined) {
       await link.terminate();
@@ -240,7 +266,9 @@ export class ShardSupervisor {
   #spawn(slot: Slot): ShardLink {
     const { native, faults, spawn } = this.#options;
     const port = spawn(slot.index, { native: { ...native, shard: slot.index }, faults });
-    const link = new ShardLink(slot.index, port);
+    const link = new ShardLink(slot.index, port, (news) => {
+      if (slot.link === link) this.#options.filters?.news(slot.index, news);
+    });
     slot.state = 'starting';
     slot.link = link;
     return link;
@@ -261,6 +289,7 @@ export class ShardSupervisor {
     const livedMs = slot.state === 'ready' ? performance.now() - slot.readySinceMs : 0;
     acceptor.setShardReady(slot.index, false);
     board.resetShard(slot.index);
+    this.#options.filters?.ended(slot.index);
     const lost = this.#options.countLost();
     slot.state = 'waiting';
     slot.isStalled = false;
@@ -315,19 +344,17 @@ export class ShardSupervisor {
 
   /** Gives a snapshot to each shard whose reactor runs; the others get it when they start. */
   async #applyToAll(snapshot: SharedSnapshot): Promise<ShardCallError | null> {
-    const links = this.#slots
-      .filter((slot) => slot.state === 'started' || slot.state === 'ready')
-      .flatMap((slot) => slot.link ?? []);
-    const outcomes = await Promise.all(links.map((link) => this.#apply(link, snapshot)));
+    const outcomes = await Promise.all(this.links().map((link) => this.#apply(link, snapshot)));
     return outcomes.find((outcome) => outcome !== null) ?? null;
   }
 
   /** Lends a snapshot to one shard. A shard that ends meanwhile is no failure. */
   async #apply(link: ShardLink, snapshot: SharedSnapshot): Promise<ShardCallError | null> {
-    snapshot.retain();
-    const pending = link.call('apply', { fd: snapshot.fd });
-    void pending.settled.then(() => snapshot.release());
     try {
+      await this.#options.filters?.ready(link, snapshot);
+      snapshot.retain();
+      const pending = link.call('apply', { fd: snapshot.fd });
+      void pending.settled.then(() => snapshot.release());
       await pending.answer;
       return null;
     } catch (error) {

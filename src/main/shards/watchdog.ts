@@ -8,7 +8,7 @@
  * proves nothing. Does not end a stalled shard: its native part may still hold thousands of healthy
  * connections.
  */
-import type { Board } from '../../../native/epoll/index.ts';
+import type { Board, ShardPulse } from '../../../native/epoll/index.ts';
 import type { Log } from '../observe/index.ts';
 
 /** How often the pulses are read. */
@@ -31,6 +31,8 @@ export interface WatchdogOptions {
   readonly isReady: (shard: number) => boolean;
   /** Called when a stall passes a second, and when that one ends. */
   readonly onStall: (shard: number, state: 'stalled' | 'moving') => void;
+  /** What a filter of the shard does right now, in words; null: nothing. */
+  readonly describeBusy?: (shard: number) => string | null;
   /** CLOCK_MONOTONIC in nanoseconds. */
   readonly nowNs: () => bigint;
 }
@@ -112,9 +114,7 @@ export class Watchdog {
     const unansweredNs = watch.isPingOpen ? now - watch.pingedAtNs : 0n;
     const stalledNs = inTurnNs > unansweredNs ? inTurnNs : unansweredNs;
     if (stalledNs > STALL_NS) {
-      const activity = pulse.isInTurn
-        ? (this.#options.activities[pulse.activity] ?? `activity ${pulse.activity}`)
-        : 'JavaScript';
+      const activity = this.#describe(shard, pulse);
       this.#report({ shard, watch, stalledNs, now, activity });
     } else if (watch.stallStartNs !== null) {
       this.#end(shard, watch, now);
@@ -125,6 +125,15 @@ export class Watchdog {
       watch.heartbeatsAtPing = pulse.heartbeats;
       board.ping(shard);
     }
+  }
+
+  /** A filter is named even where the turn that called it is known: it is what can be mended. */
+  #describe(shard: number, pulse: ShardPulse): string {
+    const { activities, describeBusy } = this.#options;
+    const filter = describeBusy?.(shard) ?? null;
+    if (filter !== null) return filter;
+    if (!pulse.isInTurn) return 'JavaScript';
+    return activities[pulse.activity] ?? `activity ${pulse.activity}`;
   }
 
   #report(stall: {

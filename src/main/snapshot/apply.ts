@@ -27,6 +27,7 @@ import { SerialLock, type ShardSupervisor, SharedSnapshot } from '../shards/inde
 import type { TicketKeys, TlsMaterial } from '../tls/index.ts';
 import { compileLimits, compileSnapshotInput } from './compile.ts';
 import { listClusterNames } from './compile-cluster.ts';
+import type { FilterLayout } from './filter-layout.ts';
 import { listHealthTargets } from './health-targets.ts';
 
 /** How long a change waits for names that were not known before. */
@@ -43,6 +44,8 @@ export interface Desired {
   readonly material: TlsMaterial;
   /** Run-time changes of clusters, by name. */
   readonly overlays: ReadonlyMap<string, Overlay>;
+  /** Planned, and not more than that. */
+  readonly filters: FilterLayout;
 }
 
 /** What runs. */
@@ -58,6 +61,14 @@ export interface ApplyReport {
   readonly warnings: readonly string[];
 }
 
+/** The steps of a change that are about filters; src/main/filters/filter-control.ts has the whole. */
+export interface FilterSteps {
+  /** Makes what is planned ready everywhere. Rejects when it cannot be; {@link settle} follows. */
+  prepare(layout: FilterLayout): Promise<void>;
+  /** This layout is what runs, everywhere. Never rejects. */
+  settle(layout: FilterLayout): Promise<void>;
+}
+
 /** The parts that a change touches. */
 export interface ApplierParts {
   readonly native: Pick<Native, 'compileSnapshot' | 'closeFd'>;
@@ -69,6 +80,7 @@ export interface ApplierParts {
   readonly dns: DnsTable;
   readonly health: HealthChecks;
   readonly ticketKeys: TicketKeys;
+  readonly filters: FilterSteps;
   readonly log: Log;
   /** How many connections the board was made for. */
   readonly boardConnectionsMax: number;
@@ -104,11 +116,11 @@ export class Applier {
 
   /**
    * Applies what `plan` makes of the running state; `plan` sees the state that every earlier change
-   * left. Rejects with ListenError, ShardCallError, IdTableFullError or what `plan` throws, and
-   * then nothing has changed.
+   * left. Rejects with ListenError, ShardCallError, IdTableFullError, FilterRefusal or what `plan`
+   * throws, and then nothing has changed.
    */
-  apply(plan: (current: Applied | null) => Desired): Promise<ApplyReport> {
-    return this.#lock.run(() => this.#apply(plan(this.#current)));
+  apply(plan: (current: Applied | null) => Desired | Promise<Desired>): Promise<ApplyReport> {
+    return this.#lock.run(async () => this.#apply(await plan(this.#current)));
   }
 
   /** Publishes the running state again soon, with the endpoints that names have by then. */
@@ -174,7 +186,7 @@ export class Applier {
   }
 
   async #apply(desired: Desired): Promise<ApplyReport> {
-    const { netns, dns, sockets } = this.#parts;
+    const { netns, dns, sockets, filters } = this.#parts;
     let plan: ListenPlan | null = null;
     let isShipped = false;
     try {
@@ -187,10 +199,12 @@ export class Applier {
       plan = this.#isListening ? await sockets.prepare(desired.config.listeners) : null;
       await dns.add(desired.config.clusters.flatMap(listDnsQueries), FIRST_RESOLUTION_WAIT_MS);
       const { endpoints, warnings } = this.#resolve(desired);
+      await filters.prepare(desired.filters);
       const applied: Applied = { ...desired, endpoints, serial: ++this.#serial };
       await this.#publish(applied);
       isShipped = true;
       this.#commit(applied, plan);
+      await filters.settle(applied.filters);
       return { applied, warnings };
     } catch (error) {
       await this.#putBack(isShipped);
@@ -220,11 +234,15 @@ export class Applier {
       ticketKeys: ticketKeys.keys(),
       endpoints: applied.endpoints,
       ids,
+      filters: applied.filters,
       netnsFd: (name) => netns.fdOf(name),
       serial: applied.serial,
     });
-    const snapshot = new SharedSnapshot(native.compileSnapshot(input), applied.serial, (fd) =>
-      native.closeFd(fd),
+    const snapshot = new SharedSnapshot(
+      native.compileSnapshot(input),
+      applied.serial,
+      (fd) => native.closeFd(fd),
+      applied.filters.plan,
     );
     try {
       await supervisor.publish(snapshot);
@@ -254,16 +272,16 @@ export class Applier {
       return;
     }
     this.#retain(current);
-    if (!isShipped) {
-      return;
+    if (isShipped) {
+      try {
+        await this.#publish({ ...current, serial: ++this.#serial });
+      } catch (error) {
+        this.#parts.log.error({ err: error }, 'the former snapshot could not be put back yet');
+        this.#isRepublishDue = true;
+        this.refresh(REFRESH_RETRY_MS);
+      }
     }
-    try {
-      await this.#publish({ ...current, serial: ++this.#serial });
-    } catch (error) {
-      this.#parts.log.error({ err: error }, 'the former snapshot could not be put back yet');
-      this.#isRepublishDue = true;
-      this.refresh(REFRESH_RETRY_MS);
-    }
+    await this.#parts.filters.settle(current.filters);
   }
 
   #retain(applied: Applied): void {

@@ -7,6 +7,7 @@
  */
 import type { HttpInput } from '../../../native/epoll/index.ts';
 import { type ListenerConfig, toHttpInput } from '../config/index.ts';
+import type { FilterPlaceInput } from './filter-layout.ts';
 import { subsetName } from './subsets.ts';
 
 /** What a route is told about the rest of the snapshot. */
@@ -15,6 +16,7 @@ export interface HttpPlaces {
   readonly cluster: (name: string) => number;
   /** Id of a route of this listener on the board. */
   readonly route: (name: string) => number;
+  readonly filters: (route: string) => FilterPlaceInput;
 }
 
 /** Makes the core's input; null for a listener without HTTP. */
@@ -23,5 +25,6 @@ export function compileHttp({ http }: ListenerConfig, places: HttpPlaces): HttpI
   return toHttpInput(http, {
     cluster: (name, { subset }) => places.cluster(subsetName(name, subset)),
     route: places.route,
+    filters: places.filters,
   });
 }

@@ -19,6 +19,7 @@ import type { Ids } from '../model/index.ts';
 import type { TlsMaterial } from '../tls/index.ts';
 import { compileClusters, listClusterNames } from './compile-cluster.ts';
 import { compileHttp } from './compile-http.ts';
+import { compileChains, type FilterLayout, placeOf, routeSiteKey } from './filter-layout.ts';
 
 /** What a snapshot is compiled from. */
 export interface CompileSource {
@@ -29,6 +30,7 @@ export interface CompileSource {
   /** The first makes tickets, all of them read tickets. */
   readonly ticketKeys: readonly Uint8Array[];
   readonly ids: Ids;
+  readonly filters: FilterLayout;
   readonly netnsFd: (name: string | null) => number;
   /** Serial number of the snapshot. */
   readonly serial: number;
@@ -65,7 +67,7 @@ export function compileSnapshotInput(source: CompileSource): SnapshotInput {
     ticketKeys: tls.length === 0 ? [] : source.ticketKeys,
     accessFormat: config.log.accessFormat,
     accessTemplate: config.log.accessTemplate,
-    filterChains: [],
+    filterChains: compileChains(source.filters),
   };
 }
 
@@ -97,7 +99,7 @@ function compileListener(
   source: CompileSource,
   positions: Positions,
 ): ListenerInput {
-  const { config, ids } = source;
+  const { config, ids, filters } = source;
   const { limits, timeouts, proxyProtocol, tls, name } = listener;
   return {
     id: ids.listener(name),
@@ -105,6 +107,7 @@ function compileListener(
     http: compileHttp(listener, {
       cluster: (wanted) => positionOf(positions, wanted, listener),
       route: (route) => ids.route({ listener: name, name: route }),
+      filters: (route) => placeOf(filters, routeSiteKey(name, route)),
     }),
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,
@@ -126,7 +129,6 @@ function compileListener(
       alpn,
       cluster: positionOf(positions, cluster, listener),
     })),
-    policies: [],
-    filterChain: 0,
+    ...placeOf(filters, name),
   };
 }

@@ -9,7 +9,15 @@ export {
   type ApplierParts,
   type ApplyReport,
   type Desired,
+  type FilterSteps,
 } from './apply.ts';
+export {
+  describeLayoutChanges,
+  type FilterLayout,
+  filterBase,
+  listFilterSites,
+  NO_FILTERS,
+} from './filter-layout.ts';
 export { type ReloadCounts, Reloader, type ReloadReport } from './reload.ts';
 export { type TlsReloadCounts, TlsReloader, type TlsReloadResult } from './reload-tls.ts';
 export { FileWatch } from './watch-file.ts';

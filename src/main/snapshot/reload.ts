@@ -17,6 +17,7 @@ import {
   type TlsMaterial,
 } from '../tls/index.ts';
 import type { Applier } from './apply.ts';
+import { describeLayoutChanges, type FilterLayout, isSameLayout } from './filter-layout.ts';
 import type { TlsReloadResult } from './reload-tls.ts';
 
 /** What came of a reload. */
@@ -53,6 +54,8 @@ export interface ReloaderOptions {
   readonly boardConnectionsMax: number;
   /** The configuration that the process was started with. */
   readonly startConfig: Config;
+  /** What the filters of a configuration become. Rejects with what is wrong. */
+  readonly planFilters: (config: Config) => Promise<FilterLayout>;
   /** Called after a configuration was applied. */
   readonly onApplied: (config: Config) => void;
   /** Called when a load changed the files of TLS in use, or was refused because of them. */
@@ -143,15 +146,17 @@ export class Reloader {
   }
 
   async #apply({ config, material, diagnostics }: Loaded): Promise<ReloadReport> {
-    const { applier, onApplied, onTls } = this.#options;
+    const { applier, onApplied, onTls, planFilters } = this.#options;
     let changes: string[] = [];
     let isSame = false;
     let isTlsSame = false;
-    const { warnings } = await applier.apply((current) => {
+    const { warnings } = await applier.apply(async (current) => {
       const running = current ?? applier.current;
+      const filters = await planFilters(config);
       changes = [
         ...describeChanges(running.config, config),
         ...describeMaterialChanges(running.material, material),
+        ...describeLayoutChanges(running.filters, filters),
       ];
       if (running.overlays.size > 0) {
         changes.push(
@@ -160,8 +165,11 @@ export class Reloader {
       }
       isTlsSame = isSameMaterial(running.material, material);
       isSame =
-        isTlsSame && running.overlays.size === 0 && isDeepStrictEqual(running.config, config);
-      return { config, material, overlays: new Map() };
+        isTlsSame &&
+        running.overlays.size === 0 &&
+        isSameLayout(running.filters, filters) &&
+        isDeepStrictEqual(running.config, config);
+      return { config, material, overlays: new Map(), filters };
     });
     if (!isTlsSame) {
       onTls('applied');

@@ -73,6 +73,11 @@ export class FilterCounters {
     this.#cells[at] = (this.#cells[at] ?? 0) + ns;
   }
 
+  /** The shard has ended, and with it whatever hook ran. */
+  rest(): void {
+    this.#busy[0] = 0;
+  }
+
   add(cell: number, field: CellField, amount: number): void {
     const at = cell * FIELDS + OFFSET[field];
     this.#cells[at] = (this.#cells[at] ?? 0) + amount;

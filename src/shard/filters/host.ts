@@ -6,7 +6,7 @@
  * later. A chain lives from its commit until the core says that its last holder is gone; its
  * instances live as long as one of their chains.
  *
- *   chain: prepared --commit--> live --not in the next plan--> retired --drained--> gone
+ *   chain: prepared --add--> live --not kept--> retired --drained--> gone
  */
 import { Buffer } from 'node:buffer';
 import { Call, type CallOrigin } from './call.ts';
@@ -121,20 +121,30 @@ export class FilterHost implements FilterPort {
   }
 
   /**
-   * Makes the chains of a plan live and retires those that it does not have.
+   * Makes the chains of a plan known, beside those that are: a snapshot may name them from now on.
    *
    * @param instances - all that the plan's chains name, set up.
    */
-  commit(plan: FilterPlan, instances: ReadonlyMap<number, FilterInstance>): void {
+  add(plan: FilterPlan, instances: ReadonlyMap<number, FilterInstance>): void {
     for (const chainPlan of plan.chains) {
       if (!this.#chains.has(chainPlan.id)) this.#addChain(chainPlan, instances);
     }
-    const wanted = new Set(plan.chains.map((chain) => chain.id));
+  }
+
+  /** Retires all chains but these; returns the retired ones that something still holds. */
+  retireOthers(kept: ReadonlySet<number>): number[] {
     for (const id of this.#chains.keys()) {
-      if (wanted.has(id) || this.#retired.has(id)) continue;
+      if (kept.has(id) || this.#retired.has(id)) continue;
       this.#retired.add(id);
       this.#options.core.retire(id);
     }
+    return [...this.#retired];
+  }
+
+  /** Both at once, where no snapshot stands between them. */
+  commit(plan: FilterPlan, instances: ReadonlyMap<number, FilterInstance>): void {
+    this.add(plan, instances);
+    this.retireOthers(new Set(plan.chains.map((chain) => chain.id)));
   }
 
   /** Instances of the chains that live, by id. */

@@ -3,6 +3,7 @@
  *
  * Path: src/shard/worker.ts makes a host; src/main/filters makes its plans and reads its counters.
  */
+export { BUILT_IN_MODULES } from './built-in.ts';
 export type { FilterCore, FilterMemory, FilterPort } from './core.ts';
 export {
   CELL_FIELDS,

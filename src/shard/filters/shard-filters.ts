@@ -1,11 +1,10 @@
 /**
  * Filters of one shard as its worker needs them: host, loader and pool client, and generations.
  *
- * Path: src/shard/worker.ts makes one; calls of main end up in prepare, commit and abandon.
+ * Path: src/shard/filter-calls.ts makes one; calls of main end up in prepare, commit and retire.
  * Invariant: at most one plan is prepared at a time; a commit is of the plan that was prepared.
- * What is live changes by commit only.
+ * Chains are known from their commit on, and until they were retired and drained.
  */
-
 import type { FilterCore, FilterMemory, FilterPort } from './core.ts';
 import { type CounterMemory, FilterCounters } from './counters.ts';
 import { FilterHost } from './host.ts';
@@ -13,6 +12,7 @@ import type { WriteLine } from './instance.ts';
 import type { LeaseMode } from './message-view.ts';
 import { ModuleLoader } from './module-loader.ts';
 import { OffloadClient, type OffloadPort } from './offload-client.ts';
+import { OffloadSocket } from './offload-socket.ts';
 import type { FilterPlan } from './plan.ts';
 import { type FilterFault, type Prepared, prepareInstances, releasePrepared } from './prepare.ts';
 
@@ -24,8 +24,6 @@ export interface ShardFiltersOptions {
   readonly memory: FilterMemory;
   /** Shared with main. */
   readonly counters: CounterMemory;
-  /** To the pool on the main thread; null without one. */
-  readonly offloadPort: OffloadPort | null;
   readonly mode: LeaseMode;
   readonly write: WriteLine;
   /** A chain is gone from this shard. */
@@ -39,13 +37,12 @@ export class ShardFilters {
   readonly #options: ShardFiltersOptions;
   readonly #host: FilterHost;
   readonly #loader = new ModuleLoader();
-  readonly #offload: OffloadClient | null;
+  readonly #offload = new OffloadSocket();
   #prepared: { readonly plan: FilterPlan; readonly prepared: Prepared } | null = null;
 
   constructor(options: ShardFiltersOptions) {
     this.#options = options;
-    const { core, memory, counters, mode, write, offloadPort } = options;
-    this.#offload = offloadPort === null ? null : new OffloadClient(offloadPort);
+    const { core, memory, counters, mode, write } = options;
     this.#host = new FilterHost({
       core,
       memory,
@@ -68,6 +65,11 @@ export class ShardFilters {
     return this.#host.counts;
   }
 
+  /** The way to the pool on the main thread; once, when the first filter wants it. */
+  connect(port: OffloadPort): void {
+    this.#offload.client = new OffloadClient(port);
+  }
+
   /** Makes a plan ready; the faults say why it is not. */
   async prepare(plan: FilterPlan): Promise<readonly FilterFault[]> {
     await this.abandon();
@@ -78,15 +80,20 @@ export class ShardFilters {
     return prepared.faults;
   }
 
-  /** Makes the prepared plan live. @throws TypeError when another one was prepared */
+  /** Makes the prepared plan's chains known. @throws TypeError when another one was prepared */
   commit(generation: number): void {
     const ready = this.#prepared;
     if (ready?.plan.generation !== generation) {
       throw new TypeError(`generation ${generation} of filters was not prepared`);
     }
     this.#prepared = null;
-    this.#host.commit(ready.plan, ready.prepared.instances);
+    this.#host.add(ready.plan, ready.prepared.instances);
     void releasePrepared(ready.prepared);
+  }
+
+  /** Retires all chains but these; returns the retired ones that something still holds. */
+  retireOthers(kept: readonly number[]): number[] {
+    return this.#host.retireOthers(new Set(kept));
   }
 
   /** Lets go of a prepared plan that is not going to be committed. */
@@ -100,6 +107,6 @@ export class ShardFilters {
   async close(): Promise<void> {
     await this.abandon();
     await this.#host.close();
-    this.#offload?.close();
+    this.#offload.client?.close();
   }
 }

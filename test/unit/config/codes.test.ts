@@ -27,11 +27,13 @@ type TlsName =
   | 'badAuthority'
   | 'badTlsOptions'
   | 'tlsUnavailable';
+/** Found by loading filters; test/unit/filters/check-config.test.ts provokes them. */
+type FilterName = 'filterSource' | 'filterConfig' | 'filterPlace';
 /** Found where there is no core; http.test.ts provokes it. */
 type CoreName = 'routesUnchecked';
 type SampleName = Exclude<
   FindingName,
-  DeepName | ReloadName | TlsName | CoreName | 'unreadable' | 'format'
+  DeepName | ReloadName | TlsName | FilterName | CoreName | 'unreadable' | 'format'
 >;
 
 const PAIR = 'cert: a.crt, key: a.key';
@@ -45,6 +47,7 @@ const routes = (...list: readonly string[]): string =>
 const admin = (tcp: string): string => minimal({ top: `admin: { tcp: ${tcp} }` });
 
 const SAMPLES: Readonly<Record<SampleName, string>> = {
+  badFilter: minimal({ listener: 'filters: [auth.ts]' }),
   tooLarge: '#'.repeat(5 * 1024 * 1024),
   notText: 'a: \0',
   syntax: 'a: [1',

@@ -120,6 +120,7 @@ test('defaults are those of the specification', () => {
     contentType: '',
     splits: [{ cluster: 'a', weight: 1 }],
     subset: null,
+    filters: [],
     rewrite: { kind: 'none', pattern: '', text: '' },
     host: '',
     requestMs: 30_000,

@@ -118,6 +118,7 @@ test('a minimal configuration has every default', () => {
         routes: [],
         cluster: 'back',
         http: null,
+        filters: [],
       },
     ],
     clusters: [

@@ -211,7 +211,7 @@ test('network filters stand on listeners, and what is no filter stands nowhere',
   const { findings } = await planner.plan(sites, files.base);
   assert.deepEqual(
     findings.map((finding) => finding.message),
-    ['"d" is a discovery, not a filter', '"n" is a network filter; those stand on listeners'],
+    ['"n" is a network filter; those stand on listeners', '"d" is a discovery, not a filter'],
   );
 });
 

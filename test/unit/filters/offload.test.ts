@@ -6,7 +6,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FilterPlanner, OffloadPool } from '../../../src/main/filters/index.ts';
+import { FilterPlanner } from '../../../src/main/filters/index.ts';
+import { OffloadPool } from '../../../src/main/filters/offload/index.ts';
 import { OffloadError } from '../../../src/sdk/index.ts';
 import {
   createCounterMemory,
@@ -176,12 +177,12 @@ export default defineStreamFilter({
     core,
     memory: core.memory,
     counters: createCounterMemory(),
-    offloadPort: pool.connect(),
     mode: 'production',
     write: (line) => assert.fail(line.message),
     onDrained: () => {},
   });
   core.attach(filters.port);
+  filters.connect(pool.connect());
   assert.deepEqual(await filters.prepare(plan), []);
   filters.commit(plan.generation);
   const [chain] = plan.chains;

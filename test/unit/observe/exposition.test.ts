@@ -67,7 +67,7 @@ test('counters of the core get conventional names and base units, new ones appea
 
 test('scopes', () => {
   assert.deepEqual(parseScopes('process, shard'), new Set(['process', 'shard']));
-  assert.equal(parseScopes(null)?.size, 6);
+  assert.equal(parseScopes(null)?.size, 7);
   assert.equal(parseScopes('shard,nothing'), null);
 });
 

@@ -11,7 +11,7 @@ import { DnsTable, HealthChecks } from '../../../src/main/clusters/index.ts';
 import type { Config } from '../../../src/main/config/index.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { ShardSupervisor } from '../../../src/main/shards/index.ts';
-import { Applier, Reloader } from '../../../src/main/snapshot/index.ts';
+import { Applier, NO_FILTERS, Reloader } from '../../../src/main/snapshot/index.ts';
 import { NO_TLS_MATERIAL, TicketKeys } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
 import {
@@ -89,6 +89,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
       onChange: () => {},
     }),
     health: new HealthChecks({ board, prober: new FakeProber(), log: SILENT, random: () => 0 }),
+    filters: { prepare: () => Promise.resolve(), settle: () => Promise.resolve() },
     ticketKeys: new TicketKeys({ random: (bytes) => Buffer.alloc(bytes), nowMs: () => 0 }),
     log: SILENT,
     boardConnectionsMax,
@@ -98,6 +99,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     log: SILENT,
     boardConnectionsMax,
     startConfig: config,
+    planFilters: () => Promise.resolve(NO_FILTERS),
     onApplied: () => {},
     onTls: () => {},
   });
@@ -108,7 +110,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     netns.close();
   });
   const material = NO_TLS_MATERIAL;
-  await applier.apply(() => ({ config, material, overlays: new Map() }));
+  await applier.apply(() => ({ config, material, overlays: new Map(), filters: NO_FILTERS }));
   return {
     board,
     acceptor,
@@ -246,6 +248,7 @@ test('draining endpoints get no new connections, and keep their ids', async (t) 
   await scene.applier.apply((current) => ({
     config: current?.config ?? makeConfig(TWO),
     material: NO_TLS_MATERIAL,
+    filters: NO_FILTERS,
     overlays: new Map([
       [
         'b',

@@ -15,6 +15,7 @@ import { EMPTY_OVERLAY, resolveEndpoints } from '../../../src/main/clusters/inde
 import { type Config, loadConfigText } from '../../../src/main/config/index.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { compileSnapshotInput } from '../../../src/main/snapshot/compile.ts';
+import { NO_FILTERS } from '../../../src/main/snapshot/index.ts';
 import { NO_TLS_MATERIAL } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
 import { FAKE_ABI, FakeBoard } from '../fake-native.ts';
@@ -42,6 +43,7 @@ function compileConfig(config: Config): SnapshotInput {
     endpoints: new Map(endpoints),
     material: NO_TLS_MATERIAL,
     ticketKeys: [],
+    filters: NO_FILTERS,
     ids: new Ids(new FakeBoard(), ABI),
     netnsFd: () => -1,
     serial: 1,

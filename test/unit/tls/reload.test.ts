@@ -17,7 +17,7 @@ import { isErrorFinding, loadConfigText } from '../../../src/main/config/index.t
 import { createWorld } from '../../../src/main/config/world.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { ShardSupervisor } from '../../../src/main/shards/index.ts';
-import { Applier, FileWatch, TlsReloader } from '../../../src/main/snapshot/index.ts';
+import { Applier, FileWatch, NO_FILTERS, TlsReloader } from '../../../src/main/snapshot/index.ts';
 import { TicketKeys, TlsFiles } from '../../../src/main/tls/index.ts';
 import { makeDirectory } from '../../e2e/harness.ts';
 import { Authority, writePair } from '../../e2e/tls/authority.ts';
@@ -98,6 +98,7 @@ async function startScene(t: TestContext): Promise<Scene> {
       onChange: () => {},
     }),
     health: new HealthChecks({ board, prober: new FakeProber(), log: SILENT, random: () => 0 }),
+    filters: { prepare: () => Promise.resolve(), settle: () => Promise.resolve() },
     ticketKeys: new TicketKeys({ random: (n) => Buffer.alloc(n, ++made), nowMs: () => 0 }),
     log: SILENT,
     boardConnectionsMax: 10,
@@ -108,7 +109,7 @@ async function startScene(t: TestContext): Promise<Scene> {
     await supervisor.stop();
     netns.close();
   });
-  await applier.apply(() => ({ config, material, overlays: new Map() }));
+  await applier.apply(() => ({ config, material, overlays: new Map(), filters: NO_FILTERS }));
   const options = { applier, files, isError: isErrorFinding, log: SILENT, onApplied: () => {} };
   return {
     directory,

@@ -1,0 +1,78 @@
+/**
+ * The filters that a configuration names, where they stand, whatever else is wrong with it.
+ *
+ * Path: load.ts lists them; src/main/filters checks each, so that faults of filters are shown
+ * together with all others.
+ * Invariant: takes any value whatsoever; what has the wrong shape is left to the schema.
+ */
+import type { ValuePath } from './findings.ts';
+import * as limit from './limits.ts';
+import { asMap, type Item, items, type PlainMap, type Report } from './plain.ts';
+import { parseFilterName } from './schema-filters.ts';
+
+/** Where a filter stands: what can be asked of it depends on that. */
+export type FilterPlace = 'listener' | 'tcp-listener' | 'route';
+
+/** One use of a filter. */
+export interface WrittenFilter {
+  readonly path: ValuePath;
+  readonly use: string;
+  /** Null without. */
+  readonly with: unknown;
+  readonly place: FilterPlace;
+}
+
+interface List {
+  readonly raw: readonly unknown[];
+  readonly path: ValuePath;
+  readonly place: FilterPlace;
+}
+
+function listAt(map: PlainMap, path: ValuePath, place: FilterPlace): List[] {
+  const raw = map['filters'];
+  return Array.isArray(raw) ? [{ raw, path: [...path, 'filters'], place }] : [];
+}
+
+function listsOf({ map, path }: Item): List[] {
+  const isHttp = map['protocol'] === 'http';
+  const own = listAt(map, path, isHttp ? 'listener' : 'tcp-listener');
+  const hosts = asMap(map['http'])['hosts'];
+  if (!isHttp || !Array.isArray(hosts)) return own;
+  const routes = hosts.flatMap((host: unknown, i) => {
+    const list = asMap(host)['routes'];
+    return (Array.isArray(list) ? list : []).flatMap((route: unknown, j) =>
+      listAt(asMap(route), [...path, 'http', 'hosts', i, 'routes', j], 'route'),
+    );
+  });
+  return [...own, ...routes];
+}
+
+/** All uses, in the order of the file. */
+export function listFilters(root: unknown): WrittenFilter[] {
+  return items(asMap(root), 'listeners')
+    .flatMap(listsOf)
+    .flatMap(({ raw, path, place }) =>
+      raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => {
+        const { use, with: config = null } = typeof item === 'string' ? { use: item } : asMap(item);
+        if (typeof use !== 'string' || !parseFilterName(use).ok) return [];
+        return [{ path: [...path, i], use, with: plain(config), place }];
+      }),
+    );
+}
+
+/** Refuses lists that are too long. */
+export function checkFilterLists(listeners: readonly Item[], report: Report): void {
+  for (const { raw, path } of listeners.flatMap(listsOf)) {
+    if (raw.length <= limit.FILTERS_MAX) continue;
+    const message = `there are ${raw.length} filters, the limit is ${limit.FILTERS_MAX}`;
+    report('tooMany', [...path, limit.FILTERS_MAX], message);
+  }
+}
+
+/** Maps of the reader have no prototype; what filters are told has the one that people expect. */
+export function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  // Not an assignment, which would take "__proto__" for the prototype.
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}

@@ -1,0 +1,104 @@
+/**
+ * Checks the filters that a configuration names, and adds what it finds to the other findings.
+ *
+ * Path: `holdfast validate`, start and reload load through here; the gateway plans with the modules
+ * that were checked.
+ * Invariant: filters are checked whatever else is wrong with the configuration, so that all faults
+ * are shown at once, each at its line; those in a source name its file, line and column as well.
+ */
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Program } from '../../shard/filters/index.ts';
+import { type FindingName, type LoadResult, placeFindings } from '../config/index.ts';
+import { checkTypes } from './check/index.ts';
+import { type CheckedUse, checkUses } from './check-uses.ts';
+import { CheckedModules } from './checked-modules.ts';
+import { describeFinding, type FilterFinding, type FilterSite } from './sites.ts';
+
+/** Programs whose types are known to be right. */
+const TYPED_MAX = 1024;
+
+/** Checks filters, and remembers what it checked. */
+export class FilterChecks {
+  readonly modules = new CheckedModules();
+  readonly #typed = new Set<string>();
+  #hasCompiler = true;
+
+  /** False when types could not be checked, for want of a compiler. */
+  get hasCompiler(): boolean {
+    return this.#hasCompiler;
+  }
+
+  /** A load, with what is wrong with its filters. */
+  async complete(loaded: LoadResult): Promise<LoadResult> {
+    if (loaded.filters.length === 0) return loaded;
+    const base = pathToFileURL(resolve(loaded.path ?? 'configuration')).href;
+    const found = await checkUses(toSites(loaded), base, this.modules);
+    const types = await this.#checkTypes([...found.checked.values()]);
+    const findings = [...found.findings, ...types];
+    if (findings.length === 0) return loaded;
+    const placed = placeFindings(loaded);
+    for (const finding of findings) {
+      placed.add(nameOf(finding), finding.path, messageOf(finding));
+    }
+    const diagnostics = [...loaded.diagnostics, ...placed.list()];
+    return {
+      ...loaded,
+      config: null,
+      diagnostics: diagnostics.toSorted((a, b) => a.line - b.line || a.column - b.column),
+    };
+  }
+
+  /** Faults of types, each at the use whose module has it. */
+  async #checkTypes(uses: readonly CheckedUse[]): Promise<FilterFinding[]> {
+    const entries = new Map<string, { readonly use: CheckedUse; readonly hash: string }>();
+    for (const use of uses) {
+      for (const program of use.offload === null ? [use.program] : [use.program, use.offload]) {
+        const path = typedFile(program);
+        if (path === null || this.#typed.has(program.hash)) continue;
+        if (!entries.has(path)) entries.set(path, { use, hash: program.hash });
+      }
+    }
+    if (entries.size === 0) return [];
+    const { isChecked, faults } = await checkTypes([...entries.keys()]);
+    this.#hasCompiler = isChecked;
+    if (faults.length === 0) {
+      for (const { hash } of entries.values()) this.#typed.add(hash);
+      if (this.#typed.size > TYPED_MAX) this.#typed.clear();
+    }
+    const [first] = entries.values();
+    return faults.map(({ file, line, column, message }) => {
+      const use = (entries.get(file) ?? first)?.use.use;
+      return { path: [...(use?.path ?? []), 'use'], file, line, column, message };
+    });
+  }
+}
+
+/** Sites as they are written, one for each use: for checks, not for plans. */
+function toSites({ filters }: LoadResult): FilterSite[] {
+  return filters.map(({ path, use, with: config, place }, i) => {
+    const uses = [{ path, specifier: use, config }];
+    const isRoute = place === 'route';
+    const site = { listener: isRoute ? [] : uses, route: isRoute ? uses : null };
+    return { key: `${i}`, ...site, isTcp: place === 'tcp-listener' };
+  });
+}
+
+/** The module of a program, where it is a file of the user's with types. */
+function typedFile({ entry, files }: Program): string | null {
+  const isFile = files[entry] !== undefined && entry.startsWith('file:');
+  const isOurs = entry.startsWith(new URL('../../shard/', import.meta.url).href);
+  return isFile && !isOurs ? fileURLToPath(entry) : null;
+}
+
+function nameOf({ file, path }: FilterFinding): FindingName {
+  if (file !== '') return 'filterSource';
+  return path.includes('with') ? 'filterConfig' : 'filterPlace';
+}
+
+/** The path under `with` is part of the message, as keys are in other findings. */
+function messageOf(finding: FilterFinding): string {
+  const told = finding.path.slice(finding.path.lastIndexOf('with') + 1);
+  const isConfig = nameOf(finding) === 'filterConfig' && told.length > 0;
+  return isConfig ? `${told.join('.')}: ${finding.message}` : describeFinding(finding);
+}

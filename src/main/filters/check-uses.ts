@@ -1,0 +1,120 @@
+/**
+ * Checks the uses of filters of a configuration: that each loads, takes what it is told, and stands
+ * where it can do something.
+ *
+ * Path: planner.ts makes programs, instances and policies of what is found; `holdfast validate`,
+ * start and reload show the findings.
+ * Invariant: nothing lives or changes by a check. Every use is looked at; nothing stops at the
+ * first fault. Modules are loaded in processes of their own, native filters are not loaded at all.
+ */
+import type { PolicyInput } from '../../../native/epoll/index.ts';
+import { BUILT_IN_MODULES, type Program } from '../../shard/filters/index.ts';
+import { checkNativeFilter, isNativeFilter } from './builtin/index.ts';
+import type { CheckReply, ModuleSummary } from './check/index.ts';
+import type { CheckedModules } from './checked-modules.ts';
+import type { FilterFinding, FilterPlace, FilterSite, FilterUse } from './sites.ts';
+
+/** A filter in TypeScript that was checked. */
+export interface CheckedUse {
+  readonly use: FilterUse;
+  readonly summary: ModuleSummary;
+  readonly program: Program;
+  readonly offload: Program | null;
+}
+
+/** What a check found. */
+export interface CheckedUses {
+  readonly checked: ReadonlyMap<FilterUse, CheckedUse>;
+  /** Of uses of native filters. */
+  readonly policies: ReadonlyMap<FilterUse, PolicyInput>;
+  readonly findings: readonly FilterFinding[];
+}
+
+/** A use, and what stands there can see. */
+interface PlacedUse {
+  readonly use: FilterUse;
+  readonly place: FilterPlace;
+}
+
+const KINDS = ['network', 'stream', 'message'];
+
+function findingAt(path: FilterUse['path'], message: string): FilterFinding {
+  return { path, file: '', line: 0, column: 0, message };
+}
+
+/** Every use once, although each route lists those of its listener again. */
+function listUses(sites: readonly FilterSite[]): PlacedUse[] {
+  const places = new Map<FilterUse, FilterPlace>();
+  for (const { listener, route, isTcp } of sites) {
+    for (const use of listener) places.set(use, isTcp === true ? 'tcp-listener' : 'listener');
+    for (const use of route ?? []) places.set(use, 'route');
+  }
+  return Array.from(places, ([use, place]) => ({ use, place }));
+}
+
+/** A filter that stands where it can do nothing. */
+function checkPlace(place: FilterPlace, { use, summary }: CheckedUse): FilterFinding[] {
+  const at = [...use.path, 'use'];
+  const { name, kind } = summary;
+  if (!KINDS.includes(kind)) return [findingAt(at, `"${name}" is a ${kind}, not a filter`)];
+  if (place === 'route' && kind === 'network') {
+    return [findingAt(at, `"${name}" is a network filter; those stand on listeners`)];
+  }
+  if (place === 'tcp-listener' && kind !== 'network') {
+    const message = `"${name}" is a ${kind} filter; those need a listener with "protocol: http"`;
+    return [findingAt(at, message)];
+  }
+  return [];
+}
+
+/** What a check of a module found, at the uses of the module. */
+function findingsOf(reply: CheckReply, uses: readonly FilterUse[]): FilterFinding[] {
+  const path = uses[0]?.path ?? [];
+  const source = reply.sourceFaults.map(({ file, line, column, message }) => {
+    return { path: [...path, 'use'], file, line, column, message };
+  });
+  const config = reply.configFaults.map((fault) =>
+    findingAt([...(uses[fault.use]?.path ?? path), 'with', ...fault.path], fault.message),
+  );
+  return [...source, ...config];
+}
+
+/** Checks the uses of all sites. `base` is the URL from which paths and packages lead. */
+export async function checkUses(
+  sites: readonly FilterSite[],
+  base: string,
+  modules: CheckedModules,
+): Promise<CheckedUses> {
+  const placed = listUses(sites);
+  const places = new Map(placed.map(({ use, place }) => [use, place]));
+  const checked = new Map<FilterUse, CheckedUse>();
+  const policies = new Map<FilterUse, PolicyInput>();
+  const findings: FilterFinding[] = [];
+  for (const { use, place } of placed) {
+    if (!isNativeFilter(use.specifier)) continue;
+    const { input, findings: found } = checkNativeFilter(use.specifier, use.config, place, base);
+    if (input !== null) policies.set(use, input);
+    for (const { path, message } of found) {
+      findings.push(findingAt([...use.path, 'with', ...path], message));
+    }
+  }
+  const others = placed.map(({ use }) => use).filter((use) => !isNativeFilter(use.specifier));
+  for (const [specifier, group] of Map.groupBy(others, (use) => use.specifier)) {
+    if (specifier.startsWith('holdfast/') && BUILT_IN_MODULES[specifier] === undefined) {
+      const message = `there is no built-in filter "${specifier}"`;
+      findings.push(...group.map(({ path }) => findingAt([...path, 'use'], message)));
+      continue;
+    }
+    const configs = group.map((use) => use.config);
+    const reply = await modules.check(specifier, base, configs);
+    findings.push(...findingsOf(reply, group));
+    const { summary, program, offload } = reply;
+    if (summary === null || program === null) continue;
+    for (const use of group) {
+      const found = { use, summary, program, offload };
+      checked.set(use, found);
+      findings.push(...checkPlace(places.get(use) ?? 'listener', found));
+    }
+  }
+  return { checked, policies, findings };
+}

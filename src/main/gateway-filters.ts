@@ -1,0 +1,109 @@
+/**
+ * Filters of a gateway, as far as one without filters needs them: not at all.
+ *
+ * Path: gateway.ts composes it; snapshot/ asks it for layouts and steps, the supervisor tells it
+ * what becomes of shards.
+ * Invariant: src/main/filters is loaded when a configuration first names a filter, and not before.
+ */
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { FilterPlan, Program } from '../shard/filters/index.ts';
+import type { Config } from './config/index.ts';
+import type { CheckedModules, FilterControl } from './filters/index.ts';
+import type { Family, Log } from './observe/index.ts';
+import type { ShardFollower, ShardLink, ShardNews, SharedSnapshot } from './shards/index.ts';
+import {
+  type FilterLayout,
+  type FilterSteps,
+  filterBase,
+  listFilterSites,
+  NO_FILTERS,
+} from './snapshot/index.ts';
+
+/** What they need of the gateway. */
+export interface GatewayFiltersOptions {
+  readonly links: () => readonly ShardLink[];
+  readonly log: Log;
+  /** Modules that the loader of the configuration has checked; null: none so far. */
+  readonly modules: () => CheckedModules | null;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** The filters of a gateway. */
+export class GatewayFilters implements ShardFollower, FilterSteps {
+  readonly #options: GatewayFiltersOptions;
+  #control: FilterControl | null = null;
+
+  constructor(options: GatewayFiltersOptions) {
+    this.#options = options;
+  }
+
+  /** What the filters of a configuration become. Rejects with a sentence for each finding. */
+  async plan(config: Config): Promise<FilterLayout> {
+    const sites = listFilterSites(config);
+    if (sites.length === 0 && this.#control === null) return NO_FILTERS;
+    const control = await this.#load();
+    const { plan, chainOf, policiesOf, findings } = await control.plan(sites, filterBase(config));
+    if (plan === null) {
+      const { FilterRefusal, describeFinding } = await import('./filters/index.ts');
+      throw new FilterRefusal(findings.map(describeFinding).join('; '));
+    }
+    return { plan, chainOf, policiesOf, files: hashFiles(plan) };
+  }
+
+  async prepare(layout: FilterLayout): Promise<void> {
+    if (layout.plan !== null) await this.#control?.prepare(layout.plan);
+  }
+
+  async settle(layout: FilterLayout): Promise<void> {
+    await this.#control?.settle(layout.plan);
+  }
+
+  async ready(link: ShardLink, snapshot: SharedSnapshot): Promise<void> {
+    await this.#control?.ensure(link, snapshot.filters);
+  }
+
+  news(shard: number, news: ShardNews): void {
+    this.#control?.news(shard, news);
+  }
+
+  ended(shard: number): void {
+    this.#control?.ended(shard);
+  }
+
+  families(): Family[] {
+    return this.#control?.families() ?? [];
+  }
+
+  describeBusy(shard: number): string | null {
+    return this.#control?.describeBusy(shard) ?? null;
+  }
+
+  async close(): Promise<void> {
+    await this.#control?.close();
+  }
+
+  async #load(): Promise<FilterControl> {
+    if (this.#control !== null) return this.#control;
+    const { links, log, modules, env } = this.#options;
+    const { CheckedModules: Modules, FilterControl: Control } = await import('./filters/index.ts');
+    const mode = env['NODE_ENV'] === 'development' ? 'development' : 'production';
+    this.#control ??= new Control({ links, log, mode, modules: modules() ?? new Modules() });
+    return this.#control;
+  }
+}
+
+function isWatched(url: string): boolean {
+  return url.startsWith('file:') && !url.startsWith(new URL('../shard/', import.meta.url).href);
+}
+
+function filesOf(program: Program): [string, string][] {
+  return Object.entries(program.files)
+    .filter(([url]) => isWatched(url))
+    .map(([url, text]) => [fileURLToPath(url), createHash('sha256').update(text).digest('hex')]);
+}
+
+/** The files of the user that a plan was made of. */
+function hashFiles({ programs }: FilterPlan): Map<string, string> {
+  return new Map(programs.flatMap(filesOf));
+}

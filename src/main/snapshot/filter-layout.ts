@@ -1,0 +1,121 @@
+/**
+ * Where filters stand in a configuration, and what of them goes into its snapshot.
+ *
+ * Path: src/main/gateway-filters.ts plans the sites; compile.ts puts chains and policies into the
+ * snapshot.
+ * Invariant: plain values, and nothing of src/main/filters is loaded for them: a gateway without
+ * filters never does.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { FilterChainInput, PolicyInput } from '../../../native/epoll/index.ts';
+import type { FilterPlan } from '../../shard/filters/index.ts';
+import type { Config, FilterConfig, ListenerConfig } from '../config/index.ts';
+import type { FilterSite, FilterUse, SitePath } from '../filters/index.ts';
+
+/** What the filters of a configuration became. */
+export interface FilterLayout {
+  /** What shards run; null: none. */
+  readonly plan: FilterPlan | null;
+  /** Id of the chain, and what the core evaluates, by the key of the site. */
+  readonly chainOf: ReadonlyMap<string, number>;
+  readonly policiesOf: ReadonlyMap<string, readonly PolicyInput[]>;
+  /** SHA-256 by path of the files that the filters were made of. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** Of a configuration that names no filters. */
+export const NO_FILTERS: FilterLayout = {
+  plan: null,
+  chainOf: new Map(),
+  policiesOf: new Map(),
+  files: new Map(),
+};
+
+/** What a listener or a route has in a snapshot. */
+export interface FilterPlaceInput {
+  readonly filterChain: number;
+  readonly policies: readonly PolicyInput[];
+}
+
+/** Key of a route; that of a listener is its name. */
+export function routeSiteKey(listener: string, route: string): string {
+  return `${listener}/${route}`;
+}
+
+function toUses(filters: readonly FilterConfig[], path: SitePath): FilterUse[] {
+  return filters.map(({ use, with: config }, i) => ({
+    path: [...path, 'filters', i],
+    specifier: use,
+    config,
+  }));
+}
+
+function sitesOf(listener: ListenerConfig, position: number): FilterSite[] {
+  const path = ['listeners', position];
+  const { name, http } = listener;
+  const own = toUses(listener.filters, path);
+  const isTcp = http === null;
+  const first = own.length === 0 ? [] : [{ key: name, listener: own, route: null, isTcp }];
+  const routes = (http?.hosts ?? []).flatMap(({ routes: list }, i) =>
+    list.flatMap((route, j): FilterSite[] => {
+      if (own.length + route.filters.length === 0) return [];
+      const uses = toUses(route.filters, [...path, 'http', 'hosts', i, 'routes', j]);
+      return [{ key: routeSiteKey(name, route.name), listener: own, route: uses, isTcp }];
+    }),
+  );
+  return [...first, ...routes];
+}
+
+/** All listeners and routes that have filters, of their own or of their listener. */
+export function listFilterSites(config: Config): FilterSite[] {
+  return config.listeners.flatMap(sitesOf);
+}
+
+/** URL from which paths and packages lead; empty without filters. */
+export function filterBase({ listeners }: Config): string {
+  const all = listeners.flatMap(({ filters, http }) => [
+    ...filters,
+    ...(http?.hosts ?? []).flatMap(({ routes }) => routes.flatMap((route) => route.filters)),
+  ]);
+  return all[0]?.base ?? '';
+}
+
+/** What stands at a site. */
+export function placeOf(layout: FilterLayout, key: string): FilterPlaceInput {
+  return {
+    filterChain: layout.chainOf.get(key) ?? 0,
+    policies: layout.policiesOf.get(key) ?? [],
+  };
+}
+
+/** Chains as the core takes them. */
+export function compileChains({ plan }: FilterLayout): FilterChainInput[] {
+  return (plan?.chains ?? []).map(
+    ({ id, mask, requestHeaders, responseHeaders, messageBytesMax, oversize }) => ({
+      id,
+      mask,
+      requestHeaders,
+      responseHeaders,
+      messageBytesMax,
+      oversize,
+    }),
+  );
+}
+
+/** True when both run the same filters with the same configuration. */
+export function isSameLayout(one: FilterLayout, other: FilterLayout): boolean {
+  const isSamePlan =
+    one.plan === other.plan ||
+    (one.plan?.chains.length ?? 0) + (other.plan?.chains.length ?? 0) === 0;
+  return isSamePlan && isDeepStrictEqual(one.policiesOf, other.policiesOf);
+}
+
+/** Filters that a plan makes anew, in words; empty when it makes none. */
+export function describeLayoutChanges(before: FilterLayout, after: FilterLayout): string[] {
+  const { plan } = after;
+  if (plan === null || plan === before.plan) return [];
+  const known = new Set(before.plan?.instances.map(({ id }) => id));
+  const fresh = plan.instances.filter(({ id }) => !known.has(id)).map(({ filter }) => filter);
+  const names = [...new Set(fresh)].map((name) => JSON.stringify(name));
+  return names.length === 0 ? [] : [`filters set up: ${names.join(', ')}`];
+}

@@ -1,0 +1,151 @@
+/**
+ * Filters of a configuration are checked with it: every fault at once, each at its line.
+ *
+ * Path: load -> FilterChecks -> checks of modules and types, each in a process of its own.
+ * Invariant under test: a fault in a source says file, line and column; one in `with` is at the
+ * field; nothing hides because something else is wrong.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { FINDINGS } from '../../../src/main/config/codes.ts';
+import { type LoadResult, loadConfigText } from '../../../src/main/config/index.ts';
+import { FilterChecks } from '../../../src/main/filters/index.ts';
+import { createFilterFiles } from './filter-files.ts';
+
+const GOOD = `import { defineStreamFilter } from 'holdfast/sdk';
+import * as z from 'zod';
+export default defineStreamFilter({
+  name: 'good',
+  config: z.strictObject({ limit: z.number() }),
+  onRequest: () => undefined,
+});
+`;
+
+function createScene(t: TestContext) {
+  const files = createFilterFiles(t);
+  files.write('good.ts', GOOD);
+  const checks = new FilterChecks();
+  const load = (filters: string, more = ''): Promise<LoadResult> => {
+    const text = `version: 1
+${more}
+listeners:
+  - name: web
+    bind: 127.0.0.1:0
+    protocol: http
+    cluster: app
+    filters:
+${filters}
+clusters: [{ name: app, endpoints: [127.0.0.1:1] }]
+`;
+    const loaded = loadConfigText(text, `${files.directory}/holdfast.yaml`);
+    return checks.complete(loaded);
+  };
+  const found = async (filters: string, more = ''): Promise<string[]> => {
+    const { config, diagnostics } = await load(filters, more);
+    assert.equal(config, null);
+    return diagnostics.map(
+      ({ code, line, column, message }) =>
+        `${code} ${line}:${column} ${message.replaceAll(files.directory, '')}`,
+    );
+  };
+  return { files, checks, load, found };
+}
+
+test('a configuration whose filters are right stays as it is', async (t) => {
+  const { checks, load } = createScene(t);
+  const { config, diagnostics } = await load('      - { use: ./good.ts, with: { limit: 1 } }');
+  assert.deepEqual([diagnostics, config?.listeners[0]?.filters.length], [[], 1]);
+  assert.equal(checks.hasCompiler, true);
+});
+
+test('every fault is told at once, at its line', async (t) => {
+  const { files, found } = createScene(t);
+  files.write('syntax.ts', 'export default {\n  name: ;\n};\n');
+  files.write('empty.ts', 'export const name = 1;\n');
+  files.write(
+    'net.ts',
+    "import { defineNetworkFilter } from 'holdfast/sdk';\n" +
+      "export default defineNetworkFilter({ name: 'net', onAccept: () => undefined });\n",
+  );
+  files.write(
+    'types.ts',
+    "import { defineStreamFilter } from 'holdfast/sdk';\nconst limit: number = 'many';\n" +
+      "export default defineStreamFilter({ name: 'types', onRequest: () => void limit });\n",
+  );
+  const lines = await found(
+    [
+      '      - { use: ./good.ts, with: { limit: many } }',
+      '      - { use: ./good.ts, with: { limit: 1, size: 2 } }',
+      '      - use: ./syntax.ts',
+      '      - use: ./empty.ts',
+      '      - use: ./missing.ts',
+      '      - use: holdfast/nothing',
+      '      - use: ./types.ts',
+    ].join('\n'),
+    'shard: 1',
+  );
+  const [unknown, ...rest] = lines;
+  assert.match(`${unknown}`, /^HF1012 2:1 unknown key/);
+  const { filterConfig, filterSource, filterPlace } = FINDINGS;
+  const expected: [string, RegExp][] = [
+    [filterConfig.code, /^9:42 limit: .*number/],
+    [filterConfig.code, /^10:51 size: .*"size"/],
+    [filterSource.code, /^11:14 \/syntax\.ts:2:\d+: /],
+    [filterSource.code, /^12:14 \/empty\.ts:1:1: it has no default export/],
+    [filterSource.code, /^13:14 \/missing\.ts/],
+    [filterPlace.code, /^14:14 there is no built-in filter "holdfast\/nothing"/],
+    [filterSource.code, /^15:14 \/types\.ts:2:7: type error TS2322/],
+  ];
+  assert.equal(rest.length, expected.length, rest.join('\n'));
+  for (const [i, [code, pattern]] of expected.entries()) {
+    assert.equal(`${rest[i]}`.slice(0, 6), code, `${rest[i]}`);
+    assert.match(`${rest[i]}`.slice(7), pattern);
+  }
+});
+
+test('filters that stand where they can do nothing are findings', async (t) => {
+  const { files, checks } = createScene(t);
+  files.write(
+    'net.ts',
+    "import { defineNetworkFilter } from 'holdfast/sdk';\n" +
+      "export default defineNetworkFilter({ name: 'net', onAccept: () => undefined });\n",
+  );
+  files.write('stream.ts', GOOD.replace("'good'", "'stream'").replace(/  config.*\n/, ''));
+  const text = `version: 1
+listeners:
+  - { name: tcp, bind: 127.0.0.1:0, cluster: app, filters: [./net.ts, ./stream.ts] }
+  - name: web
+    bind: 127.0.0.1:0
+    protocol: http
+    http: { hosts: [{ routes: [{ cluster: app, filters: [./net.ts] }] }] }
+clusters: [{ name: app, endpoints: [127.0.0.1:1] }]
+`;
+  const { config, diagnostics } = await checks.complete(
+    loadConfigText(text, `${files.directory}/holdfast.yaml`),
+  );
+  assert.equal(config, null);
+  assert.deepEqual(
+    diagnostics.map(({ code, line, message }) => [code, line, message]),
+    [
+      [
+        FINDINGS.filterPlace.code,
+        3,
+        '"stream" is a stream filter; those need a listener with "protocol: http"',
+      ],
+      [FINDINGS.filterPlace.code, 7, '"net" is a network filter; those stand on listeners'],
+    ],
+  );
+});
+
+test('what was checked is not checked again until it changes', async (t) => {
+  const { files, checks, load } = createScene(t);
+  const line = '      - { use: ./good.ts, with: { limit: 1 } }';
+  await load(line);
+  await load(line);
+  assert.equal(checks.modules.checkCount, 1);
+  files.write('good.ts', `${GOOD}const wrong: string = 1;\n`);
+  const { diagnostics } = await load(line);
+  assert.match(diagnostics[0]?.message ?? '', /good\.ts:8:7: type error TS2322/);
+  files.write('good.ts', GOOD);
+  assert.deepEqual((await load(line)).diagnostics, []);
+});
