@@ -166,7 +166,7 @@ export default defineStreamFilter({
       return challenge(401, config, ['invalid_token', 'it is not a token']);
     }
     const fields = verified.get(digestOf(token));
-    if (fields !== null) return pass(request, scope.shared, { at, fields });
+    if (fields !== undefined) return pass(request, scope.shared, { at, fields });
     return verify(request, scope, { token, at });
   },
 });

@@ -13,5 +13,6 @@ function place(url: URL): string {
 
 /** Modules by the name that a configuration says. */
 export const BUILT_IN_MODULES: Readonly<Record<string, string>> = {
+  'holdfast/ext-auth': place(new URL('../builtin/ext-auth.ts', import.meta.url)),
   'holdfast/jwt': place(new URL('../builtin/jwt.ts', import.meta.url)),
 };

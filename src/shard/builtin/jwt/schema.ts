@@ -5,7 +5,7 @@
  * Invariant: algorithms are always listed, and `none` is not one that can be.
  */
 import * as z from 'zod';
-import { byHeader, duration, headerName } from '../schema/index.ts';
+import { byHeader, duration, headerName } from '../parts/index.ts';
 
 const SYMMETRIC = ['HS256', 'HS384', 'HS512'] as const;
 const ASYMMETRIC = [

@@ -7,6 +7,7 @@
  * taken back.
  */
 import { hash } from 'node:crypto';
+import { ExpiringMap } from '../parts/index.ts';
 import type { ClaimField } from './claims.ts';
 
 /** Tokens without an end, and with a far one, are verified again after this. */
@@ -14,6 +15,7 @@ const ENTRY_MS_MAX = 3_600_000;
 
 interface Entry {
   readonly fields: readonly ClaimField[];
+  /** Of the token, clock tolerance included; milliseconds since the epoch. */
   readonly endsAtMs: number;
 }
 
@@ -24,25 +26,15 @@ export function digestOf(token: string): string {
 
 /** Fields of tokens that were verified, by digest. */
 export class VerifiedTokens {
-  readonly #entries = new Map<string, Entry>();
-  readonly #entriesMax: number;
+  readonly #fields: ExpiringMap<readonly ClaimField[]>;
   #epoch = 0;
 
   constructor(entriesMax: number) {
-    this.#entriesMax = entriesMax;
+    this.#fields = new ExpiringMap(entriesMax);
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  get(digest: string): readonly ClaimField[] | null {
-    const entry = this.#entries.get(digest);
-    if (entry === undefined) return null;
-    this.#entries.delete(digest);
-    if (entry.endsAtMs <= Date.now()) return null;
-    this.#entries.set(digest, entry);
-    return entry.fields;
+  get(digest: string): readonly ClaimField[] | undefined {
+    return this.#fields.get(digest);
   }
 
   /** Counts the times that everything was forgotten; `add` wants it as it was before the check. */
@@ -50,18 +42,13 @@ export class VerifiedTokens {
     return this.#epoch;
   }
 
-  /** @param entry - ends when its token does, clock tolerance included. */
-  add(digest: string, entry: Entry, epoch: number): void {
-    if (this.#entriesMax === 0 || epoch !== this.#epoch) return;
-    const endsAtMs = Math.min(entry.endsAtMs, Date.now() + ENTRY_MS_MAX);
-    this.#entries.set(digest, { fields: entry.fields, endsAtMs });
-    if (this.#entries.size <= this.#entriesMax) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#entries.delete(oldest);
+  add(digest: string, { fields, endsAtMs }: Entry, epoch: number): void {
+    if (epoch !== this.#epoch) return;
+    this.#fields.set(digest, fields, Math.min(endsAtMs, Date.now() + ENTRY_MS_MAX));
   }
 
   clear(): void {
     this.#epoch++;
-    this.#entries.clear();
+    this.#fields.clear();
   }
 }

@@ -16,6 +16,7 @@ import { loadFilter, runFilterTests } from '../../../../src/main/filters/tools/i
 import { BUILT_IN_MODULES } from '../../../../src/shard/filters/built-in.ts';
 
 const CONFIGS: Readonly<Record<string, object>> = {
+  'holdfast/ext-auth': { url: 'http://127.0.0.1:9/' },
   'holdfast/jwt': { keys: { file: './keys.json' }, algorithms: ['RS256'] },
 };
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'holdfast-built-in-'));

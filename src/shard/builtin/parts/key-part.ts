@@ -1,0 +1,37 @@
+/**
+ * What tells requests apart, in the configuration of built-in filters: header fields by name, and
+ * `:method`, `:path`, `:host`, `:address`.
+ *
+ * Path: the cache of ext-auth, the key of rate-limit-global.
+ * Invariant: a part is a text or null (not there); what is not there never equals an empty text.
+ */
+import type { RequestView } from 'holdfast/sdk';
+import * as z from 'zod';
+import { headerName } from './header-name.ts';
+
+const PSEUDO = [':method', ':path', ':target', ':host', ':address'];
+const MESSAGE = `must be the name of a header field, or one of ${PSEUDO.join(', ')}`;
+
+/** One part of a key. */
+export const keyPart = z
+  .string({ error: MESSAGE })
+  .refine((text) => PSEUDO.includes(text) || headerName.safeParse(text).success, MESSAGE)
+  .toLowerCase();
+
+/** The part of a request. */
+export function readKeyPart(request: RequestView, part: string): string | null {
+  switch (part) {
+    case ':method':
+      return request.method;
+    case ':path':
+      return request.path;
+    case ':target':
+      return request.target;
+    case ':host':
+      return request.host;
+    case ':address':
+      return request.client.ip;
+    default:
+      return request.headers.get(part);
+  }
+}
