@@ -15,4 +15,5 @@ function place(url: URL): string {
 export const BUILT_IN_MODULES: Readonly<Record<string, string>> = {
   'holdfast/ext-auth': place(new URL('../builtin/ext-auth.ts', import.meta.url)),
   'holdfast/jwt': place(new URL('../builtin/jwt.ts', import.meta.url)),
+  'holdfast/rate-limit-global': place(new URL('../builtin/rate-limit-global.ts', import.meta.url)),
 };

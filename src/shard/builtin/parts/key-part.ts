@@ -1,15 +1,15 @@
 /**
  * What tells requests apart, in the configuration of built-in filters: header fields by name, and
- * `:method`, `:path`, `:host`, `:address`.
+ * `:address` and the like.
  *
  * Path: the cache of ext-auth, the key of rate-limit-global.
  * Invariant: a part is a text or null (not there); what is not there never equals an empty text.
  */
-import type { RequestView } from 'holdfast/sdk';
+import type { RequestView, RoutedView } from 'holdfast/sdk';
 import * as z from 'zod';
 import { headerName } from './header-name.ts';
 
-const PSEUDO = [':method', ':path', ':target', ':host', ':address'];
+const PSEUDO = [':method', ':path', ':target', ':host', ':address', ':route'];
 const MESSAGE = `must be the name of a header field, or one of ${PSEUDO.join(', ')}`;
 
 /** One part of a key. */
@@ -31,6 +31,9 @@ export function readKeyPart(request: RequestView, part: string): string | null {
       return request.host;
     case ':address':
       return request.client.ip;
+    case ':route':
+      // Empty on a listener, where the route is not sought yet.
+      return (request as RoutedView).route;
     default:
       return request.headers.get(part);
   }

@@ -18,6 +18,7 @@ import { BUILT_IN_MODULES } from '../../../../src/shard/filters/built-in.ts';
 const CONFIGS: Readonly<Record<string, object>> = {
   'holdfast/ext-auth': { url: 'http://127.0.0.1:9/' },
   'holdfast/jwt': { keys: { file: './keys.json' }, algorithms: ['RS256'] },
+  'holdfast/rate-limit-global': { redis: 'redis://127.0.0.1:9', name: 'all', rate: 5 },
 };
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'holdfast-built-in-'));
 after(() => rmSync(DIRECTORY, { recursive: true }));
