@@ -3,6 +3,7 @@
 // What the peers have to know of it goes into the book; the rest is between the gateway and the
 // kernel. Invariant: every configuration of a world means the same for every request.
 #include <algorithm>
+#include <utility>
 
 #include "sim/http_scenario.h"
 
@@ -53,6 +54,7 @@ void HttpScenario::drawKnobs() {
   book_.retries = random.below(3);
   book_.isRetriedUnsafe = random.chance(1, 6);
   policies_.hasReloads = random.chance(1, 4);
+  book_.hasFilters = policies_.hasFilters = random.chance(1, 2);
   if (book_.isGentle) return;
   knobs.sendError = random.chance(1, 2) ? 0 : draw(10);
   knobs.sendRefused = random.chance(1, 2) ? 0 : draw(10);
@@ -96,6 +98,7 @@ void HttpScenario::drawSnapshot() {
   parts_.listeners.push_back(listener);
   drawRoutes(parts_.http.emplace_back());
   for (u32 i = 0; i < kClusters; ++i) drawCluster(i);
+  if (policies_.hasFilters) drawFilters();
 }
 
 void HttpScenario::drawRoutes(proxy::HttpParts& http) {
@@ -215,11 +218,41 @@ void HttpScenario::drawCluster(u32 id) {
   http.retryBudgetPermille = random.chance(1, 2) ? 200 : 0;
 }
 
+// A new chain for every listener and route, with other needs than the one before.
+void HttpScenario::drawFilters() {
+  Random& random = world_.random;
+  const u32 id = parts_.filterChains.empty() ? 1 : parts_.filterChains[0].id + 1;
+  proxy::FilterChainParts chain;
+  chain.id = id;
+  chain.mask = random.nextU32() & (proxy::kFilterNeeds & ~proxy::kNeedMessage);
+  // What is looked at is validated.
+  if (book_.isValidated && random.chance(2, 3)) chain.mask |= proxy::kNeedMessage;
+  chain.messageBytesMax = random.chance(1, 2) ? random.below(200) : proxy::kFilterMessageMax;
+  chain.requestFields = {"host", "x-ask"};
+  chain.responseFields = {"content-type"};
+  parts_.filterChains = {chain};
+  if (!parts_.listeners.empty()) parts_.listeners[0].filterChain = id;
+  for (proxy::HttpParts& http : parts_.http) {
+    for (proxy::HttpRouteParts& route : http.routes) route.filterChain = id;
+  }
+}
+
 void HttpScenario::applyTo(proxy::Shard& shard) {
   const int snapshot = proxy::compileSnapshot(parts_);
   HF_ASSERT(snapshot >= 0);
+  const auto at = static_cast<size_t>(
+      std::find_if(shards_.begin(), shards_.end(),
+                   [&shard](const auto& each) { return each.get() == &shard; }) -
+      shards_.begin());
+  if (policies_.hasFilters) {
+    const proxy::FilterChainParts& chain = parts_.filterChains[0];
+    filters_[at]->know(chain.id, (chain.mask & proxy::kNeedSerial) != 0);
+  }
   HF_ASSERT(shard.applySnapshot(snapshot).isOk());
   sys::close(snapshot);
+  if (!policies_.hasFilters) return;
+  const u32 former = std::exchange(chainOf_[at], parts_.filterChains[0].id);
+  if (former != 0 && former != chainOf_[at]) filters_[at]->retire(former);
 }
 
 // Another configuration, under which every request means the same: limits change, endpoints go and
@@ -228,6 +261,7 @@ void HttpScenario::reload(proxy::Shard& shard) {
   Random& random = world_.random;
   parts_.generation += 1;
   for (proxy::ClusterHttpParts& each : parts_.clusterHttp) each.idlePerEndpoint = random.below(4);
+  if (policies_.hasFilters && random.chance(1, 2)) drawFilters();
   const auto listeners = parts_.listeners;
   const auto clusters = parts_.clusters;
   const auto clusterHttp = parts_.clusterHttp;
@@ -282,6 +316,11 @@ void HttpScenario::startGateway() {
     shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
     HF_ASSERT(shards_.back()->start().isOk());
     epollFds_.push_back(world_.lastEpollFd);
+    if (policies_.hasFilters) {
+      filters_.push_back(std::make_unique<SimFilters>(world_, *shards_.back()));
+      filters_.back()->attach();
+    }
+    chainOf_.push_back(0);
     applyTo(*shards_.back());
   }
   acceptor_ = std::make_unique<proxy::Acceptor>(*board_);

@@ -66,7 +66,7 @@ void FrameTalk::plan() {
   const size_t length = random.below(random.chance(1, 10) ? 90000 : 300);
   const std::string text = contentOf(ask_.id, length);
   const u32 kind = random.below(20);
-  if (kind == 0) {
+  if (kind == 0 && !(book_.hasFilters && isInMessage_)) {
     firstBad_ = std::min(firstBad_, sent_.size() + 1);
     return send(kFinal | 8, std::string("\x03\xe8 bye", 6), 6);
   }
@@ -84,6 +84,17 @@ void FrameTalk::plan() {
   const u8 opcode = isInMessage_ ? 0 : random.chance(1, 2) ? 1 : 2;
   isInMessage_ = !isFinal;
   send(static_cast<u8>((isFinal ? kFinal : 0) | opcode), text, length);
+}
+
+size_t FrameTalk::sentWhole() const {
+  bool isInside = false;
+  size_t whole = 0;
+  for (size_t i = 0; i < sent_.size(); ++i) {
+    const u8 first = static_cast<u8>(sent_[i][0]);
+    if ((first & 8) == 0) isInside = (first & kFinal) == 0;
+    if (!isInside) whole = i + 1;
+  }
+  return whole;
 }
 
 bool FrameTalk::write() {

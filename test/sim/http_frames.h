@@ -31,6 +31,8 @@ class FrameTalk {
   [[nodiscard]] bool isOver() const { return sent_.size() >= planned_ && out_.empty(); }
 
   [[nodiscard]] size_t sent() const { return sent_.size(); }
+  // Frames up to the end of the last message that is whole.
+  [[nodiscard]] size_t sentWhole() const;
   [[nodiscard]] size_t received() const { return received_; }
   [[nodiscard]] bool isClosedByGateway() const { return isClosedByGateway_; }
   // The position of the first frame that may not be received, or no index.

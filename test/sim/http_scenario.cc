@@ -74,6 +74,7 @@ void HttpScenario::step() {
     (void)(random.chance(1, 2) ? endpoint.act() : endpoint.read());
   } else if (kind < 85) {
     const u32 index = random.below(shardCount_);
+    if (policies_.hasFilters && random.chance(1, 3)) (void)filters_[index]->answerLate(false);
     if (world_.isReady(epollFds_[index]) || random.chance(1, 8)) turnShard(index);
   } else if (kind < 90) {
     (void)acceptor_->turn();
@@ -94,6 +95,7 @@ void HttpScenario::step() {
 // What operators and the network do now and then.
 void HttpScenario::interfere() {
   Random& random = world_.random;
+  for (const auto& filters : filters_) (void)filters->answerLate(false);
   proxy::Shard& shard = *shards_[random.below(shardCount_)];
   if (policies_.hasKills && random.chance(1, 4)) {
     std::vector<proxy::ConnectionView> views;
@@ -239,6 +241,7 @@ bool HttpScenario::moveWorld() {
 
 bool HttpScenario::runGateway() {
   bool hasRun = false;
+  for (const auto& filters : filters_) hasRun |= filters->answerLate(true);
   if (world_.isReady(acceptorEpollFd_)) {
     (void)acceptor_->turn();
     hasRun = true;

@@ -14,6 +14,7 @@
 
 #include "sim/http_client.h"
 #include "sim/http_endpoint.h"
+#include "sim/http_filters.h"
 #include "sim/scenario.h"
 
 namespace holdfast::sim {
@@ -35,6 +36,7 @@ class HttpScenario {
     bool hasReloads = false;
     bool hasMemoryCap = false;
     bool hasLimits = false;
+    bool hasFilters = false;
   };
 
   // http_draw.cc
@@ -43,6 +45,7 @@ class HttpScenario {
   void drawRoutes(proxy::HttpParts& http);
   void drawCluster(u32 id);
   void startGateway();
+  void drawFilters();
   void applyTo(proxy::Shard& shard);
   void reload(proxy::Shard& shard);
 
@@ -81,6 +84,8 @@ class HttpScenario {
   std::unique_ptr<Board> board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;
   std::vector<std::unique_ptr<proxy::Shard>> shards_;
+  std::vector<std::unique_ptr<SimFilters>> filters_;  // of each shard
+  std::vector<u32> chainOf_;                          // that its snapshot names
   std::vector<int> epollFds_;
   int acceptorEpollFd_ = -1;
   int listenFd_ = -1;

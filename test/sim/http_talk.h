@@ -89,6 +89,7 @@ struct HttpBook {
   u32 frameMax = 0;
   u32 proxyProtocol[2] = {0, 0};  // towards the endpoints of each cluster
   bool isValidated = false;
+  bool hasFilters = false;  // of messages: what a close cuts off never arrives
 
   [[nodiscard]] Ask* findAsk(u32 id) { return id - 1 < asks.size() ? &asks[id - 1] : nullptr; }
   [[nodiscard]] Answer* findAnswer(u32 id) {

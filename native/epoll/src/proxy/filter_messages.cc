@@ -358,7 +358,8 @@ void Shard::refuseHeld(u32 tunnel, Side side) {
   MessageHold& hold = holdOf(tunnels_[tunnel], side);
   if (!hold.raw.isEmpty()) chunks_.clear(hold.raw);
   codec::FrameReport report;
-  report.boundary = 0;
+  // What is passed on as it comes may end anywhere.
+  if (!hold.isPassing) report.boundary = 0;
   refuseFrames(tunnel, side, report);
 }
 

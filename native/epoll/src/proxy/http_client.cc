@@ -234,7 +234,10 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     if ((client.flags & (kConnReadHup | kConnEof)) != 0) clientGone(tunnel, 0);
     return false;
   }
-  if (record.upstream == kNoIndex || (client.flags & (kConnReadable | kConnEof)) == 0) return false;
+  // It waits for filters, and has no connection yet or one that is not open.
+  const bool isUnsent = (exchange.flags & kExParked) != 0 && (exchange.flags & kExSent) == 0;
+  if (record.upstream == kNoIndex || isUnsent) return false;
+  if ((client.flags & (kConnReadable | kConnEof)) == 0) return false;
   Conn& upstream = conns_[record.upstream];
   if ((upstream.flags & kConnBroken) != 0) return false;
   if (upstream.pending.bytes >= record.bufferHigh) {
@@ -283,7 +286,10 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     }
     return false;
   }
+  if (passed == Passed::kEnd) keepUnread(http, {scratch_ + taken, total - taken});
   if (passed == Passed::kBroken || !flushOut(record.upstream, &error)) {
+    // Where the request ends was not looked for, so that nothing can follow it.
+    if (passed == Passed::kBroken) http.flags |= kHttpCloseDue;
     // What the endpoint said before it broke off comes first: it may be the answer.
     upstream.flags |= kConnBroken | kConnReadable;
     upstream.brokenErrno = static_cast<u8>(error);
@@ -291,7 +297,6 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     queue(record.upstream);
     return false;
   }
-  if (passed == Passed::kEnd) keepUnread(http, {scratch_ + taken, total - taken});
   if (passed == Passed::kEnd) noteRequestEnd(exchange);
   armHttp(tunnel);
   return true;
