@@ -8,7 +8,7 @@ namespace holdfast {
 namespace {
 
 inline constexpr u32 kBoardMagic = 0x48464244;  // "HFBD"
-inline constexpr u32 kBoardVersion = 2;
+inline constexpr u32 kBoardVersion = 3;
 inline constexpr size_t kPage = 4096;
 
 size_t roundUp(size_t value) { return (value + kPage - 1) & ~(kPage - 1); }
@@ -17,6 +17,7 @@ size_t roundUp(size_t value) { return (value + kPage - 1) & ~(kPage - 1); }
 struct Layout {
   size_t shards, cells, listeners, clusters, endpoints, endpointActive, mailboxes, logs, addresses;
   size_t https, routeEntries, routes, routeLatencies, clusterHttps, clusterLatencies;
+  size_t policies, buckets;
   size_t total;
 };
 
@@ -42,6 +43,8 @@ Layout layoutFor(u32 shards, u32 addressSlots) {
   at.routeLatencies = place(sizeof(Histogram) * kRoutesMax * shards);
   at.clusterHttps = place(sizeof(ClusterHttpCell) * kClustersMax * shards);
   at.clusterLatencies = place(sizeof(Histogram) * kClustersMax * shards);
+  at.policies = place(sizeof(PolicyCell) * kPolicyUsesMax * shards);
+  at.buckets = place(BucketTable::bytesFor());
   at.addresses = place(AddressTable::bytesFor(addressSlots));
   at.total = offset;
   return at;
@@ -77,6 +80,7 @@ Status Board::create(const BoardOptions& options) {
   header->addressSlots = options.connectionsMax;
   header->bytes = at.total;
   header->pendingBytesMax = options.pendingBytesMax;
+  header->epochNs = sys::nowNs();
   if (sys::randomBytes(header->addressKey, sizeof(header->addressKey)) < 0) {
     return Status::fromErrno(EIO);
   }
@@ -126,6 +130,8 @@ Status Board::lay(u8* memory) {
   routeLatencies_ = reinterpret_cast<Histogram*>(memory + at.routeLatencies);
   clusterHttps_ = reinterpret_cast<ClusterHttpCell*>(memory + at.clusterHttps);
   clusterLatencies_ = reinterpret_cast<Histogram*>(memory + at.clusterLatencies);
+  policies_ = reinterpret_cast<PolicyCell*>(memory + at.policies);
+  buckets_ = BucketTable(memory + at.buckets, header_->epochNs);
   if (!isOwner_ && !addresses_.attach(memory + at.addresses)) return Status::fromErrno(EINVAL);
   return Status::ok();
 }

@@ -13,6 +13,7 @@
 #include "runtime/address.h"
 #include "runtime/address_table.h"
 #include "runtime/base.h"
+#include "runtime/bucket_table.h"
 #include "runtime/counters.h"
 #include "runtime/http_counters.h"
 #include "runtime/spsc_ring.h"
@@ -26,7 +27,9 @@ inline constexpr u32 kClustersMax = 1024;
 inline constexpr u32 kEndpointsMax = 16384;
 inline constexpr u32 kRoutesMax = 4096;
 inline constexpr u32 kRouteOther = kRoutesMax - 1;  // counts the routes that have no id
-inline constexpr u32 kNameMax = 63;                 // bytes of a listener or cluster name
+inline constexpr u32 kPolicyUsesMax = 4096;
+inline constexpr u32 kPolicyOther = kPolicyUsesMax - 1;  // counts the uses that have no id
+inline constexpr u32 kNameMax = 63;                      // bytes of a listener or cluster name
 inline constexpr u32 kRouteNameMax = 127;
 inline constexpr u32 kDisplayMax = 111;         // bytes of an endpoint as shown in records
 inline constexpr u32 kMailboxSlots = 1024;      // accepted sockets under way to one shard
@@ -139,6 +142,7 @@ struct BoardHeader {
   u64 mailboxOffset;
   u64 logOffset;
   u64 pendingBytesMax;
+  u64 epochNs;                                // CLOCK_MONOTONIC: since when buckets count
   u8 addressKey[16];                          // secret of the per-address table
   alignas(64) std::atomic<u64> pendingBytes;  // chunk bytes of all shards
 };
@@ -194,6 +198,11 @@ class Board {
   }
   [[nodiscard]] RouteEntry& routeEntry(u32 id) { return routeEntries_[id]; }
   [[nodiscard]] const char* routeName(u32 id) { return routeEntries_[id].name; }
+  [[nodiscard]] PolicyCell& policy(u32 shard, u32 id) {
+    return policies_[size_t{shard} * kPolicyUsesMax + id];
+  }
+  // Of the rate limits of all shards.
+  [[nodiscard]] BucketTable& buckets() { return buckets_; }
   [[nodiscard]] AddressTable& addresses() { return addresses_; }
   [[nodiscard]] HashKey addressKey() const;
 
@@ -224,6 +233,8 @@ class Board {
   Histogram* routeLatencies_ = nullptr;
   ClusterHttpCell* clusterHttps_ = nullptr;
   Histogram* clusterLatencies_ = nullptr;
+  PolicyCell* policies_ = nullptr;
+  BucketTable buckets_;
   AddressTable addresses_;
 };
 

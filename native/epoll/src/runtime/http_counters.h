@@ -64,6 +64,17 @@ namespace holdfast {
     "Connections closed after a request because they could not be used again.")                  \
   X(Idle, "connectionsIdle", "gauge", "Unused connections kept to endpoints.")
 
+// X(identifier, name, kind, sentence): per use of a native filter and shard.
+#define HF_POLICY_COUNTERS(X)                                                                \
+  X(Allowed, "allowed", "counter", "Requests and connections that the filter let through.")  \
+  X(Denied, "denied", "counter", "Requests and connections that the filter refused.")        \
+  X(ShadowDenied, "shadowDenied", "counter",                                                 \
+    "Requests and connections that the filter, or a rule of it, would have refused without " \
+    "`shadow`.")                                                                             \
+  X(Uncounted, "uncounted", "counter",                                                       \
+    "Takes that a rate limit granted without counting them because no slot was left.")       \
+  X(Delayed, "delayed", "counter", "Requests that the filter held up.")
+
 // X(identifier, name): per route and shard. A request counts once when it was given to the route
 // and once when it ended, so their difference is what is under way.
 #define HF_ROUTE_COUNTERS(X)      \
@@ -128,12 +139,14 @@ namespace holdfast {
 enum class HttpCounter : u8 { HF_HTTP_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class ClusterHttpCounter : u8 { HF_CLUSTER_HTTP_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class RouteCounter : u8 { HF_ROUTE_COUNTERS(HF_ENUM_FIRST) kCount };
+enum class PolicyCounter : u8 { HF_POLICY_COUNTERS(HF_ENUM_FIRST) kCount };
 enum class HttpEnd : u8 { HF_HTTP_ENDS(HF_ENUM_FIRST) kCount };
 
 inline constexpr CounterInfo kHttpCounterTable[] = {HF_HTTP_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr CounterInfo kClusterHttpCounterTable[] = {
     HF_CLUSTER_HTTP_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr const char* kRouteCounterTable[] = {HF_ROUTE_COUNTERS(HF_ROW_ACTIVITY)};
+inline constexpr CounterInfo kPolicyCounterTable[] = {HF_POLICY_COUNTERS(HF_ROW_COUNTER)};
 inline constexpr CloseReasonInfo kHttpEndTable[] = {HF_HTTP_ENDS(HF_ROW_REASON)};
 
 [[nodiscard]] inline const char* nameOf(HttpEnd end) {
@@ -174,6 +187,13 @@ struct alignas(64) RouteCell {
 };
 static_assert(static_cast<u32>(RouteCounter::kUnanswered) ==
               static_cast<u32>(RouteCounter::kResponses1xx) + 5);
+
+// Of one use of a native filter in one shard.
+struct alignas(64) PolicyCell {
+  std::atomic<u64> counters[countOf<PolicyCounter>()];
+
+  void count(PolicyCounter counter) { bump(counters[static_cast<size_t>(counter)]); }
+};
 
 // The class of a response among the listener's counters; 200 to 599 also among the cluster's.
 [[nodiscard]] constexpr HttpCounter responseCounterOf(u32 status) {

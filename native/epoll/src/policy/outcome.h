@@ -1,0 +1,72 @@
+// Outcome: what policies say about one connection or request.
+//
+// Filled by PolicyList::check, read by the path right after: what it needs longer it copies.
+// Invariant: fixed size, no allocation; texts point into the flat bytes of the policies, into the
+// facts, or into the outcome's own room. A field that has no room is left out and `isCut` says so.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "codec/http1_write.h"
+#include "runtime/base.h"
+
+#include "policy/policy_parts.h"
+
+namespace holdfast::policy {
+
+inline constexpr u32 kOutcomeFieldsMax = 24;       // of one list
+inline constexpr size_t kOutcomeTextBytes = 1024;  // of values that are made here
+
+enum class Verdict : u8 {
+  kContinue,
+  kAnswer,  // with `status` and `answerFields`
+  kClose,   // the connection, without a word
+};
+
+// A list of changes to fields, of a fixed size.
+struct FieldEdits {
+  http1::FieldEdit edits[kOutcomeFieldsMax];
+  u32 count = 0;
+
+  [[nodiscard]] std::span<const http1::FieldEdit> all() const { return {edits, count}; }
+};
+
+// One for each shard is enough; cleared before each connection or request.
+struct Outcome {
+  Verdict verdict = Verdict::kContinue;
+  bool isCut = false;
+  u16 status = 0;
+  u32 delayMs = 0;  // hold the request up for so long, then go on
+  // Who refused: kind ("rbac"), the name of the use, and of the rule. Empty where nobody did.
+  std::string_view kind{};
+  std::string_view policy{};
+  std::string_view rule{};
+  // For an answer of the gateway's own, and for whatever response the client gets.
+  FieldEdits answerFields;
+  FieldEdits responseFields;
+  char text[kOutcomeTextBytes];
+  u32 textLength = 0;
+
+  void clear() {
+    verdict = Verdict::kContinue;
+    isCut = false;
+    status = 0;
+    delayMs = 0;
+    kind = policy = rule = {};
+    answerFields.count = responseFields.count = textLength = 0;
+  }
+
+  void add(FieldEdits* to, http1::FieldEdit::Kind how, std::string_view name,
+           std::string_view value) {
+    if (to->count == kOutcomeFieldsMax) {
+      isCut = true;
+      return;
+    }
+    to->edits[to->count++] = {
+        how, http1::classifyField({reinterpret_cast<const u8*>(name.data()), name.size()}), name,
+        value};
+  }
+};
+
+}  // namespace holdfast::policy

@@ -1,0 +1,194 @@
+// Section by section, in the order of the header; each struct has one function that judges it.
+#include "policy/policy_check.h"
+
+#include <cstring>
+
+#include "http/regex.h"
+#include "runtime/board.h"
+
+#include "policy/policy_layout.h"
+
+namespace holdfast::policy {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(std::span<const u8> bytes) : bytes_(bytes) {}
+
+  bool run() {
+    if (bytes_.size() < sizeof(header_)) return false;
+    std::memcpy(&header_, bytes_.data(), sizeof(header_));
+    if (header_.magic != kPolicyMagic || header_.version != kPolicyVersion) return false;
+    if (header_.bytes != bytes_.size() || header_.bytes > kPolicyBytesMax) return false;
+    return hasSections() && hasConditions() && hasRules() && hasPolicies();
+  }
+
+ private:
+  template <typename T>
+  [[nodiscard]] bool lies(const Section& section) const {
+    const u64 size = u64{section.count} * sizeof(T);
+    return section.offset % 8 == 0 && section.offset <= bytes_.size() &&
+           size <= bytes_.size() - section.offset;
+  }
+
+  [[nodiscard]] bool hasSections() const {
+    return header_.policies.count <= kPoliciesMax && header_.steps.count < kHolds &&
+           lies<FlatPolicy>(header_.policies) && lies<FlatStep>(header_.steps) &&
+           lies<FlatMatcher>(header_.matchers) && lies<TextRef>(header_.texts) &&
+           lies<FlatAddressSet>(header_.addressSets) && lies<FlatRange4>(header_.ranges4) &&
+           lies<FlatRange6>(header_.ranges6) && lies<FlatRbac>(header_.rbacs) &&
+           lies<FlatRule>(header_.rules) && lies<FlatDimension>(header_.dimensions) &&
+           lies<FlatKey>(header_.keys) && lies<FlatNet4>(header_.nets4) &&
+           lies<FlatNet6>(header_.nets6) && lies<u32>(header_.candidates) &&
+           lies<FlatLimit>(header_.limits) && lies<FlatKeyPart>(header_.keyParts) &&
+           lies<FlatRegex>(header_.regexes) && lies<u8>(header_.regexBytes) &&
+           lies<u8>(header_.text);
+  }
+
+  // True when `isGood(item, position)` holds for each item of a section.
+  template <typename T, typename Judge>
+  [[nodiscard]] bool all(const Section& section, Judge isGood) const {
+    const T* const items = reinterpret_cast<const T*>(bytes_.data() + section.offset);
+    for (u32 i = 0; i < section.count; ++i) {
+      if (!isGood(items[i], i)) return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool isText(const TextRef& ref) const {
+    return u64{ref.offset} + ref.length <= header_.text.count;
+  }
+  [[nodiscard]] static bool isIn(const Range& range, const Section& section) {
+    return u64{range.first} + range.count <= section.count;
+  }
+  [[nodiscard]] bool isEntry(u32 entry) const {
+    return entry >= kHolds || entry < header_.steps.count;
+  }
+  // Links lead to the front only.
+  [[nodiscard]] static bool isAncestor(u32 ancestor, u32 at) {
+    return ancestor == kNoIndex || ancestor < at;
+  }
+
+  [[nodiscard]] bool hasConditions() const {
+    return all<FlatStep>(header_.steps,
+                         [this](const FlatStep& step, u32 at) { return isStep(step, at); }) &&
+           all<FlatMatcher>(header_.matchers, [this](const FlatMatcher& matcher,
+                                                     u32) { return isMatcher(matcher); }) &&
+           all<TextRef>(header_.texts, [this](const TextRef& text, u32) { return isText(text); }) &&
+           all<FlatAddressSet>(header_.addressSets,
+                               [this](const FlatAddressSet& set, u32) {
+                                 return isIn(set.ranges4, header_.ranges4) &&
+                                        isIn(set.ranges6, header_.ranges6);
+                               }) &&
+           all<FlatRegex>(header_.regexes,
+                          [this](const FlatRegex& regex, u32) { return isRegex(regex); });
+  }
+
+  [[nodiscard]] bool isStep(const FlatStep& step, u32 at) const {
+    const bool isDown = (step.onTrue >= kHolds || step.onTrue < at) &&
+                        (step.onFalse >= kHolds || step.onFalse < at);
+    if (!isDown) return false;
+    switch (step.kind) {
+      case TestKind::kAddress:
+        return step.item < header_.addressSets.count;
+      case TestKind::kText:
+        return step.item < header_.matchers.count;
+      case TestKind::kMethod:
+      case TestKind::kTls:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  [[nodiscard]] bool isMatcher(const FlatMatcher& matcher) const {
+    const bool hasRegex = matcher.kind != TextKind::kRegex || matcher.regex < header_.regexes.count;
+    return matcher.source < Source::kCount && matcher.kind < TextKind::kCount && hasRegex &&
+           isText(matcher.name) && isText(matcher.value) && isIn(matcher.values, header_.texts);
+  }
+
+  [[nodiscard]] bool isRegex(const FlatRegex& regex) const {
+    if (regex.offset % 8 != 0) return false;
+    if (u64{regex.offset} + regex.length > header_.regexBytes.count) return false;
+    return http::RegexView(bytes_.subspan(header_.regexBytes.offset + regex.offset, regex.length))
+        .isValid();
+  }
+
+  [[nodiscard]] bool hasRules() const {
+    return all<FlatRbac>(header_.rbacs,
+                         [this](const FlatRbac& rbac, u32) { return isRbac(rbac); }) &&
+           all<FlatRule>(header_.rules,
+                         [this](const FlatRule& rule, u32) {
+                           return isText(rule.name) && isEntry(rule.entry) &&
+                                  rule.action < Action::kCount && rule.isShadow <= 1;
+                         }) &&
+           all<FlatDimension>(header_.dimensions,
+                              [this](const FlatDimension& dimension, u32) {
+                                return dimension.source < Source::kCount &&
+                                       isText(dimension.name) && isIn(dimension.keys, header_.keys);
+                              }) &&
+           all<FlatKey>(header_.keys,
+                        [this](const FlatKey& key, u32 at) {
+                          return isText(key.text) && isAncestor(key.ancestor, at) &&
+                                 isIn(key.exact, header_.candidates) &&
+                                 isIn(key.prefix, header_.candidates);
+                        }) &&
+           all<FlatNet4>(header_.nets4,
+                         [this](const FlatNet4& net, u32 at) { return isNet(net, at); }) &&
+           all<FlatNet6>(header_.nets6,
+                         [this](const FlatNet6& net, u32 at) { return isNet(net, at); }) &&
+           all<u32>(header_.candidates,
+                    [this](u32 rule, u32) { return rule < header_.rules.count; });
+  }
+
+  [[nodiscard]] bool isRbac(const FlatRbac& rbac) const {
+    return isIn(rbac.rules, header_.rules) && isIn(rbac.always, header_.candidates) &&
+           isIn(rbac.dimensions, header_.dimensions) && isIn(rbac.nets4, header_.nets4) &&
+           isIn(rbac.nets6, header_.nets6) && rbac.fallback < Action::kCount;
+  }
+
+  template <typename Net>
+  [[nodiscard]] bool isNet(const Net& net, u32 at) const {
+    return isAncestor(net.ancestor, at) && isIn(net.candidates, header_.candidates);
+  }
+
+  [[nodiscard]] bool hasPolicies() const {
+    return all<FlatPolicy>(header_.policies,
+                           [this](const FlatPolicy& policy, u32) { return isPolicy(policy); }) &&
+           all<FlatLimit>(header_.limits,
+                          [this](const FlatLimit& limit, u32) { return isLimit(limit); }) &&
+           all<FlatKeyPart>(header_.keyParts, [this](const FlatKeyPart& part, u32) {
+             return part.kind < KeyKind::kCount && part.prefixBits <= 128 && isText(part.name);
+           });
+  }
+
+  [[nodiscard]] bool isPolicy(const FlatPolicy& policy) const {
+    const bool isPlain = policy.kind < PolicyKind::kCount && policy.phase < Phase::kCount &&
+                         isText(policy.name) && policy.id < kPolicyUsesMax &&
+                         policy.status <= 999 && isEntry(policy.entry);
+    if (!isPlain) return false;
+    switch (policy.kind) {
+      case PolicyKind::kRateLimit:
+        return policy.item < header_.limits.count;
+      default:
+        return policy.item < header_.rbacs.count;
+    }
+  }
+
+  [[nodiscard]] bool isLimit(const FlatLimit& limit) const {
+    BucketRate rate;
+    return makeBucketRate(limit.count, limit.periodMs, limit.burst, &rate) &&
+           rate.ticksPerToken == limit.rate.ticksPerToken &&
+           rate.depthTicks == limit.rate.depthTicks && limit.counted < Counted::kCount &&
+           isIn(limit.by, header_.keyParts) && isText(limit.quota);
+  }
+
+  std::span<const u8> bytes_;
+  PolicyHeader header_;
+};
+
+}  // namespace
+
+bool isPolicyTable(std::span<const u8> bytes) { return Checker(bytes).run(); }
+
+}  // namespace holdfast::policy

@@ -1,0 +1,185 @@
+// What native filters ("policies") of one place are made of, as control code states them before
+// they are laid flat.
+//
+// Filled on the main thread from the configuration, given to compilePolicies once, then let go. A
+// place is a listener or a route; its policies are evaluated in the order of the list.
+// Invariant: nothing here is read by a shard.
+#pragma once
+
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "http/regex.h"
+#include "http/route_parts.h"
+#include "runtime/address.h"
+#include "runtime/base.h"
+
+namespace holdfast::policy {
+
+enum class PolicyKind : u32 { kRbac, kRateLimit, kIpAccess, kCount };
+// As `use` has them behind "holdfast/": the reason word of records.
+inline constexpr const char* kPolicyKindNames[] = {"rbac", "rate-limit", "ip-access"};
+static_assert(std::size(kPolicyKindNames) == static_cast<size_t>(PolicyKind::kCount));
+
+// When a policy is asked. kNone: only when the path counts what it limits (messages, bytes).
+enum class Phase : u32 { kAccept, kOpen, kRequest, kNone, kCount };
+inline constexpr const char* kPhaseNames[] = {"accept", "open", "request", "none"};
+static_assert(std::size(kPhaseNames) == static_cast<size_t>(Phase::kCount));
+
+// What a text test looks at. Several values: one of them is enough.
+enum class Source : u32 {
+  kHost,
+  kPath,  // without the parameters of segments
+  kHeader,
+  kQuery,  // a parameter, not decoded
+  kCookie,
+  kSubject,  // of the client's certificate
+  kAltName,  // DNS:a, URI:b, IP:c, email:d
+  kCount,
+};
+inline constexpr const char* kSourceNames[] = {"host",   "path",    "header", "query",
+                                               "cookie", "subject", "altName"};
+static_assert(std::size(kSourceNames) == static_cast<size_t>(Source::kCount));
+
+enum class TextKind : u32 { kExact, kPresent, kPrefix, kSuffix, kRegex, kSegments, kCount };
+inline constexpr const char* kTextKindNames[] = {"exact",  "present", "prefix",
+                                                 "suffix", "regex",   "segments"};
+static_assert(std::size(kTextKindNames) == static_cast<size_t>(TextKind::kCount));
+
+enum class TestKind : u32 { kAll, kAny, kNot, kAddress, kMethod, kTls, kText, kCount };
+inline constexpr const char* kTestKindNames[] = {"all",    "any", "not", "address",
+                                                 "method", "tls", "text"};
+static_assert(std::size(kTestKindNames) == static_cast<size_t>(TestKind::kCount));
+
+// A condition. `all` of nothing holds, `any` of nothing does not.
+struct TestParts {
+  TestKind kind = TestKind::kAll;
+  std::vector<TestParts> parts{};  // kAll, kAny; kNot has one
+  std::vector<Cidr> networks{};    // kAddress
+  u32 methods = 0;                 // kMethod: a bit for each
+  Source source = Source::kHost;   // kText, with a name for headers, parameters and cookies
+  std::string name{};
+  TextKind text = TextKind::kExact;
+  std::vector<std::string> values{};  // any of them; none with kPresent
+};
+
+enum class Action : u32 { kAllow, kDeny, kCount };
+inline constexpr const char* kActionNames[] = {"allow", "deny"};
+static_assert(std::size(kActionNames) == static_cast<size_t>(Action::kCount));
+
+struct RuleParts {
+  std::string name;
+  Action action = Action::kAllow;
+  bool isShadow = false;  // its match is counted and decides nothing
+  TestParts when{};
+};
+
+// The first rule that matches decides; without one, the default does.
+struct RbacParts {
+  std::vector<RuleParts> rules{};
+  Action fallback = Action::kDeny;
+};
+
+// What a bucket is kept for each of.
+enum class KeyKind : u32 {
+  kAddress,  // of the client; IPv6 by its first `prefixBits`
+  kHost,
+  kPath,
+  kMethod,
+  kRoute,
+  kHeader,
+  kCookie,
+  kQuery,
+  kSubject,
+  kCount,
+};
+inline constexpr const char* kKeyKindNames[] = {"address", "host",   "path",  "method", "route",
+                                                "header",  "cookie", "query", "subject"};
+static_assert(std::size(kKeyKindNames) == static_cast<size_t>(KeyKind::kCount));
+
+struct KeyParts {
+  KeyKind kind = KeyKind::kAddress;
+  std::string name{};
+  u32 prefixBits = 64;
+};
+
+enum class Counted : u32 { kRequests, kConnections, kMessages, kBytes, kCount };
+inline constexpr const char* kCountedNames[] = {"requests", "connections", "messages", "bytes"};
+static_assert(std::size(kCountedNames) == static_cast<size_t>(Counted::kCount));
+
+struct LimitParts {
+  Counted counted = Counted::kRequests;
+  std::vector<KeyParts> by{};  // empty: one bucket for all
+  u64 count = 1;
+  u64 periodMs = 1000;
+  u64 burst = 1;
+  bool hasRetryAfter = true;
+  bool hasFields = false;  // RateLimit and RateLimit-Policy
+};
+
+// One use of a native filter.
+struct PolicyParts {
+  PolicyKind kind = PolicyKind::kRbac;
+  Phase phase = Phase::kRequest;
+  std::string name{};  // for records and fields: a short word
+  u32 id = 0;          // on the board: what it counts, and whose buckets are its own
+  bool isShadow = false;
+  u32 status = 403;    // of a refusal
+  TestParts when{};    // does not hold: the policy is passed over
+  RbacParts rbac{};    // kRbac, kIpAccess
+  LimitParts limit{};  // kRateLimit
+};
+
+inline constexpr u32 kPoliciesMax = 64;        // of one place
+inline constexpr u32 kPolicyRulesMax = 65536;  // of one place
+inline constexpr u32 kTestNestingMax = 16;
+inline constexpr u32 kTestsMax = 1u << 20;     // of one place
+inline constexpr u32 kNetworksMax = 1u << 20;  // of one test
+inline constexpr u32 kKeyPartsMax = 4;
+inline constexpr size_t kPolicyTextMax = 8192;
+inline constexpr size_t kPolicyNameMax = 63;
+inline constexpr u64 kPolicyBytesMax = u64{1} << 28;
+
+enum class PolicyFaultKind : u8 {
+  kRegex,  // `regex` says why
+  kTooMany,
+  kTooLong,
+  kEmpty,
+  kNesting,
+  kPath,       // `path` says why
+  kFieldName,  // no header can have that name
+  kHostName,
+  kRate,
+  kStatus,
+  kKind,
+  kTooLarge,
+  kCount,
+};
+inline constexpr const char* kPolicyFaultTexts[] = {
+    "not a regular expression that is supported",
+    "too many",
+    "too long",
+    "empty",
+    "conditions are nested more than 16 deep",
+    "no path that a request can have",
+    "not a header name",
+    "not a host name, *.name or *",
+    "count and period must be at least 1, and a bucket must fill within a year",
+    "not a status",
+    "no policy of this kind",
+    "the policies of one place are too large",
+};
+static_assert(std::size(kPolicyFaultTexts) == static_cast<size_t>(PolicyFaultKind::kCount));
+
+// One thing that is wrong, and where: numbers are positions in the parts.
+struct PolicyFault {
+  PolicyFaultKind kind = PolicyFaultKind::kEmpty;
+  u32 policy = 0;
+  u32 rule = kNoIndex;  // of the policy; kNoIndex: elsewhere
+  std::string value{};  // the text that is wrong
+  http::RegexError regex{};
+  http::RouteFaultKind path = http::RouteFaultKind::kCount;
+};
+
+}  // namespace holdfast::policy
