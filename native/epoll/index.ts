@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import type { FilterChainInput, NativeFilters } from './filter-input.ts';
 import type { AccessFormat, HttpAbi, HttpBoard, TemplateFault, TemplateUse } from './http-board.ts';
 import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
-import type { PolicyInput } from './policy-input.ts';
+import type { PolicyBoard, PolicyFault, PolicyInput } from './policy-input.ts';
 
 export type { FilterChainInput, FilterMemoryInput, NativeFilters } from './filter-input.ts';
 export type {
@@ -38,7 +38,18 @@ export type {
   HttpSplitInput,
   HttpWebSocketInput,
 } from './http-input.ts';
-export type { PolicyInput } from './policy-input.ts';
+export type {
+  PolicyBase,
+  PolicyBoard,
+  PolicyFault,
+  PolicyInput,
+  PolicyKeyInput,
+  PolicyRuleInput,
+  PolicyTestInput,
+  PolicyTextTestInput,
+  RateLimitPolicyInput,
+  RbacPolicyInput,
+} from './policy-input.ts';
 
 /** A failed system call. `code` is the errno name (`EADDRINUSE`), `syscall` the call that failed. */
 export interface NativeError extends Error {
@@ -69,6 +80,8 @@ export interface NativeAbi {
   /** Per cluster, in the order of {@link HttpBoard.clusterCounters}. */
   readonly clusterCounters: readonly CounterInfo[];
   readonly http: HttpAbi;
+  /** Per use of a native filter, in the order of {@link PolicyBoard.policyCounters}. */
+  readonly policyCounters: readonly CounterInfo[];
   /** Why a connection ended; the index is the position in {@link Board.closeReasons}. */
   readonly closeReasons: readonly {
     readonly name: string;
@@ -88,6 +101,8 @@ export interface NativeAbi {
   readonly listenersMax: number;
   readonly clustersMax: number;
   readonly endpointsMax: number;
+  /** Ids of uses of native filters; the last one is for all that have none of their own. */
+  readonly policiesMax: number;
 }
 
 /** A shard's sign of life, times on CLOCK_MONOTONIC in nanoseconds. */
@@ -102,7 +117,7 @@ export interface ShardPulse {
 }
 
 /** Shared memory of the process: counters, endpoint table, mailboxes and log rings of all shards. */
-export interface Board extends HttpBoard {
+export interface Board extends HttpBoard, PolicyBoard {
   /** The memfd behind the board; another thread attaches with it. Owned by the board. */
   readonly fd: number;
   shardCounters(shard: number): number[];
@@ -512,6 +527,8 @@ export interface Native {
   checkTls(input: TlsConfigInput): TlsCheck;
   /** Compiles routes as a snapshot would, and tells everything that is wrong with them. */
   checkRoutes(input: HttpInput): readonly HttpFault[];
+  /** Compiles the policies of one place as a snapshot would, and tells what is wrong with them. */
+  checkPolicies(policies: readonly PolicyInput[]): readonly PolicyFault[];
   /** Says what is wrong with a template; null: nothing. */
   checkTemplate(text: string, use: TemplateUse): TemplateFault | null;
   /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */

@@ -1,13 +1,114 @@
 /**
  * What the core is told about native policies: filters that it evaluates itself.
  *
- * Path: src/main/filters/builtin checks a configuration into these; binding reads them into the
- * parts of `native/epoll/src/policy`.
- * Invariant: plain data, in the order of the configuration.
+ * Path: src/main/filters/builtin checks a configuration into these; binding/policy_reader.cc reads
+ * them into the parts of `src/policy/policy_parts.h`, which they mirror.
+ * Invariant: plain data, in the order of the configuration. Times are milliseconds.
  */
 
-/** One use of a native filter. */
-export interface PolicyInput {
-  /** Name of the filter without `holdfast/`: `rbac`. */
-  readonly kind: string;
+/** A condition. `all` of nothing holds, `any` of nothing does not; `not` has one part. */
+export type PolicyTestInput =
+  | { readonly kind: 'all' | 'any' | 'not'; readonly parts: readonly PolicyTestInput[] }
+  | { readonly kind: 'address'; readonly networks: readonly string[] }
+  | { readonly kind: 'method'; readonly methods: readonly string[] }
+  | { readonly kind: 'tls' }
+  | PolicyTextTestInput;
+
+/** One of the values of a source fits one of `values`. */
+export interface PolicyTextTestInput {
+  readonly kind: 'text';
+  /** `altName` of a client's certificate: `DNS:a`, `URI:b`, `IP:c`, `email:d`. */
+  readonly source: 'host' | 'path' | 'header' | 'query' | 'cookie' | 'subject' | 'altName';
+  /** Of the header, parameter or cookie; else empty. */
+  readonly name: string;
+  readonly match: 'exact' | 'present' | 'prefix' | 'suffix' | 'regex' | 'segments';
+  /** Empty with `present`. */
+  readonly values: readonly string[];
+}
+
+/** What all policies have. */
+export interface PolicyBase {
+  /** A short word for records, metrics and fields. */
+  readonly name: string;
+  /** On the board: what it counts, and whose buckets are its own. Stable over reloads. */
+  readonly id: number;
+  /** `none`: asked only where the core counts what it limits. */
+  readonly phase: 'accept' | 'open' | 'request' | 'none';
+  /** It counts and decides nothing. */
+  readonly isShadow: boolean;
+  /** Of a refusal. */
+  readonly status: number;
+  /** Where it does not hold, the policy is passed over. */
+  readonly when: PolicyTestInput;
+}
+
+/** One rule; the first that matches decides. */
+export interface PolicyRuleInput {
+  readonly name: string;
+  readonly action: 'allow' | 'deny';
+  readonly isShadow: boolean;
+  readonly when: PolicyTestInput;
+}
+
+export interface RbacPolicyInput extends PolicyBase {
+  readonly kind: 'rbac' | 'ip-access';
+  readonly rules: readonly PolicyRuleInput[];
+  /** Where no rule matches. */
+  readonly fallback: 'allow' | 'deny';
+}
+
+/** What a bucket is kept for each of. */
+export interface PolicyKeyInput {
+  readonly kind:
+    | 'address'
+    | 'host'
+    | 'path'
+    | 'method'
+    | 'route'
+    | 'header'
+    | 'cookie'
+    | 'query'
+    | 'subject';
+  /** Of the header, cookie or parameter; else empty. */
+  readonly name: string;
+  /** Of an IPv6 address; IPv4 counts whole. */
+  readonly prefixBits: number;
+}
+
+export interface RateLimitPolicyInput extends PolicyBase {
+  readonly kind: 'rate-limit';
+  readonly counted: 'requests' | 'connections' | 'messages' | 'bytes';
+  /** Empty: one bucket for all. At most 4. */
+  readonly by: readonly PolicyKeyInput[];
+  /** Tokens for each period. */
+  readonly count: number;
+  readonly periodMs: number;
+  readonly burst: number;
+  readonly hasRetryAfter: boolean;
+  /** RateLimit and RateLimit-Policy. */
+  readonly hasFields: boolean;
+}
+
+/** One use of a native filter. `kind` is its name without `holdfast/`. */
+export type PolicyInput = RbacPolicyInput | RateLimitPolicyInput;
+
+/** One thing that is wrong with policies. Numbers are positions in the lists. */
+export interface PolicyFault {
+  readonly policy: number;
+  /** -1 where it is not in a rule. */
+  readonly rule: number;
+  /** The text that is wrong; may be empty. */
+  readonly value: string;
+  /** Byte of a pattern, from 0; -1 where it is not about one. */
+  readonly position: number;
+  /** What is wrong, a clause without a full stop. */
+  readonly text: string;
+}
+
+/** The part of the board that is about policies. */
+export interface PolicyBoard {
+  /** In the order of `abi.policyCounters`, summed over shards. */
+  policyCounters(policy: number): number[];
+  /** Gives an id to another use: resets its counters. The last id is shared and never reset. */
+  setPolicy(policy: number): void;
 }

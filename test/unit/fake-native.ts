@@ -71,6 +71,10 @@ export const FAKE_ABI: NativeAbi = {
     routesMax: 4,
     routeNameMax: 127,
   },
+  policyCounters: [
+    { name: 'allowed', kind: 'counter', help: 'Let through.' },
+    { name: 'denied', kind: 'counter', help: 'Refused.' },
+  ],
   balancers: ['round-robin'],
   activities: ['idle', 'forwarding bytes'],
   sizes: { chunk: 4096 },
@@ -78,6 +82,7 @@ export const FAKE_ABI: NativeAbi = {
   listenersMax: 4,
   clustersMax: 4,
   endpointsMax: 6,
+  policiesMax: 6,
 };
 
 /** A board whose numbers tests set. */
@@ -126,6 +131,15 @@ export class FakeBoard implements Board {
   readonly routeValues = new Map<number, readonly number[]>();
   readonly httpListeners = new Set<number>();
 
+  /** Values by policy id. */
+  readonly policyValues = new Map<number, readonly number[]>();
+
+  policyCounters(policy: number): number[] {
+    return [...(this.policyValues.get(policy) ?? [0, 0])];
+  }
+  setPolicy(policy: number): void {
+    this.policyValues.delete(policy);
+  }
   clusterCounters(): number[] {
     return [1, 2];
   }

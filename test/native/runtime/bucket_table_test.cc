@@ -91,6 +91,7 @@ TEST(bucketsRefuseRatesThatMakeNoSense) {
   CHECK(!makeBucketRate(1, 1000, 0, &rate));
   CHECK(!makeBucketRate(1, kRatePeriodMsMax + 1, 1, &rate));
   CHECK(!makeBucketRate(1, kRatePeriodMsMax, 1000, &rate));
+  CHECK(makeBucketRate(1, kRatePeriodMsMax, 50, &rate));
   CHECK(makeBucketRate(kRateCountMax, 1, kRateCountMax, &rate));
 }
 

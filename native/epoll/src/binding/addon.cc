@@ -8,6 +8,7 @@
 #include "binding/http_reader.h"
 #include "binding/http_tables.h"
 #include "binding/objects.h"
+#include "binding/policy_reader.h"
 #include "binding/tls_reader.h"
 #include "proxy/access_record.h"
 
@@ -41,6 +42,7 @@ Napi::Object describeAbi(Napi::Env env) {
   abi.Set("endpointCounters", describeCounters(env, kEndpointCounterTable));
   abi.Set("clusterCounters", describeCounters(env, kClusterCounterTable));
   abi.Set("http", describeHttp(env));
+  abi.Set("policyCounters", describeCounters(env, kPolicyCounterTable));
   Napi::Array reasons = Napi::Array::New(env);
   for (u32 i = 0; i < countOf<CloseReason>(); i++) {
     Napi::Object row = Napi::Object::New(env);
@@ -74,6 +76,7 @@ Napi::Object describeAbi(Napi::Env env) {
   abi.Set("listenersMax", kListenersMax);
   abi.Set("clustersMax", kClustersMax);
   abi.Set("endpointsMax", kEndpointsMax);
+  abi.Set("policiesMax", kPolicyUsesMax);
   return abi;
 }
 
@@ -159,6 +162,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("tlsProblem", Napi::Function::New<tlsProblem>(env, "tlsProblem"));
   exports.Set("checkTls", Napi::Function::New<checkTls>(env, "checkTls"));
   exports.Set("checkRoutes", Napi::Function::New<checkRoutes>(env, "checkRoutes"));
+  exports.Set("checkPolicies", Napi::Function::New<checkPolicies>(env, "checkPolicies"));
   exports.Set("checkTemplate", Napi::Function::New<checkTemplate>(env, "checkTemplate"));
   exports.Set("openNetns", Napi::Function::New<openNetns>(env, "openNetns"));
   exports.Set("processInfo", Napi::Function::New<processInfo>(env, "processInfo"));

@@ -44,6 +44,8 @@ Napi::Function BoardObject::define(Napi::Env env) {
                          InstanceMethod<&BoardObject::clusterLatency>("clusterLatency"),
                          InstanceMethod<&BoardObject::routeCounters>("routeCounters"),
                          InstanceMethod<&BoardObject::routeLatency>("routeLatency"),
+                         InstanceMethod<&BoardObject::policyCounters>("policyCounters"),
+                         InstanceMethod<&BoardObject::setPolicy>("setPolicy"),
                          InstanceMethod<&BoardObject::setHttp>("setHttp"),
                          InstanceMethod<&BoardObject::setRoute>("setRoute"),
                          InstanceMethod<&BoardObject::setListener>("setListener"),

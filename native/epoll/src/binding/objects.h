@@ -48,6 +48,9 @@ class BoardObject : public Napi::ObjectWrap<BoardObject> {
   Napi::Value routeCounters(const Napi::CallbackInfo& info);
   Napi::Value routeLatency(const Napi::CallbackInfo& info);
   void setHttp(const Napi::CallbackInfo& info);
+  // policy_reader.cc
+  Napi::Value policyCounters(const Napi::CallbackInfo& info);
+  void setPolicy(const Napi::CallbackInfo& info);
   void setRoute(const Napi::CallbackInfo& info);
   void setListener(const Napi::CallbackInfo& info);
   void setCluster(const Napi::CallbackInfo& info);

@@ -24,11 +24,15 @@ static_assert(2 * kBucketFillMsMax * kTicksPerMs < kTickMask / 8);
 
 u64 tagOf(u64 key) { return key >> kTickBits << kTickBits; }
 
+constexpr u64 kTickParts = u64{1} << kFractionBits;
+
 // Ticks that tokens stand for; at most `most`.
 u64 costOf(const BucketRate& rate, u64 tokens, u64 most) {
-  u64 parts = 0;
-  if (__builtin_mul_overflow(rate.ticksPerToken, tokens, &parts)) return most;
-  return std::min(parts >> kFractionBits, most);
+  const bool isWhole = rate.ticksPerToken % kTickParts == 0;
+  const u64 parts = isWhole ? rate.ticksPerToken / kTickParts : rate.ticksPerToken;
+  u64 cost = 0;
+  if (__builtin_mul_overflow(parts, tokens, &cost)) return most;
+  return std::min(isWhole ? cost : cost / kTickParts, most);
 }
 
 }  // namespace
@@ -40,13 +44,10 @@ bool makeBucketRate(u64 count, u64 periodMs, u64 burst, BucketRate* out) {
   BucketRate rate;
   rate.ticksPerToken = std::max<u64>(periodParts / count, 1);
   // Whole ticks where that is off by less than a thousandth: tokens taken one by one then add up.
-  constexpr u64 kTick = u64{1} << kFractionBits;
-  if (rate.ticksPerToken >= 1024 * kTick) {
-    rate.ticksPerToken = (rate.ticksPerToken + kTick - 1) / kTick * kTick;
+  if (rate.ticksPerToken >= 1024 * kTickParts) {
+    rate.ticksPerToken = (rate.ticksPerToken + kTickParts - 1) / kTickParts * kTickParts;
   }
-  u64 depth = 0;
-  if (__builtin_mul_overflow(rate.ticksPerToken, burst, &depth)) return false;
-  rate.depthTicks = std::max<u64>(depth >> kFractionBits, 1);
+  rate.depthTicks = std::max<u64>(costOf(rate, burst, ~u64{0}), 1);
   if (rate.depthTicks > kBucketFillMsMax * kTicksPerMs) return false;
   *out = rate;
   return true;

@@ -23,9 +23,9 @@ struct BucketRate {
 
 // Of both planes; count and period are at least 1.
 inline constexpr u64 kRateCountMax = 1'000'000'000'000u;  // a TB for each period
-inline constexpr u64 kRatePeriodMsMax = 7u * 24 * 3600 * 1000;
+inline constexpr u64 kRatePeriodMsMax = u64{7} * 24 * 3600 * 1000;
 // A bucket that takes longer than this to fill cannot be told apart from one that is ahead of it.
-inline constexpr u64 kBucketFillMsMax = 366u * 24 * 3600 * 1000;
+inline constexpr u64 kBucketFillMsMax = u64{366} * 24 * 3600 * 1000;
 
 // False when the numbers are outside of the limits.
 [[nodiscard]] bool makeBucketRate(u64 count, u64 periodMs, u64 burst, BucketRate* out);

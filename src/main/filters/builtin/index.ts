@@ -1,7 +1,13 @@
 /**
- * Filters that the core evaluates itself: what they are called, and what they can be told.
+ * Native filters: those that the core evaluates itself, as the configuration writes them.
  *
- * Path: check-uses.ts asks about every use of a filter.
- * Invariant: nothing of them runs in JavaScript; what is checked here is plain data for the core.
+ * Path: the planner of filters checks uses with it; the policies go into the snapshot.
  */
-export { checkNativeFilter, isNativeFilter, type NativeCheck } from './native-filters.ts';
+export type { FilterPlace, NativeFinding } from './native-filter.ts';
+export {
+  checkNativeFilter,
+  findingOfFault,
+  isNativeFilter,
+  listNativeFilters,
+  type NativeCheck,
+} from './registry.ts';

@@ -1,0 +1,224 @@
+// Words become numbers here and nowhere deeper; fields that a kind does not have are not read.
+#include "binding/policy_reader.h"
+
+#include "binding/objects.h"
+#include "codec/http1_field.h"
+#include "runtime/board.h"
+
+#include "policy/policy_list.h"
+
+namespace holdfast::binding {
+namespace {
+
+inline constexpr size_t kWordMax = 64;
+inline constexpr size_t kTextMax = 16 * 1024;
+inline constexpr u32 kNestingMax = policy::kTestNestingMax + 2;  // the compiler says what is wrong
+
+std::string placeOf(const std::string& path, const char* list, u32 at) {
+  return path + "." + list + "[" + std::to_string(at) + "]";
+}
+
+template <typename Kind, size_t kCount>
+Kind kindOf(const Fields& fields, const char* name, const char* const (&words)[kCount]) {
+  const std::string given = fields.stringOf(name, kWordMax);
+  for (u32 i = 0; i < kCount; i++) {
+    if (given == words[i]) return static_cast<Kind>(i);
+  }
+  fields.wrong(name, "one of the words in policy-input.ts");
+  return static_cast<Kind>(0);
+}
+
+std::vector<std::string> textsOf(const Fields& fields, const char* name) {
+  const Napi::Array items = fields.arrayOf(name, policy::kNetworksMax);
+  std::vector<std::string> texts;
+  texts.reserve(items.Length());
+  for (u32 i = 0; i < items.Length(); i++) {
+    const Napi::Value item = items.Get(i);
+    std::string text = item.IsString() ? item.As<Napi::String>().Utf8Value() : std::string();
+    if (!item.IsString() || text.size() > kTextMax || text.find('\0') != std::string::npos) {
+      fields.wrong(name, "a list of short texts");
+      break;
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+std::vector<Cidr> networksOf(const Fields& fields, const char* name) {
+  std::vector<Cidr> networks;
+  for (const std::string& text : textsOf(fields, name)) {
+    Cidr network;
+    if (!parseCidr(text, &network)) fields.wrong(name, "networks such as 10.0.0.0/8");
+    networks.push_back(network);
+  }
+  return networks;
+}
+
+u32 methodsOf(const Fields& fields) {
+  u32 bits = 0;
+  for (const std::string& name : textsOf(fields, "methods")) {
+    const auto method = http1::classifyMethod({reinterpret_cast<const u8*>(name.data()),  //
+                                               name.size()});
+    if (method == http1::Method::kOther) fields.wrong("methods", "methods that are known");
+    bits |= 1u << static_cast<u32>(method);
+  }
+  return bits;
+}
+
+policy::TestParts readTest(Napi::Value value, const std::string& path, Problem& problem,
+                           u32 depth = 0) {
+  policy::TestParts test;
+  if (depth > kNestingMax) {
+    problem.note(path + " is nested too deep");
+    return test;
+  }
+  const Fields fields(value, path, problem);
+  test.kind = kindOf<policy::TestKind>(fields, "kind", policy::kTestKindNames);
+  switch (test.kind) {
+    case policy::TestKind::kAll:
+    case policy::TestKind::kAny:
+    case policy::TestKind::kNot: {
+      const Napi::Array parts = fields.arrayOf("parts", policy::kTestsMax);
+      for (u32 i = 0; i < parts.Length() && problem.isNone(); i++) {
+        test.parts.push_back(readTest(parts.Get(i), placeOf(path, "parts", i), problem, depth + 1));
+      }
+      return test;
+    }
+    case policy::TestKind::kAddress:
+      test.networks = networksOf(fields, "networks");
+      return test;
+    case policy::TestKind::kMethod:
+      test.methods = methodsOf(fields);
+      return test;
+    case policy::TestKind::kText:
+      test.source = kindOf<policy::Source>(fields, "source", policy::kSourceNames);
+      test.name = fields.stringOf("name", kTextMax);
+      test.text = kindOf<policy::TextKind>(fields, "match", policy::kTextKindNames);
+      test.values = textsOf(fields, "values");
+      return test;
+    default:
+      return test;
+  }
+}
+
+policy::RbacParts readRules(const Fields& fields, Problem& problem) {
+  policy::RbacParts parts;
+  parts.fallback = kindOf<policy::Action>(fields, "fallback", policy::kActionNames);
+  const Napi::Array rules = fields.arrayOf("rules", policy::kPolicyRulesMax);
+  for (u32 i = 0; i < rules.Length() && problem.isNone(); i++) {
+    const Fields from(rules.Get(i), placeOf(fields.path(), "rules", i), problem);
+    policy::RuleParts& rule = parts.rules.emplace_back();
+    rule.name = from.stringOf("name", policy::kPolicyNameMax);
+    rule.action = kindOf<policy::Action>(from, "action", policy::kActionNames);
+    rule.isShadow = from.boolOf("isShadow");
+    rule.when = readTest(from.valueOf("when"), from.path() + ".when", problem);
+  }
+  return parts;
+}
+
+policy::LimitParts readLimit(const Fields& fields, Problem& problem) {
+  policy::LimitParts limit;
+  limit.counted = kindOf<policy::Counted>(fields, "counted", policy::kCountedNames);
+  limit.count = fields.u64Of("count");
+  limit.periodMs = fields.u64Of("periodMs");
+  limit.burst = fields.u64Of("burst");
+  limit.hasRetryAfter = fields.boolOf("hasRetryAfter");
+  limit.hasFields = fields.boolOf("hasFields");
+  const Napi::Array by = fields.arrayOf("by", policy::kKeyPartsMax);
+  for (u32 i = 0; i < by.Length() && problem.isNone(); i++) {
+    const Fields from(by.Get(i), placeOf(fields.path(), "by", i), problem);
+    policy::KeyParts& key = limit.by.emplace_back();
+    key.kind = kindOf<policy::KeyKind>(from, "kind", policy::kKeyKindNames);
+    key.name = from.stringOf("name", kTextMax);
+    key.prefixBits = from.u32Of("prefixBits", 128);
+  }
+  return limit;
+}
+
+policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
+  policy::PolicyParts parts;
+  parts.kind = kindOf<policy::PolicyKind>(fields, "kind", policy::kPolicyKindNames);
+  parts.phase = kindOf<policy::Phase>(fields, "phase", policy::kPhaseNames);
+  parts.name = fields.stringOf("name", policy::kPolicyNameMax);
+  parts.id = fields.u32Of("id", kPolicyUsesMax - 1);
+  parts.isShadow = fields.boolOf("isShadow");
+  parts.status = fields.u32Of("status", 999);
+  parts.when = readTest(fields.valueOf("when"), fields.path() + ".when", problem);
+  switch (parts.kind) {
+    case policy::PolicyKind::kRateLimit:
+      parts.limit = readLimit(fields, problem);
+      break;
+    default:
+      parts.rbac = readRules(fields, problem);
+      break;
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::vector<policy::PolicyParts> readPolicies(Napi::Value value, const std::string& path,
+                                              Problem& problem) {
+  std::vector<policy::PolicyParts> policies;
+  if (!value.IsArray()) {
+    problem.note(path + " must be a list");
+    return policies;
+  }
+  const Napi::Array items = value.As<Napi::Array>();
+  for (u32 i = 0; i < items.Length() && problem.isNone(); i++) {
+    const std::string place = path + "[" + std::to_string(i) + "]";
+    policies.push_back(readPolicy(Fields(items.Get(i), place, problem), problem));
+  }
+  return policies;
+}
+
+Napi::Value checkPolicies(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Problem problem;
+  const std::vector<policy::PolicyParts> parts = readPolicies(info[0], "policies", problem);
+  if (throwIf(env, problem)) return env.Undefined();
+  std::vector<u8> bytes;
+  std::vector<policy::PolicyFault> faults;
+  (void)policy::compilePolicies(parts, &bytes, &faults);
+  Napi::Array out = Napi::Array::New(env);
+  for (const policy::PolicyFault& fault : faults) {
+    const bool isRegex = fault.kind == policy::PolicyFaultKind::kRegex;
+    const bool isPath = fault.kind == policy::PolicyFaultKind::kPath;
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("policy", fault.policy);
+    row.Set("rule", fault.rule == kNoIndex ? -1.0 : static_cast<double>(fault.rule));
+    row.Set("value", fault.value);
+    row.Set("position", isRegex ? static_cast<double>(fault.regex.position) : -1.0);
+    row.Set("text", isRegex  ? http::kRegexFaultTexts[static_cast<size_t>(fault.regex.fault)]
+                    : isPath ? http::kRouteFaultTexts[static_cast<size_t>(fault.path)]
+                             : policy::kPolicyFaultTexts[static_cast<size_t>(fault.kind)]);
+    out.Set(out.Length(), row);
+  }
+  return out;
+}
+
+Napi::Value BoardObject::policyCounters(const Napi::CallbackInfo& info) {
+  const i64 index = indexOf(info, kPolicyUsesMax, "policy");
+  if (index < 0) return info.Env().Undefined();
+  Napi::Array out = Napi::Array::New(info.Env(), countOf<PolicyCounter>());
+  for (u32 i = 0; i < countOf<PolicyCounter>(); i++) {
+    u64 total = 0;
+    for (u32 shard = 0; shard < board_->shards(); shard++) {
+      const PolicyCell& cell = board_->policy(shard, static_cast<u32>(index));
+      total += cell.counters[i].load(std::memory_order_relaxed);
+    }
+    out.Set(i, static_cast<double>(total));
+  }
+  return out;
+}
+
+void BoardObject::setPolicy(const Napi::CallbackInfo& info) {
+  const i64 index = indexOf(info, kPolicyUsesMax, "policy");
+  if (index < 0 || index == kPolicyOther) return;
+  for (u32 shard = 0; shard < board_->shards(); shard++) {
+    PolicyCell& cell = board_->policy(shard, static_cast<u32>(index));
+    for (std::atomic<u64>& counter : cell.counters) counter.store(0, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace holdfast::binding

@@ -1,0 +1,156 @@
+/**
+ * Fields of native filters: each couples a parser of what people write with a zod schema.
+ *
+ * Path: the schemas of the filters in this directory are written with these.
+ * Invariant: amounts have the units of the rest of the configuration, and what a field yields is in
+ * base units. Nothing throws: what is wrong is an issue with one sentence.
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import {
+  type Parsed,
+  parseCount,
+  parseDuration,
+  parsePercent,
+  parseSize,
+  quote,
+} from '../../config/index.ts';
+
+/** Longest text that a condition compares with, in bytes. */
+export const TEXT_BYTES_MAX = 8192;
+
+/** Networks that one list may have. */
+export const NETWORKS_MAX = 1 << 20;
+
+/** A field that a parser judges. */
+export function parsed<T>(parse: (value: unknown) => Parsed<T>) {
+  return z.unknown().transform((value, ctx): T => {
+    const result = parse(value);
+    if (result.ok) return result.value;
+    const { message, hint } = result.fault;
+    ctx.addIssue({ code: 'custom', message: hint === '' ? message : `${message}: ${hint}` });
+    return z.NEVER;
+  });
+}
+
+function refuse(message: string, hint = ''): Parsed<never> {
+  return { ok: false, fault: { name: 'wrongType', message, hint } };
+}
+
+function within(parse: (value: unknown) => Parsed<number>, min: number, max: number) {
+  return (value: unknown): Parsed<number> => {
+    const result = parse(value);
+    if (!result.ok || (result.value >= min && result.value <= max)) return result;
+    return refuse(`${quote(value)} is out of range`);
+  };
+}
+
+/** A count between two bounds. */
+export function count(min: number, max: number) {
+  return parsed(within(parseCount, min, max));
+}
+
+/** A size in bytes between two bounds. */
+export function size(min: number, max: number) {
+  return parsed(within(parseSize, min, max));
+}
+
+/** A duration in milliseconds between two bounds. */
+export function duration(min: number, max: number) {
+  return parsed(within(parseDuration, min, max));
+}
+
+/** A share; yields parts of a million. */
+export const share = parsed((value): Parsed<number> => {
+  const result = parsePercent(value);
+  return result.ok ? { ok: true, value: Math.round(result.value * 10_000) } : result;
+});
+
+/** Text without NUL and line breaks. */
+export const text = parsed((value): Parsed<string> => {
+  if (typeof value !== 'string') {
+    const isPlain = typeof value === 'number' || typeof value === 'boolean';
+    return refuse(`${quote(value)} is not text`, isPlain ? `write "${String(value)}"` : '');
+  }
+  if (/[\0\r\n]/.test(value)) return refuse('the text has a NUL or a line break');
+  if (Buffer.byteLength(value) > TEXT_BYTES_MAX) {
+    return refuse(`the text has more than ${TEXT_BYTES_MAX} bytes`);
+  }
+  return { ok: true, value };
+});
+
+/** The name of a use or a rule, as records, metrics and fields show it. */
+export const label = parsed((value): Parsed<string> => {
+  if (typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value)) {
+    return { ok: true, value };
+  }
+  return refuse(
+    `${quote(value)} is not a name`,
+    'write at most 63 letters, digits, ".", "_" and "-"',
+  );
+});
+
+/** A status of a refusal. */
+export const status = parsed((value): Parsed<number> => {
+  const isStatus = Number.isInteger(value) && Number(value) >= 400 && Number(value) <= 599;
+  return isStatus
+    ? { ok: true, value: Number(value) }
+    : refuse(`${quote(value)} is not a status of a refusal`, 'write 400 to 599');
+});
+
+/** True for an address or a network: `10.0.0.0/8`, `2001:db8::1`. */
+export function isNetwork(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  const version = isIP(address);
+  if (version === 0 || address.includes('%') || rest.length > 0) return false;
+  const isShort = bits === undefined || /^(?:0|[1-9]\d{0,2})$/.test(bits);
+  return isShort && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
+}
+
+/** A network. */
+export const network = parsed((value): Parsed<string> => {
+  if (typeof value === 'string' && isNetwork(value)) return { ok: true, value };
+  return refuse(`${quote(value)} is not a network`, 'write "10.0.0.0/8", "2001:db8::/32" or "::1"');
+});
+
+/** What a rate says. */
+export interface Rate {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
+const PERIODS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** Longest period of a rate, and most that one may grant in a period. */
+const RATE_PERIOD_MS_MAX = 7 * 86_400_000;
+const RATE_COUNT_MAX = 1e12;
+
+/** Parses `100/s`, `10/m`, `5/30s`, and `1MiB/s` where bytes are counted. */
+export function parseRate(value: unknown): Parsed<Rate> {
+  const hint = 'write a count and a period: "100/s", "10/m", "5/30s", or "1MiB/s" for bytes';
+  const match = typeof value === 'string' ? /^([^/]{1,40})\/([^/]{1,40})$/.exec(value) : null;
+  if (match === null) return refuse(`${quote(value)} is not a rate`, hint);
+  const [, amount = '', period = ''] = match;
+  const isCount = /^[\d.]+[kKM]?$/.test(amount);
+  const parsedCount = isCount ? parseCount(amount) : parseSize(amount);
+  const parsedPeriod = parseDuration(Object.hasOwn(PERIODS, period) ? `1${period}` : period);
+  if (!parsedCount.ok || !parsedPeriod.ok) return refuse(`${quote(value)} is not a rate`, hint);
+  const rate = { count: parsedCount.value, periodMs: parsedPeriod.value };
+  const isInside = rate.count >= 1 && rate.count <= RATE_COUNT_MAX;
+  if (!isInside || rate.periodMs < 1 || rate.periodMs > RATE_PERIOD_MS_MAX) {
+    return refuse(`${quote(value)} is out of range`, 'at least 1, in at most 7 days');
+  }
+  return { ok: true, value: rate };
+}
+
+/** A list that may also be written as its only item. */
+export function oneOrMore<Item extends z.ZodType>(item: Item, max = NETWORKS_MAX) {
+  const expand = (value: unknown): unknown =>
+    Array.isArray(value) || value === undefined ? value : [value];
+  return z.preprocess(expand, z.array(item).min(1).max(max));
+}

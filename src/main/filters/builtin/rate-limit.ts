@@ -1,0 +1,117 @@
+/**
+ * holdfast/rate-limit: so many requests, connections, messages or bytes in a time, for each key.
+ *
+ * Path: a native filter. Buckets lie on the board, so that a limit holds for all shards together.
+ * Invariant: a use keeps its buckets over reloads. Where the table of buckets is full, requests
+ * pass and are counted as such.
+ */
+import { z } from 'zod';
+import type { PolicyBase, PolicyKeyInput } from '../../../../native/epoll/index.ts';
+import { condition } from './condition.ts';
+import { count, label, oneOrMore, parsed, parseRate, size, status, text } from './fields.ts';
+import { baseOf, type CheckTools, type FilterPlace, nativeFilter } from './native-filter.ts';
+
+/** Parts of a key. */
+const KEY_PARTS_MAX = 4;
+
+/** IPv6 clients commonly own a whole /64. */
+const IPV6_PREFIX_BITS = 64;
+
+const PLAIN_KEYS = ['address', 'host', 'path', 'method', 'route', 'subject'] as const;
+
+const key = z.union([
+  z.enum(PLAIN_KEYS),
+  z.strictObject({ header: text }),
+  z.strictObject({ cookie: text }),
+  z.strictObject({ query: text }),
+  z.strictObject({ address: z.strictObject({ ipv6Prefix: z.number().int().min(1).max(128) }) }),
+]);
+
+const schema = z.strictObject({
+  name: label.optional(),
+  shadow: z.boolean().optional(),
+  status: status.optional(),
+  when: condition.optional(),
+  count: z.enum(['requests', 'connections', 'messages', 'bytes']).default('requests'),
+  by: oneOrMore(key, KEY_PARTS_MAX).default(['address']),
+  rate: parsed(parseRate),
+  burst: z.union([count(1, 1e12), size(1, 1e12)]).optional(),
+  retryAfter: z.boolean().default(true),
+  fields: z.boolean().default(false),
+});
+
+type Config = z.output<typeof schema>;
+
+function toKey(from: z.output<typeof key>): PolicyKeyInput {
+  const prefixBits = IPV6_PREFIX_BITS;
+  if (typeof from === 'string') return { kind: from, name: '', prefixBits };
+  if ('address' in from) return { kind: 'address', name: '', prefixBits: from.address.ipv6Prefix };
+  for (const kind of ['header', 'cookie', 'query'] as const) {
+    const name = (from as Readonly<Record<string, string>>)[kind];
+    if (name !== undefined) return { kind, name, prefixBits };
+  }
+  return { kind: 'address', name: '', prefixBits };
+}
+
+/** When what is counted is counted, and where that can be. */
+const COUNTED: Readonly<
+  Record<Config['count'], { phase: PolicyBase['phase']; places: readonly FilterPlace[] }>
+> = {
+  requests: { phase: 'request', places: ['listener', 'route'] },
+  connections: { phase: 'accept', places: ['listener', 'tcp-listener'] },
+  messages: { phase: 'none', places: ['listener', 'route'] },
+  bytes: { phase: 'none', places: ['listener', 'route', 'tcp-listener'] },
+};
+
+const PLACE_WORDS: Readonly<Record<FilterPlace, string>> = {
+  listener: 'a listener with HTTP',
+  route: 'a route',
+  'tcp-listener': 'a listener without HTTP',
+};
+
+/** Keys that are known as soon as a connection is there. */
+function checkKeys(config: Config, tools: CheckTools): boolean {
+  const isEarly = config.count === 'connections' || tools.place === 'tcp-listener';
+  if (!isEarly) return true;
+  const known = config.count === 'connections' ? ['address'] : ['address', 'subject'];
+  let isKnown = true;
+  for (const [i, one] of config.by.entries()) {
+    if (known.includes(toKey(one).kind)) continue;
+    tools.report(['by', i], `connections are told apart by ${known.join(' and ')} only`);
+    isKnown = false;
+  }
+  return isKnown;
+}
+
+export const rateLimit = nativeFilter({
+  schema,
+  places: ['listener', 'route', 'tcp-listener'],
+  toPolicy(config, tools) {
+    const { phase, places } = COUNTED[config.count];
+    if (!places.includes(tools.place)) {
+      tools.report(['count'], `${PLACE_WORDS[tools.place]} cannot limit ${config.count}`);
+      return null;
+    }
+    if (!checkKeys(config, tools)) return null;
+    if (config.count === 'connections' && config.when !== undefined) {
+      const other = Object.keys(config.when).find((one) => one !== 'address');
+      if (other !== undefined) {
+        tools.report(['when', other], 'of a connection that begins only the address is known');
+        return null;
+      }
+    }
+    const isRequests = phase === 'request';
+    return {
+      ...baseOf('rate-limit', config, tools, 429),
+      phase,
+      kind: 'rate-limit',
+      counted: config.count,
+      by: config.by.map(toKey),
+      count: config.rate.count,
+      periodMs: config.rate.periodMs,
+      burst: config.burst ?? config.rate.count,
+      hasRetryAfter: isRequests && config.retryAfter,
+      hasFields: isRequests && config.fields,
+    };
+  },
+});
