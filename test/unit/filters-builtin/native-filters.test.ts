@@ -1,6 +1,7 @@
 /**
  * Native filters as the configuration writes them: what comes out, and what is said about mistakes.
  *
+ * The core is asked as well, so the addon must be built.
  * Invariant: whatever passes here compiles in the core.
  */
 import assert from 'node:assert/strict';

@@ -1,5 +1,6 @@
 // The texts of facts that conditions and keys look at, one after the other.
 //
+// Included by what evaluates policies, so that a walk over values is inlined into its judge.
 // Invariant: at most kValuesLookedAt values of one name, as routes do.
 #pragma once
 

@@ -13,7 +13,6 @@ import {
   parseDuration,
   parsePercent,
   parseSize,
-  quote,
 } from '../../config/index.ts';
 
 /** Longest text that a condition compares with, in bytes. */
@@ -31,6 +30,12 @@ export function parsed<T>(parse: (value: unknown) => Parsed<T>) {
     ctx.addIssue({ code: 'custom', message: hint === '' ? message : `${message}: ${hint}` });
     return z.NEVER;
   });
+}
+
+/** How messages show a value: short, and on one line. */
+function quote(value: unknown): string {
+  const isPlain = ['string', 'number', 'boolean'].includes(typeof value);
+  return isPlain ? JSON.stringify(value).slice(0, 80) : 'what is here';
 }
 
 function refuse(message: string, hint = ''): Parsed<never> {

@@ -72,18 +72,18 @@ export function checkNeeds(
 /** The fields that all policies have; the id is given later, by the place. */
 export function baseOf(
   kind: string,
-  common: CommonFields,
+  given: CommonFields,
   tools: CheckTools,
   status = 403,
 ): PolicyBase {
-  const when = common.when === undefined ? ALWAYS : toTest(common.when);
+  const when = given.when === undefined ? ALWAYS : toTest(given.when);
   checkNeeds(needsOf(when), tools, ['when']);
   return {
-    name: common.name ?? kind,
+    name: given.name ?? kind,
     id: 0,
     phase: phaseFor(tools.place, needsOf(when)),
-    isShadow: common.shadow ?? false,
-    status: common.status ?? status,
+    isShadow: given.shadow ?? false,
+    status: given.status ?? status,
     when,
   };
 }
