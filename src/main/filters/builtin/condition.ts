@@ -186,7 +186,7 @@ export function needsOf(test: PolicyTestInput): TestNeeds {
       return { request: false, tls: true };
     case 'method':
       return { request: true, tls: false };
-    default: {
+    case 'text': {
       const isPeer = test.source === 'subject' || test.source === 'altName';
       return { request: !isPeer, tls: isPeer };
     }

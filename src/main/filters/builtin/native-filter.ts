@@ -41,7 +41,7 @@ export interface NativeFilter<Schema extends z.ZodType = z.ZodType> {
 
 /** Keeps the type of the schema together with what is made of it. */
 export function nativeFilter<Schema extends z.ZodType>(filter: NativeFilter<Schema>): NativeFilter {
-  return filter as unknown as NativeFilter;
+  return filter;
 }
 
 /** What every use may say. */
