@@ -1,5 +1,7 @@
 // Conditions of policies: a walk over tests, each of which says where to go on.
 //
+// What `when` and rules are compiled to; shared by everything that evaluates policies.
+//
 // Invariant: a walk takes each step at most once and allocates nothing.
 #pragma once
 

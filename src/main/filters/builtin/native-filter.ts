@@ -45,7 +45,7 @@ export function nativeFilter<Schema extends z.ZodType>(filter: NativeFilter<Sche
 }
 
 /** What every use may say. */
-export interface CommonFields {
+export interface UseFields {
   readonly name?: string | undefined;
   readonly shadow?: boolean | undefined;
   readonly status?: number | undefined;
@@ -72,7 +72,7 @@ export function checkNeeds(
 /** The fields that all policies have; the id is given later, by the place. */
 export function baseOf(
   kind: string,
-  given: CommonFields,
+  given: UseFields,
   tools: CheckTools,
   status = 403,
 ): PolicyBase {
