@@ -53,11 +53,13 @@ void ShardObject::attachFilters(const Napi::CallbackInfo& info) {
   };
   proxy::FilterHost host;
   host.run = [this, callJs](u32 words) {
+    host_.enterScript();
     const Napi::HandleScope handles(filters_.run.Env());
     const Napi::CallbackScope scope(filters_.run.Env(), *filters_.scope);
     shard_->settleFilters(callJs(filters_.run, words));
   };
   host.drained = [this, callJs](u32 chain) {
+    host_.enterScript();
     const Napi::HandleScope handles(filters_.drained.Env());
     const Napi::CallbackScope scope(filters_.drained.Env(), *filters_.scope);
     (void)callJs(filters_.drained, chain);

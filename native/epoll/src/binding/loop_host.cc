@@ -39,23 +39,44 @@ int LoopHost::start(napi_env env, Sleeper sleeper) {
   return 0;
 }
 
-void LoopHost::onPrepare(uv_prepare_t* handle) {
-  auto* state = static_cast<State*>(handle->data);
+// How long libuv would sleep, in milliseconds; -1: without end.
+int LoopHost::timeoutOf(State* state) {
   // Our own idle handle would make the answer 0.
   uv_idle_stop(&state->idle);
   const int timeout = uv_backend_timeout(state->loop);
   uv_idle_start(&state->idle, &LoopHost::onIdle);
-  const u64 deadlineNs = timeout > 0 ? sys::nowNs() + static_cast<u64>(timeout) * 1'000'000 : 0;
-  int wait = timeout;
+  return timeout;
+}
+
+void LoopHost::onPrepare(uv_prepare_t* handle) {
+  auto* state = static_cast<State*>(handle->data);
+  int wait = timeoutOf(state);
+  const auto deadlineOf = [](int timeout) {
+    return timeout > 0 ? sys::nowNs() + static_cast<u64>(timeout) * 1'000'000 : 0;
+  };
+  u64 deadlineNs = deadlineOf(wait);
   for (;;) {
+    const bool isLooking = wait == 0;
     const bool isHostReady = state->sleeper.turn(wait);
-    if (isHostReady || timeout == 0 || state->owner == nullptr) return;
-    if (timeout < 0) continue;
+    if (isHostReady || isLooking || state->owner == nullptr) return;
+    if (std::exchange(state->owner->isEntered_, false)) {
+      // JavaScript ran inside of the turn and may have set timers.
+      wait = timeoutOf(state);
+      if (wait == 0) return;
+      deadlineNs = deadlineOf(wait);
+      continue;
+    }
+    if (wait < 0) continue;
     const u64 now = sys::nowNs();
     if (now >= deadlineNs) return;
     // Rounded up, so that the last millisecond is not spent polling.
     wait = static_cast<int>((deadlineNs - now + 999'999) / 1'000'000);
   }
+}
+
+void LoopHost::enterScript() {
+  isEntered_ = true;
+  if (state_ != nullptr) uv_update_time(state_->loop);
 }
 
 void LoopHost::stop() {

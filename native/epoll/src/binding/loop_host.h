@@ -39,15 +39,20 @@ class LoopHost {
   int start(napi_env env, Sleeper sleeper);
   void stop();
   [[nodiscard]] bool isStarted() const { return state_ != nullptr; }
+  // Before JavaScript is entered from inside of a turn: timers that it sets begin now, and are
+  // looked at behind the turn.
+  void enterScript();
 
  private:
   struct State;
+  static int timeoutOf(State* state);
   static void onPrepare(uv_prepare_t* handle);
   static void onIdle(uv_idle_t*) {}
   static void onTeardown(napi_async_cleanup_hook_handle hook, void* argument);
   static void onClosed(uv_handle_t* handle);
 
   State* state_ = nullptr;
+  bool isEntered_ = false;
 };
 
 }  // namespace holdfast::binding

@@ -277,6 +277,7 @@ void Shard::settle(const FilterRecord& record, const FilterAnswer* answer) {
     case FilterHolder::kExchange: {
       const Exchange* exchange = exchangePool_.resolve(record.handle);
       if (exchange == nullptr || (exchange->flags & kExParked) == 0 || isParked) return;
+      if (exchange->waitsFor != record.hook) return;
       return resumeExchange(record.handle.index, record.hook, answer);
     }
     case FilterHolder::kTunnel: {

@@ -11,6 +11,7 @@
 #include "codec/http1_body.h"
 #include "codec/http1_head.h"
 #include "codec/websocket_handshake.h"
+#include "proxy/filter_layout.h"
 #include "proxy/tunnel.h"
 #include "runtime/http_counters.h"
 
@@ -119,7 +120,8 @@ struct Exchange {
   u8 interims = 0;
   HttpEnd end = HttpEnd::kOk;
   bool hasHash = false;
-  u16 chain = 0;  // of filters
+  u16 chain = 0;                               // of filters
+  FilterHook waitsFor = FilterHook::kRequest;  // with kExParked
   ExchangeStage stage = ExchangeStage::kNew;
   u8 rematches = 0;
   u8 rechoices = 0;

@@ -257,7 +257,7 @@ void Shard::armHttp(u32 tunnel) {
     const Exchange& exchange = exchangePool_[http.exchange];
     if ((exchange.flags & kExAnswered) == 0) {
       consider(exchange.requestTick);
-      consider(exchange.tryTick);
+      if ((exchange.flags & kExParked) == 0) consider(exchange.tryTick);
     }
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
     const Conn& client = conns_[record.downstream];
@@ -358,7 +358,8 @@ bool Shard::fireExchange(u32 tunnel) {
     answer(tunnel, 504, HttpEnd::kRequestTimeout);
     return true;
   }
-  if (!isAnswered && isDue(exchange.tryTick, nowTick_)) {
+  const bool isParked = (exchange.flags & kExParked) != 0;
+  if (!isAnswered && !isParked && isDue(exchange.tryTick, nowTick_)) {
     exchange.tryTick = 0;
     if (startHedge(tunnel)) return true;
     upstreamFailed(tunnel, HttpEnd::kPerTryTimeout);
@@ -367,8 +368,8 @@ bool Shard::fireExchange(u32 tunnel) {
   const Conn& client = conns_[record.downstream];
   // A client that waits for a slow endpoint to take its content is not to blame.
   // Nor is one whose request waits for filters.
-  const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 &&
-                         (exchange.flags & kExParked) == 0;
+  const bool isSending =
+      !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 && !isParked;
   const bool isTaking = !client.pending.isEmpty();
   const bool isStalled =
       exchange.bodyTicks != 0 && isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_);

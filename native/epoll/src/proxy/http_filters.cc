@@ -186,7 +186,9 @@ FilterRecord Shard::exchangeRecord(u32 exchange, FilterHook hook) const {
 
 // The exchange waits for its filters. `isWritten` false: for room in the batch first.
 void Shard::parkExchange(u32 tunnel, const FilterRecord& asked, bool isWritten) {
-  exchangeOf(tunnel).flags |= kExParked;
+  Exchange& exchange = exchangeOf(tunnel);
+  exchange.flags |= kExParked;
+  exchange.waitsFor = asked.hook;
   if (!isWritten) filters_->due.push_back(asked);
   armHttp(tunnel);
 }
@@ -420,6 +422,9 @@ void Shard::resumeEndpoint(u32 tunnel, const FilterAnswer* answered) {
   Tunnel& record = tunnels_[tunnel];
   Exchange& exchange = exchangeOf(tunnel);
   const FilterVerdict verdict = answered == nullptr ? FilterVerdict::kContinue : answered->verdict;
+  // The time of the try is the endpoint's.
+  if (exchange.perTryTicks != 0) exchange.tryTick = nowTick_ + exchange.perTryTicks;
+  if (exchange.hedged != kNoIndex) queue(exchange.hedged);
   if (verdict == FilterVerdict::kRespond) return respondByFilter(tunnel, nullptr, *answered);
   if (verdict == FilterVerdict::kClose) return closeByFilter(tunnel);
   if (answered != nullptr && answered->editCount != 0 && !editAsked(tunnel, *answered)) {

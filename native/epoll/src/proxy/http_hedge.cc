@@ -38,6 +38,8 @@ void Shard::serveHedged(u32 conn) {
   const bool isFlushDue = (record.flags & kConnWritable) != 0 && !record.pending.isEmpty();
   if (isFlushDue && flushPending(conn) != 0) return dropHedged(tunnel);
   if ((record.flags & (kConnReadable | kConnReadHup | kConnError)) == 0) return;
+  // Filters look at the endpoint of the other try: then this one is looked at again.
+  if ((exchangeOf(tunnel).flags & kExParked) != 0) return;
   if (sys::bytesReadable(record.fd) > 0) {
     dropUpstream(tunnel, false, How::kReset);
     return promoteHedged(tunnel);
