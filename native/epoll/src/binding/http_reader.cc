@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "binding/policy_reader.h"
 #include "codec/http1_field.h"
 #include "http/route_table.h"
 #include "http/template.h"
@@ -183,6 +184,7 @@ proxy::HttpRouteParts readAction(const Fields& fields, Problem& problem) {
   route.requestEdits = editsOf(fields, "requestEdits", problem);
   route.responseEdits = editsOf(fields, "responseEdits", problem);
   route.filterChain = fields.u32Of("filterChain", proxy::kFilterChainMax);
+  route.policies = readPolicies(fields.valueOf("policies"), fields.path() + ".policies", problem);
   route.webSocket =
       readWebSocket(Fields(fields.valueOf("webSocket"), fields.path() + ".webSocket", problem));
   return route;

@@ -7,6 +7,7 @@
 #include "binding/arguments.h"
 #include "binding/http_reader.h"
 #include "binding/objects.h"
+#include "binding/policy_reader.h"
 #include "binding/tls_reader.h"
 #include "runtime/board.h"
 
@@ -218,6 +219,8 @@ proxy::SnapshotParts readSnapshot(Napi::Value value, Problem& problem) {
     const std::string path = "listeners[" + std::to_string(i) + "]";
     parts.listeners.push_back(readListener(listeners.Get(i), path, problem, parts.cidrs));
     parts.routes.push_back(readRoutes(listeners.Get(i), path, problem));
+    parts.policies.push_back(readPolicies(
+        Fields(listeners.Get(i), path, problem).valueOf("policies"), path + ".policies", problem));
     readHttp(Fields(listeners.Get(i), path, problem).valueOf("http"), path + ".http", problem,
              &parts.http.emplace_back());
   }

@@ -18,6 +18,8 @@ namespace holdfast::proxy {
 namespace {
 
 inline constexpr u32 kMessageNeeds = kNeedFromClient | kNeedFromEndpoint;
+inline constexpr u8 kOpcodeBits = 0x0f;
+inline constexpr u8 kControlBit = 0x08;
 // Of a message that crosses to nobody, so that no answer finds it.
 inline constexpr u32 kUnseenRecord = kAnswerLate - 1;
 
@@ -38,6 +40,11 @@ const FilterChain* Shard::messageChain(const Tunnel& tunnel, Side from) const {
 
 MessageHold& Shard::holdOf(const Tunnel& tunnel, Side from) {
   return filters_->holds[2 * size_t{tunnel.frames.trackers} + (from == Side::kDownstream ? 0 : 1)];
+}
+
+// True when a filter has ended the tunnel: nothing behind that passes.
+bool Shard::isClosedByFilter(const Tunnel& tunnel) const {
+  return (tunnel.frames.flags & kFramesCloseDue) != 0 && tunnel.reason == CloseReason::kFilter;
 }
 
 // True when the direction must not be read: messages of it wait for answers.
@@ -75,6 +82,7 @@ bool Shard::passMessages(u32 from, u32 to, size_t length) {
     holdRest(tunnel, side, {scratch_, length});
     return false;
   }
+  if (isClosedByFilter(record)) return true;
   bool isSign = true;
   size_t at = 0;
   while (at < length && (record.frames.flags & closed) == 0 && !tracker.isClosed()) {
@@ -144,11 +152,13 @@ bool Shard::takeFrame(u32 from, u32 to, const codec::FrameReport& report) {
     codec::Opcode opcode;
     return giveControls(from, to, own, &opcode);
   }
+  u8 first = 0;
+  chunks_.copyFrom(hold.raw, hold.queuedBytes, 1, &first);
+  const auto opcode = static_cast<codec::Opcode>(first & kOpcodeBits);
+  const bool isControl = (first & kControlBit) != 0;
+  const bool isBinary = opcode == codec::Opcode::kBinary;
+  const bool isShown = (chain.mask & (isBinary ? kNeedBinary : kNeedText)) != 0;
   if (report.messages != 0) {
-    u8 first = 0;
-    chunks_.copyFrom(hold.raw, hold.queuedBytes, 1, &first);
-    const bool isBinary = (first & 0x0f) == static_cast<u8>(codec::Opcode::kBinary);
-    const bool isShown = (chain.mask & (isBinary ? kNeedBinary : kNeedText)) != 0;
     if (!isShown && hold.waiting == 0) return giveHeld(from, to, own);
     return holdMessage(from, isShown);
   }
@@ -156,8 +166,9 @@ bool Shard::takeFrame(u32 from, u32 to, const codec::FrameReport& report) {
     // A ping or pong between two messages.
     return hold.waiting == 0 ? giveHeld(from, to, own) : holdMessage(from, false);
   }
-  if (own <= chain.messageBytesMax + kFilterFramingMax || hold.waiting != 0) return true;
-  if (chain.isOversizeClosed) {
+  const bool isLong = own > chain.messageBytesMax + kFilterFramingMax;
+  if (hold.waiting != 0 || isControl || (isShown && !isLong)) return true;
+  if (isShown && chain.isOversizeClosed) {
     endFrames(tunnel, CloseReason::kFilter, codec::kCloseTooBig);
     return false;
   }
@@ -292,7 +303,7 @@ void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer
   hold.waiting--;
   hold.isParked = false;
   const u16 closed = side == Side::kDownstream ? kFramesClosedEndpoint : kFramesClosedClient;
-  if ((owner.frames.flags & closed) != 0) {
+  if ((owner.frames.flags & closed) != 0 || isClosedByFilter(owner)) {
     chunks_.consume(hold.raw, wireBytes);
     return finishHeld(tunnel, side);
   }

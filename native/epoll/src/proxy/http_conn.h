@@ -59,9 +59,11 @@ enum ExchangeFlag : u32 {
   kExConnection = 1u << 19,  // counted in its connections, until its HttpUpstream is
   kExHeldBack = 1u << 20,    // the client had to wait for the endpoint since rateTick was set
   kExHasQuery = 1u << 18,
-  kExParked = 1u << 21,        // waits for its filters
-  kExResponseSeen = 1u << 22,  // by the filters, of this try
-  kExPicked = 1u << 23,        // the tunnel's cluster is that of its route
+  kExParked = 1u << 21,          // waits for its filters
+  kExResponseSeen = 1u << 22,    // by the filters, of this try
+  kExListenerPassed = 1u << 24,  // the policies of the listener let it go on
+  kExRoutePassed = 1u << 25,     // and those of the route
+  kExPicked = 1u << 23,          // the tunnel's cluster is that of its route
 };
 
 // Content of a request comes at this rate at least, looked at over such windows (the measure of
@@ -109,6 +111,7 @@ struct Exchange {
   u32 perTryTicks = 0;
   u32 idleTicks = 0;
   u32 bodyTicks = 0;  // the client sends or takes nothing for this long; 0: for ever
+  u32 delayTick = 0;  // a policy holds it up until then; 0: none
   u32 rateTick = 0;   // when the rate of the request's content is looked at
   u64 rateBytes = 0;  // content up to the last look
   u16 status = 0;

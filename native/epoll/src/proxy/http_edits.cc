@@ -269,21 +269,25 @@ void Shard::editRoute(const Request& request, std::span<const HttpEditSpec> spec
   }
 }
 
-// Keeps the edits of the response for when it comes. Format: count, then for each kind, field,
-// lengths of 16 bits and the two texts.
+// Keeps the edits of the response for when it comes. Format of each: kind, field, lengths of 16
+// bits and the two texts.
 bool Shard::noteEdits(Request& request, std::string_view cookie) {
   const HttpRouteSpec& route = *request.route;
   if (route.responseEditCount == 0 && cookie.empty()) return true;
-  Exchange& exchange = exchangePool_[request.exchange];
   HF_UNINITIALIZED EditList edits;
   editRoute(request, snapshot_.edits(route.responseEditFirst, route.responseEditCount), edits);
   if (!cookie.empty()) {
     edits.add(FieldId::kSetCookie, "Set-Cookie", stickyCookie(request, cookie));
   }
+  return !edits.isFull() && keepEdits(request, edits.all());
+}
+
+// Behind those that are kept already.
+bool Shard::keepEdits(const Request& request, std::span<const http1::FieldEdit> edits) {
+  Exchange& exchange = exchangePool_[request.exchange];
   // Behind what else is in the scratch, and given back at the end.
   codec::Writer writer(textRoom());
-  writer.putU8(static_cast<u8>(edits.count));
-  for (const http1::FieldEdit& edit : edits.all()) {
+  for (const http1::FieldEdit& edit : edits) {
     writer.putU8(static_cast<u8>(edit.kind));
     writer.putU8(static_cast<u8>(edit.id));
     writer.putU16(static_cast<u16>(edit.name.size()));
@@ -291,7 +295,7 @@ bool Shard::noteEdits(Request& request, std::string_view cookie) {
     writer.putText(edit.name.data(), edit.name.size());
     writer.putText(edit.value.data(), edit.value.size());
   }
-  if (writer.isFailed() || edits.isFull() || writer.size() > kNoteBytesMax) return false;
+  if (writer.isFailed() || exchange.edits.bytes + writer.size() > kNoteBytesMax) return false;
   return chunks_.append(exchange.edits, textRoom().data(), writer.size()) == writer.size();
 }
 
@@ -325,15 +329,17 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     }
     if (spec->via.length != 0) edits.add(FieldId::kVia, "Via", viaOf(*spec, head_.minorVersion));
   }
-  if (exchange.edits.isEmpty() || textRoom().size() < exchange.edits.bytes) {
-    return editByFilter(edits);
-  }
+  putKept(exchange, edits);
+  editByFilter(edits);
+}
+
+// Edits of the response that were kept.
+void Shard::putKept(const Exchange& exchange, EditList& edits) {
+  if (exchange.edits.isEmpty() || textRoom().size() < exchange.edits.bytes) return;
   const size_t length = chunks_.copyTo(exchange.edits, textRoom().data());
   codec::Reader reader(std::span<const u8>(textRoom().data(), length));
   textLength_ += length;
-  u8 left = 0;
-  (void)reader.takeU8(&left);
-  for (; left > 0; left--) {
+  while (!reader.isAtEnd()) {
     u8 kind = 0;
     u8 id = 0;
     u16 lengths[2] = {0, 0};
@@ -347,7 +353,6 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     edits.put(static_cast<http1::FieldEdit::Kind>(kind), static_cast<FieldId>(id),
               http1::textOf(name), http1::textOf(value));
   }
-  editByFilter(edits);
 }
 
 }  // namespace holdfast::proxy

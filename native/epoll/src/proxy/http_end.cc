@@ -258,6 +258,7 @@ void Shard::armHttp(u32 tunnel) {
     if ((exchange.flags & kExAnswered) == 0) {
       consider(exchange.requestTick);
       if ((exchange.flags & kExParked) == 0) consider(exchange.tryTick);
+      consider(exchange.delayTick);
     }
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
     const Conn& client = conns_[record.downstream];
@@ -356,6 +357,10 @@ bool Shard::fireExchange(u32 tunnel) {
   if (!isAnswered && isDue(exchange.requestTick, nowTick_)) {
     noteAnswered(tunnel, true);
     answer(tunnel, 504, HttpEnd::kRequestTimeout);
+    return true;
+  }
+  if (isDue(exchange.delayTick, nowTick_)) {
+    endDelay(tunnel);
     return true;
   }
   const bool isParked = (exchange.flags & kExParked) != 0;

@@ -15,6 +15,8 @@
 #include "runtime/address.h"
 #include "runtime/base.h"
 
+#include "policy/policy_parts.h"
+
 namespace holdfast::proxy {
 
 enum class HttpAction : u32 {
@@ -87,6 +89,7 @@ struct HttpRouteParts {
   std::vector<HttpEditParts> responseEdits{};
   WebSocketParts webSocket{};
   u32 filterChain = 0;  // id; 0: none
+  std::vector<policy::PolicyParts> policies{};
 };
 
 enum class TraceMode : u32 { kPass, kCreate, kRemove, kCount };

@@ -110,6 +110,7 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   if (answered != nullptr && !takeVerdict(request, *answered)) return;
   if (!findTarget(request)) return;
   if (exchange.stage == ExchangeStage::kNew) {
+    if (!passPolicies(request, request.listener->policies, kExListenerPassed, total)) return;
     if (askRequest(request, FilterHook::kRequest, total)) return;
     exchange.stage = ExchangeStage::kMatching;
   }
@@ -117,6 +118,7 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   const HttpRouteSpec& route = *request.route;
   if (exchange.stage == ExchangeStage::kMatching) {
     enterRoute(request);
+    if (!passPolicies(request, route.policies, kExRoutePassed, total)) return;
     if (askRequest(request, FilterHook::kRouted, total)) return;
     exchange.stage = ExchangeStage::kRouted;
   } else if (answered != nullptr) {

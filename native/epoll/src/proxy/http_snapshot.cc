@@ -6,6 +6,8 @@
 #include "http/template.h"
 #include "proxy/snapshot.h"
 
+#include "policy/policy_list.h"
+
 namespace holdfast::proxy {
 namespace {
 
@@ -69,6 +71,7 @@ WebSocketSpec flatten(const WebSocketParts& parts) {
   spec.hashSource = parts.hashSource;
   spec.cookieSeconds = parts.cookieSeconds;
   spec.filterChain = parts.filterChain;
+  if (!flattenPolicies(parts.policies, &flat->policies, &spec.policies)) return false;
   spec.contentType = addText(parts.contentType, texts);
   spec.host = addText(parts.host, texts);
   spec.hashName = addText(parts.hashName, texts);
@@ -159,6 +162,19 @@ bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
   spec.cidrCount = static_cast<u32>(parts.trusted.size());
   cidrs->insert(cidrs->end(), parts.trusted.begin(), parts.trusted.end());
   flat->specs.push_back(spec);
+  return true;
+}
+
+bool flattenPolicies(const std::vector<policy::PolicyParts>& parts, std::vector<u8>* bytes,
+                     TextSpec* spec) {
+  if (parts.empty()) return true;
+  std::vector<u8> compiled;
+  std::vector<policy::PolicyFault> faults;
+  if (!policy::compilePolicies(parts, &compiled, &faults)) return false;
+  bytes->resize((bytes->size() + 7) & ~size_t{7});
+  spec->offset = static_cast<u32>(bytes->size());
+  spec->length = static_cast<u32>(compiled.size());
+  bytes->insert(bytes->end(), compiled.begin(), compiled.end());
   return true;
 }
 

@@ -72,6 +72,16 @@ struct WebSocketSpec {
   u32 maxAgeJitterPermille = 0;
 };
 
+// What WebSockets keep of their route; equal ones share a set.
+struct FramesSettings {
+  WebSocketSpec spec;
+  u32 route = 0;
+  u32 refs = 0;
+  u32 circuit = kNoIndex;  // whose connections count the WebSockets
+  bool hasDeflate = false;
+  u32 chain = 0;  // of filters
+};
+
 struct HttpRouteSpec {
   u64 bodyBytesMax = 0;  // 0: none
   WebSocketSpec webSocket;
@@ -91,7 +101,8 @@ struct HttpRouteSpec {
   u32 responseEditCount = 0;
   u32 filterChain = 0;  // id; 0: none
   u32 reserved = 0;
-  TextSpec text;  // compiled template
+  TextSpec policies;  // in the policies; empty: none
+  TextSpec text;      // compiled template
   TextSpec contentType;
   TextSpec host;
   TextSpec hashName;
@@ -106,13 +117,18 @@ struct FlatHttp {
   std::vector<HttpSpec> specs;
   std::vector<HttpRouteSpec> routes;
   std::vector<HttpEditSpec> edits;
-  std::vector<u8> tables;  // each at a multiple of 8; offsets are relative to its beginning
+  std::vector<u8> tables;    // each at a multiple of 8; offsets are relative to its beginning
+  std::vector<u8> policies;  // of listeners and routes, the same way
 };
 
 // Appends one listener. False when its route table or one of its templates cannot be compiled:
 // control code has checked them before.
 [[nodiscard]] bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
                                std::vector<Cidr>* cidrs);
+
+// Appends the policies of a listener or a route. False when they cannot be compiled.
+[[nodiscard]] bool flattenPolicies(const std::vector<policy::PolicyParts>& parts,
+                                   std::vector<u8>* bytes, TextSpec* spec);
 
 // The format of access records. False when the template cannot be compiled.
 [[nodiscard]] bool flattenAccess(AccessFormat format, const std::string& text,

@@ -36,6 +36,8 @@
 #include "runtime/task_queue.h"
 #include "tls/record_layer.h"
 
+#include "policy/policy_list.h"
+
 namespace holdfast::proxy {
 
 class Shard {
@@ -292,8 +294,10 @@ class Shard {
   std::string_view viaOf(const HttpSpec& spec, u8 minorVersion);
   void editRoute(const Request& request, std::span<const HttpEditSpec> specs, EditList& edits);
   bool noteEdits(Request& request, std::string_view cookie);
+  bool keepEdits(const Request& request, std::span<const http1::FieldEdit> edits);
   std::string_view stickyCookie(const Request& request, std::string_view value);
   void editResponse(u32 tunnel, EditList& edits);
+  void putKept(const Exchange& exchange, EditList& edits);
   std::string_view drawHex(u32 digits);
   void putHex(codec::Writer* writer, u32 digits);
 
@@ -327,6 +331,11 @@ class Shard {
   void leaveConnections(HttpUpstream& upstream);
   void upstreamFailed(u32 tunnel, HttpEnd end);
   void noteAnswered(u32 tunnel, bool isError);
+
+  // policies.cc
+  bool passConnection(u32 tunnel, const ListenerSpec& listener, policy::Phase phase);
+  bool passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total);
+  void endDelay(u32 tunnel);
 
   // filters.cc
   void detachFilters();
@@ -379,6 +388,7 @@ class Shard {
   [[nodiscard]] bool isMessageAsked(u32 chain) const;
   [[nodiscard]] const FilterChain* messageChain(const Tunnel& tunnel, Side from) const;
   [[nodiscard]] MessageHold& holdOf(const Tunnel& tunnel, Side from);
+  [[nodiscard]] bool isClosedByFilter(const Tunnel& tunnel) const;
   [[nodiscard]] bool isHeld(u32 conn);
   [[nodiscard]] bool isBetweenFrames(u32 tunnel, Side from);
   bool passMessages(u32 from, u32 to, size_t length);
@@ -451,14 +461,6 @@ class Shard {
   void describeHttp(u32 tunnel, u32 tick, ConnectionView* view);
 
   // tunnel_frames.cc
-  struct FramesSettings {
-    WebSocketSpec spec;
-    u32 route = 0;
-    u32 refs = 0;
-    u32 circuit = kNoIndex;  // whose connections count the WebSockets
-    bool hasDeflate = false;
-    u32 chain = 0;  // of filters
-  };
   u32 holdSettings(const FramesSettings& wanted);
   void openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest);
   bool passFrames(u32 from, u32 to, size_t length);
@@ -561,6 +563,8 @@ class Shard {
   std::vector<http::RouteTable> routeTables_;  // by position of the HTTP spec
   std::vector<FramesSettings> framesSettings_;
   std::vector<RetryBudget> retryBudgets_;       // by cluster position
+  policy::Outcome outcome_;                     // of the connection or request in hand
+  char denied_[kDeniedTextMax + 1] = {};        // who refused it
   std::unique_ptr<ShardFilters> filters_;       // once a host is there
   const FilterAnswer* filterAnswer_ = nullptr;  // that the exchange in hand goes on with
   std::string_view closeText_;                  // of a close frame that filters ask for

@@ -27,6 +27,8 @@ inline constexpr u32 kOptionsDueMs = 5000;
 inline constexpr u32 kDrainSlotsMax = 4096;
 // How long a connection waits for filters, which have a shorter deadline of their own.
 inline constexpr u32 kFilteringMs = 600'000;
+// What an access record says of the policy that refused a request.
+inline constexpr size_t kDeniedTextMax = 200;
 // A PROXY header may be this long, TLVs included.
 inline constexpr u32 kProxyHeaderMax = 4096 + 16;
 // Room for what the scratch holds, sealed.

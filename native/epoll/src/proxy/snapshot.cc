@@ -10,11 +10,13 @@
 #include "runtime/board.h"
 #include "runtime/sys.h"
 
+#include "policy/policy_list.h"
+
 namespace holdfast::proxy {
 namespace {
 
 inline constexpr u32 kSnapshotMagic = 0x48465350;  // "HFSP"
-inline constexpr u32 kSnapshotVersion = 4;
+inline constexpr u32 kSnapshotVersion = 5;
 inline constexpr HashKey kIdentityKey{0x656e64706f696e74u, 0x6964656e74697479u};
 // Two halves of a digest that tells configs apart; nobody gains by a collision.
 inline constexpr HashKey kDigestKeys[2] = {{0x746c732d636f6e66u, 0x69672d64696765u},
@@ -236,6 +238,26 @@ bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
   return true;
 }
 
+// The policies of every listener and route, each list whole.
+bool arePoliciesValid(const u8* bytes, const SnapshotHeader& header) {
+  if (!lies(header.policiesOffset, header.policyBytes, 1, header.bytes)) return false;
+  const auto isValid = [&](const TextSpec& spec) {
+    if (spec.length == 0) return true;
+    if (u64{spec.offset} + spec.length > header.policyBytes || spec.offset % 8 != 0) return false;
+    policy::PolicyList list;
+    return list.attach({bytes + header.policiesOffset + spec.offset, spec.length});
+  };
+  const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
+  for (u32 i = 0; i < header.listenerCount; i++) {
+    if (!isValid(listeners[i].policies)) return false;
+  }
+  const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
+  for (u32 i = 0; i < header.httpRouteCount; i++) {
+    if (!isValid(routes[i].policies)) return false;
+  }
+  return true;
+}
+
 // A sealed memfd with these bytes, or -errno.
 int seal(const std::vector<u8>& bytes) {
   const int fd = sys::memfdCreate("holdfast-snapshot", 0);
@@ -278,6 +300,11 @@ int compileSnapshot(const SnapshotParts& parts) {
     if (!parts.http[i].isEnabled) continue;
     listeners[i].http = static_cast<u32>(http.specs.size());
     if (!flattenHttp(parts.http[i], &http, &flat.texts, &cidrs)) return -EINVAL;
+  }
+  for (size_t i = 0; i < listeners.size() && i < parts.policies.size(); i++) {
+    if (!flattenPolicies(parts.policies[i], &http.policies, &listeners[i].policies)) {
+      return -EINVAL;
+    }
   }
   FlatChains chains;
   for (const FilterChainParts& chain : parts.filterChains) addChain(chain, flat, &chains);
@@ -324,6 +351,8 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.chainCount = static_cast<u32>(chains.specs.size());
   header.chainNamesOffset = place(bytes, chains.names);
   header.chainNameCount = static_cast<u32>(chains.names.size());
+  header.policiesOffset = place(bytes, http.policies);
+  header.policyBytes = static_cast<u32>(http.policies.size());
   // From here on there are keys in it, so that it must not grow.
   bytes.reserve(bytes.size() + flat.tls.size() * sizeof(TlsSpec) + flat.tlsBytes.size() +
                 parts.ticketKeys.size() * sizeof(HfTlsTicketKey) + 64);
@@ -388,7 +417,8 @@ bool Snapshot::isValid(const u8* bytes, size_t length) {
   if (!lies(header.httpOffset, header.httpCount, sizeof(HttpSpec), length) ||
       !lies(header.httpRoutesOffset, header.httpRouteCount, sizeof(HttpRouteSpec), length) ||
       !lies(header.editsOffset, header.editCount, sizeof(HttpEditSpec), length) ||
-      !isHttpValid(bytes, header) || !areChainsValid(bytes, header)) {
+      !isHttpValid(bytes, header) || !areChainsValid(bytes, header) ||
+      !arePoliciesValid(bytes, header)) {
     return false;
   }
   const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);

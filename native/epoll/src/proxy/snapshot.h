@@ -73,6 +73,7 @@ struct ListenerSpec {
   u32 anyFirst = 0;  // routes for any name, in order
   u32 anyCount = 0;
   u32 filterChain = 0;  // id; 0: none
+  TextSpec policies;    // empty: none
   SocketOptions socket;
 };
 
@@ -168,6 +169,7 @@ struct SnapshotHeader {
   u32 editsOffset = 0, editCount = 0;
   u32 chainsOffset = 0, chainCount = 0;
   u32 chainNamesOffset = 0, chainNameCount = 0;
+  u32 policiesOffset = 0, policyBytes = 0;
   AccessFormat accessFormat = AccessFormat::kJson;
   TextSpec accessTemplate;  // compiled
 };
@@ -192,8 +194,9 @@ struct SnapshotParts {
   std::vector<HttpParts> http;                // of each listener; may be shorter
   std::vector<ClusterHttpParts> clusterHttp;  // of each cluster; may be shorter
   std::vector<FilterChainParts> filterChains;
-  AccessFormat accessFormat = AccessFormat::kJson;  // of requests
-  std::string accessTemplate;                       // kTemplate: its text
+  std::vector<std::vector<policy::PolicyParts>> policies;  // of each listener; may be shorter
+  AccessFormat accessFormat = AccessFormat::kJson;         // of requests
+  std::string accessTemplate;                              // kTemplate: its text
 };
 
 // Builds hash tables, lays the parts flat and seals them. Returns the memfd, or -errno.
@@ -254,6 +257,10 @@ class Snapshot {
   // Names of fields in lower case, from a chain's ranges.
   [[nodiscard]] std::string_view filterName(u32 at) const {
     return text(array<TextSpec>(header_->chainNamesOffset)[at]);
+  }
+  // Of a listener or a route; empty: none.
+  [[nodiscard]] std::span<const u8> policies(const TextSpec& spec) const {
+    return {array<u8>(header_->policiesOffset) + spec.offset, spec.length};
   }
   [[nodiscard]] AccessFormat accessFormat() const { return header_->accessFormat; }
   [[nodiscard]] std::string_view accessTemplate() const { return text(header_->accessTemplate); }

@@ -14,6 +14,7 @@ namespace holdfast::proxy {
 
 // The client is known and counted.
 void Shard::direct(u32 tunnel, const ListenerSpec& listener) {
+  if (!passConnection(tunnel, listener, policy::Phase::kAccept)) return;
   if (filters_ != nullptr && listener.filterChain != 0) {
     filters_->connections[tunnel].chain = holdChain(listener.filterChain);
     if (askConnection(tunnel, FilterHook::kAccept, {})) return;
@@ -37,6 +38,7 @@ void Shard::directNow(u32 tunnel, const ListenerSpec& listener) {
 
 // The connection can be used, and where it goes is known.
 void Shard::ready(u32 tunnel, const ListenerSpec& listener, std::string_view serverName) {
+  if (!passConnection(tunnel, listener, policy::Phase::kOpen)) return;
   if (askConnection(tunnel, FilterHook::kOpen, serverName)) return;
   readyNow(tunnel, listener);
 }

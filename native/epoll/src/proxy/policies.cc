@@ -1,0 +1,115 @@
+// Native filters on the path: what the policies of listeners and routes say is done.
+//
+// They are asked before the filters in TypeScript of the same place: of connections when they were
+// accepted and when they are ready, of requests before their route is sought and when it was found.
+// Invariant: each list is asked once for a connection or request, however often its head is read.
+// Does not evaluate: policy/ does, in place and without allocation.
+#include <algorithm>
+#include <cstdio>
+
+#include "http/head_fields.h"
+#include "proxy/filter_host.h"
+#include "proxy/http_request.h"
+
+namespace holdfast::proxy {
+
+// False when the connection was closed.
+bool Shard::passConnection(u32 tunnel, const ListenerSpec& listener, policy::Phase phase) {
+  if (listener.policies.length == 0) return true;
+  policy::PolicyList list;
+  list.attachChecked(snapshot_.policies(listener.policies));
+  if (!list.has(phase)) return true;
+  if (regexScratch_ == nullptr) regexScratch_ = std::make_unique<http::RegexScratch>();
+  const Tunnel& record = tunnels_[tunnel];
+  policy::Facts facts;
+  facts.client = record.client;
+  const Conn& client = conns_[record.downstream];
+  facts.isTls = (client.flags & kConnTls) != 0;
+  if (facts.isTls && tlsOf(record.downstream).facts != kNoIndex) {
+    const TlsFactsView view = facts_.view(tlsOf(record.downstream).facts);
+    facts.subject = view.subject;
+    facts.altNames = view.altNames;
+  }
+  outcome_.clear();
+  const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+  if (list.check(phase, facts, tools, nowNs_, &outcome_)) return true;
+  close(tunnel, CloseReason::kFilter, How::kReset);
+  return false;
+}
+
+// Asks the policies of a place about a request, unless `flag` says that they were. False when it
+// was answered, or waits.
+bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total) {
+  if (spec.length == 0) return true;
+  Exchange& exchange = exchangePool_[request.exchange];
+  if ((exchange.flags & flag) != 0) return true;
+  exchange.flags |= flag;
+  policy::PolicyList list;
+  list.attachChecked(snapshot_.policies(spec));
+  if (!list.has(policy::Phase::kRequest)) return true;
+  const Tunnel& record = tunnels_[request.tunnel];
+  policy::Facts facts;
+  facts.client = record.client;
+  facts.isTls = (conns_[record.downstream].flags & kConnTls) != 0;
+  if (facts.isTls && tlsOf(record.downstream).facts != kNoIndex) {
+    const TlsFactsView view = facts_.view(tlsOf(record.downstream).facts);
+    facts.subject = view.subject;
+    facts.altNames = view.altNames;
+  }
+  facts.method = static_cast<u8>(request.head->method);
+  facts.host = request.host;
+  facts.path = request.routePath;
+  facts.query = request.query;
+  facts.headers = http::headerLookupOf(*request.head);
+  if (request.route != nullptr) facts.route = request.route->id;
+  outcome_.clear();
+  const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+  const bool goesOn = list.check(policy::Phase::kRequest, facts, tools, nowNs_, &outcome_);
+  if (!goesOn && outcome_.verdict == policy::Verdict::kClose) {
+    closeByFilter(request.tunnel);
+    return false;
+  }
+  const bool areKept =
+      outcome_.responseFields.count == 0 || keepEdits(request, outcome_.responseFields.all());
+  if (!goesOn) {
+    HF_UNINITIALIZED EditList edits;
+    for (const http1::FieldEdit& edit : outcome_.answerFields.all()) {
+      edits.put(edit.kind, edit.id, edit.name, edit.value);
+    }
+    putKept(exchange, edits);
+    (void)std::snprintf(denied_, sizeof(denied_), "%.*s %.*s %.*s",
+                        static_cast<int>(outcome_.kind.size()), outcome_.kind.data(),
+                        static_cast<int>(outcome_.policy.size()), outcome_.policy.data(),
+                        static_cast<int>(outcome_.rule.size()), outcome_.rule.data());
+    violation_ = denied_;
+    answerEarly(request, outcome_.status, HttpEnd::kFilter, edits.all());
+    violation_ = "";
+    return false;
+  }
+  if (!areKept) {
+    answerEarly(request, 503, HttpEnd::kNoMemory);
+    return false;
+  }
+  if (outcome_.delayMs == 0) return true;
+  // The request waits as it does for filters.
+  HttpConn& http = httpOf(request.tunnel);
+  if (chunks_.append(http.kept, scratch_, total) != total) {
+    answer(request.tunnel, 503, HttpEnd::kNoMemory);
+    return false;
+  }
+  exchange.flags |= kExParked;
+  exchange.waitsFor = FilterHook::kCount;
+  exchange.delayTick = nowTick_ + std::max(1u, ticksOf(outcome_.delayMs));
+  armHttp(request.tunnel);
+  return false;
+}
+
+// The request was held up for long enough.
+void Shard::endDelay(u32 tunnel) {
+  Exchange& exchange = exchangeOf(tunnel);
+  exchange.delayTick = 0;
+  exchange.flags &= ~u32{kExParked};
+  resumeRequest(tunnel, nullptr);
+}
+
+}  // namespace holdfast::proxy
