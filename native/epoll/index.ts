@@ -469,6 +469,14 @@ export interface ConnectionPage {
   readonly next: number;
 }
 
+/** What one call of {@link NativeShard.cutDrained} did. */
+export interface CutPage {
+  /** Connections whose peers have an end to read still. */
+  readonly ended: number;
+  /** Where the next call goes on; -1 at the end. */
+  readonly next: number;
+}
+
 export interface NativeShardOptions {
   readonly boardFd: number;
   readonly shard: number;
@@ -500,6 +508,11 @@ export interface NativeShard extends NativeFilters {
   /** Closes all connections, spread at random over `overMs`. Returns how many there are. */
   drain(overMs: number): number;
   undrain(): void;
+  /**
+   * Ends what a drain left over, in a bounded number of slots from `cursor` on: a request without
+   * an answer gets 503, an answer under way is cut.
+   */
+  cutDrained(cursor: number): CutPage;
   /** Closes everything at once and stops the reactor; also done when the thread ends. */
   stop(): void;
 }

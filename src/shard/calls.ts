@@ -43,6 +43,7 @@ export function createCallTable(
       shard.undrain();
       return null;
     },
+    cutDrained: ({ cursor }) => shard.cutDrained(cursor),
     memory: () => {
       const usage = process.memoryUsage();
       return {

@@ -10,6 +10,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type {
   ConnectionFilter,
   ConnectionPage,
+  CutPage,
   NativeShardOptions,
 } from '../../native/epoll/index.ts';
 import type {
@@ -38,6 +39,11 @@ export interface ShardCalls {
   /** How many connections the shard is closing. */
   readonly drain: { readonly argument: { readonly overMs: number }; readonly result: number };
   readonly undrain: { readonly argument: null; readonly result: null };
+  /** Ends what a drain left over, a page of slots at a time. */
+  readonly cutDrained: {
+    readonly argument: { readonly cursor: number };
+    readonly result: CutPage;
+  };
   readonly memory: { readonly argument: null; readonly result: ShardMemory };
   /** Closes everything and lets the thread end. */
   readonly stop: { readonly argument: null; readonly result: null };

@@ -80,14 +80,13 @@ export function mergeRows(
   now: readonly DatedRow[],
   isWanted: (row: Row) => boolean,
 ): DatedRow[] {
-  const isKept = (row: DatedRow): boolean => {
-    const again = now.find(({ name, target }) => name === row.name && target === row.target);
-    return again === undefined ? !isWanted(row) : again.result === 'skipped';
-  };
-  const kept = earlier.filter(isKept);
-  const isNew = (row: DatedRow): boolean =>
-    !kept.some(({ name, target }) => name === row.name && target === row.target);
-  return [...kept, ...now.filter(isNew)];
+  const isSame = (a: Row, b: Row): boolean => a.name === b.name && a.target === b.target;
+  const merged = earlier.flatMap((row) => {
+    const again = now.find((each) => isSame(each, row));
+    if (again === undefined) return isWanted(row) ? [] : [row];
+    return [again.result === 'skipped' ? row : again];
+  });
+  return [...merged, ...now.filter((row) => !earlier.some((each) => isSame(each, row)))];
 }
 
 /** The page for HTTP and WebSocket; rows of a suite stand together. */

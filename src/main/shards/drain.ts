@@ -8,14 +8,19 @@
  *   serving --start()--> draining --no connection left, or deadline--> drained
  *   draining, drained --undrain()--> serving
  */
-import type { Board } from '../../../native/epoll/index.ts';
+import type { Board, CutPage } from '../../../native/epoll/index.ts';
 import type { Log } from '../observe/index.ts';
+import { ShardCallError } from './link.ts';
 import type { ShardSupervisor } from './supervisor.ts';
 
 /** How often the number of connections is looked at. */
 const POLL_MS = 50;
 /** How often progress is logged. */
 const PROGRESS_MS = 10_000;
+/** How long peers may take to read the answers and ends that the cut gave them. */
+const CUT_MS = 1_000;
+/** Pages of slots that one shard is asked to cut at most; a page has thousands. */
+const CUT_PAGES_MAX = 16_384;
 
 export type DrainState = 'serving' | 'draining' | 'drained';
 
@@ -106,10 +111,37 @@ export class Drain {
     }
     if (!isEmpty) {
       log.warn({ connections: board.connections() }, 'the drain is over its deadline; cutting');
-      await supervisor.callAll('drain', { overMs: 0 });
+      await this.#cut(signal);
     }
     this.#state = 'drained';
     log.info({ connections: board.connections() }, 'drained');
+  }
+
+  /** Resolves when each shard said that nothing is under way and peers had time to read their end. */
+  async #cut(signal: AbortSignal): Promise<void> {
+    const first = await this.#options.supervisor.callAll('cutDrained', { cursor: 0 });
+    const ended = await Promise.all([...first].map(([shard, page]) => this.#cutRest(shard, page)));
+    if (ended.some((count) => count > 0)) {
+      await this.#waitEmpty(CUT_MS, signal);
+    }
+  }
+
+  /** How many connections of one shard were given an end. What a shard that goes had goes with it. */
+  async #cutRest(shard: number, first: CutPage): Promise<number> {
+    let { ended, next } = first;
+    for (let page = 1; next >= 0 && page < CUT_PAGES_MAX; page++) {
+      try {
+        const cut = await this.#options.supervisor.call(shard, 'cutDrained', { cursor: next });
+        ended += cut.ended;
+        next = cut.next;
+      } catch (error) {
+        if (error instanceof ShardCallError) {
+          return ended;
+        }
+        throw error;
+      }
+    }
+    return ended;
   }
 
   async #waitEmpty(timeoutMs: number, signal: AbortSignal): Promise<boolean> {

@@ -106,13 +106,33 @@ test('a request and a WebSocket that an operator ends', async (t) => {
   assert.equal(record['flags'], 'killed');
 });
 
-test('a request that a drain does not wait for any longer', async (t) => {
+test('requests that a drain does not wait for any longer', async (t) => {
   const origin = await Origin.start(t);
   const gateway = await GatewayProcess.start(t, { yaml: yaml(origin) });
-  const client = await Wire.connect(t, await gateway.port('web'));
-  await atOrigin(origin, get('/a/drain'), client);
+  const port = await gateway.port('web');
+  const waiting = await Wire.connect(t, port);
+  await atOrigin(origin, get('/a/waiting'), waiting);
+  const reading = await Wire.connect(t, port);
+  const endpoint = await atOrigin(origin, get('/a/reading'), reading);
+  endpoint.send('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello');
+  await readHead(reading);
+  const { client, endpoint: room } = await openWebSocket(t, origin, port);
+  // The first half of a message of ten bytes: no close frame can stand inside.
+  room.send(Buffer.from('\x82\x0ahello', 'latin1'));
+  await client.take(7);
   gateway.signal('SIGTERM');
-  assert.deepEqual(await endOf(gateway, '/a/drain'), ['shard-stopped', 0]);
+  const head = await readHead(waiting);
+  assert.match(head[0] ?? '', / 503 /);
+  assert.ok(head.some((line) => line.toLowerCase() === 'connection: close'));
+  assert.equal(await waiting.ended, 'fin');
+  waiting.finish();
+  assert.equal(await reading.ended, 'ECONNRESET');
+  assert.equal(await client.ended, 'ECONNRESET');
+  assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+  assert.deepEqual(await endOf(gateway, '/a/waiting'), ['drained', 503]);
+  assert.deepEqual(await endOf(gateway, '/a/reading'), ['drained', 200]);
+  const record = await gateway.accessed(({ event }) => event === 'tunnel');
+  assert.equal(record['flags'], 'drained');
 });
 
 test('pongs are shown, and a client that sends none is let go', async (t) => {

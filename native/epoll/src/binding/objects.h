@@ -124,6 +124,7 @@ class ShardObject : public Napi::ObjectWrap<ShardObject> {
   Napi::Value kill(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void undrain(const Napi::CallbackInfo& info);
+  Napi::Value cutDrained(const Napi::CallbackInfo& info);
   // filters_object.cc
   void attachFilters(const Napi::CallbackInfo& info);
   void applyFilterAnswers(const Napi::CallbackInfo& info);

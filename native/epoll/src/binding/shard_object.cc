@@ -72,6 +72,7 @@ Napi::Function ShardObject::define(Napi::Env env) {
                          InstanceMethod<&ShardObject::kill>("kill"),
                          InstanceMethod<&ShardObject::drain>("drain"),
                          InstanceMethod<&ShardObject::undrain>("undrain"),
+                         InstanceMethod<&ShardObject::cutDrained>("cutDrained"),
                          InstanceMethod<&ShardObject::attachFilters>("attachFilters"),
                          InstanceMethod<&ShardObject::applyFilterAnswers>("applyFilterAnswers"),
                          InstanceMethod<&ShardObject::retireFilterChain>("retireFilterChain"),
@@ -156,6 +157,15 @@ Napi::Value ShardObject::drain(const Napi::CallbackInfo& info) {
 }
 
 void ShardObject::undrain(const Napi::CallbackInfo&) { shard_->undrain(); }
+
+Napi::Value ShardObject::cutDrained(const Napi::CallbackInfo& info) {
+  u32 ended = 0;
+  const u32 next = shard_->cutDrained(info[0].ToNumber().Uint32Value(), &ended);
+  Napi::Object page = Napi::Object::New(info.Env());
+  page.Set("ended", ended);
+  page.Set("next", next == kNoIndex ? -1.0 : static_cast<double>(next));
+  return page;
+}
 
 void ShardObject::stop(const Napi::CallbackInfo&) {
   if (shard_->isStopped()) return;

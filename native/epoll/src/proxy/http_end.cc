@@ -295,8 +295,6 @@ void Shard::fireHttp(u32 tunnel) {
   const bool isOver = isDue(record.drainTick, nowTick_) || isDue(record.ageTick, nowTick_);
   const bool isDrained = isDue(record.drainTick, nowTick_);
   if (http.exchange != kNoIndex) {
-    // A drain that comes again finds what its grace did not suffice for.
-    if (isDrained && (http.flags & kHttpCloseDue) != 0) return cutDrained(tunnel);
     if (isOver) {
       http.flags |= kHttpCloseDue;
       record.ageTick = record.drainTick = 0;
@@ -330,8 +328,8 @@ void Shard::fireHttp(u32 tunnel) {
   armHttp(tunnel);
 }
 
-// The request under way has had its time.
-void Shard::cutDrained(u32 tunnel) {
+// The request under way has had the grace of a drain.
+void Shard::cutExchange(u32 tunnel) {
   if ((exchangeOf(tunnel).flags & kExAnswered) != 0) return cutAnswer(tunnel, HttpEnd::kDrained);
   answer(tunnel, 503, HttpEnd::kDrained);
 }

@@ -521,7 +521,10 @@ void Shard::stop() {
   for (u32 i = 0; i < tunnels_.touched(); i++) {
     const Tunnel& tunnel = tunnels_[i];
     const bool isLive = tunnel.state != TunnelState::kClosed && tunnel.downstream != kNoIndex;
-    if (isLive) close(i, CloseReason::kShardStopped, How::kReset);
+    // What is on its way to its end has its reason.
+    const bool isEnding =
+        tunnel.state == TunnelState::kFlushing || tunnel.state == TunnelState::kLingering;
+    if (isLive) close(i, isEnding ? tunnel.reason : CloseReason::kShardStopped, How::kReset);
   }
   while (established_.count() > 0) runTask(established_.pop());
   while (exchanges_.count() > 0) runTask(exchanges_.pop());

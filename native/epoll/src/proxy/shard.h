@@ -65,6 +65,10 @@ class Shard {
   // Spreads the end of all tunnels, present and to come, over `overMs`. Returns how many there are.
   u32 drain(u32 overMs);
   void undrain();
+  // Ends what a drain left over, in up to kDrainSlotsMax records from `cursor`: a request gets its
+  // 503 or has its answer cut. Adds to `ended` how many peers have something to read still, and
+  // returns where to go on, or kNoIndex at the end.
+  u32 cutDrained(u32 cursor, u32* ended);
   // Looks at up to `slots` records from `cursor`; appends matches up to `limit`.
   // Returns where to go on, or kNoIndex at the end.
   u32 list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter,
@@ -434,7 +438,8 @@ class Shard {
   void freeHttp(u32 tunnel);
   void endHttp(u32 tunnel);
   void cutAnswer(u32 tunnel, HttpEnd end);
-  void cutDrained(u32 tunnel);
+  bool cutTunnel(u32 tunnel);
+  void cutExchange(u32 tunnel);
   void answerTryLater(u32 tunnel);
   void clientGone(u32 tunnel, int error);
   void lingerHttp(u32 tunnel, CloseReason reason);

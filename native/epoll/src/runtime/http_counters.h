@@ -132,7 +132,8 @@ namespace holdfast {
   X(FrameInvalid, "frame-invalid", "either",                                                     \
     "A frame broke a rule of WebSocket or its limit; `violation` names it.")                     \
   X(MaxAge, "max-age", "gateway", "The connection reached its maximum age.")                     \
-  X(Drained, "drained", "gateway", "The gateway was draining.")                                  \
+  X(Drained, "drained", "gateway",                                                               \
+    "The gateway drained; a request that outlasted drain.grace got 503, or RST in its answer.")  \
   X(Killed, "killed", "gateway", "An operator ended it.")                                        \
   X(ShardStopped, "shard-stopped", "gateway", "The shard stopped.")
 
