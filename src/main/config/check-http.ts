@@ -49,20 +49,25 @@ export function listRouteClusters(
     ]);
 }
 
-/** How many different parts of clusters routes ask for: each is one more cluster to the core. */
-export function countSubsets(listeners: readonly Item[]): number {
-  const found = new Set<string>();
-  for (const { map } of listeners.flatMap(hostsOf).flatMap(routesOf)) {
+/**
+ * Where routes ask for parts of clusters, the first place of each different part: each is one more
+ * cluster to the core.
+ */
+export function listSubsetPlaces(listeners: readonly Item[]): ValuePath[] {
+  const found = new Map<string, ValuePath>();
+  for (const { map, path } of listeners.flatMap(hostsOf).flatMap(routesOf)) {
     const subset = asMap(map['subset']);
     const labels = Object.keys(subset)
       .toSorted()
       .map((key) => [key, subset[key]]);
     if (labels.length === 0) continue;
     const names = [map['cluster'], ...asList(map['split']).map((part) => asMap(part)['cluster'])];
-    for (const name of names)
-      if (typeof name === 'string') found.add(JSON.stringify([name, labels]));
+    for (const name of names) {
+      const part = JSON.stringify([name, labels]);
+      if (typeof name === 'string' && !found.has(part)) found.set(part, [...path, 'subset']);
+    }
   }
-  return found.size;
+  return [...found.values()];
 }
 
 function shown({ name }: Item): string {

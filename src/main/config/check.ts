@@ -8,7 +8,7 @@
  */
 import { checkAdmin, checkCluster, checkListener, checkProcessLimits } from './check-amounts.ts';
 import { checkBinds, checkLoops } from './check-binds.ts';
-import { checkListenerHttp, countSubsets, listRouteClusters } from './check-http.ts';
+import { checkListenerHttp, listRouteClusters, listSubsetPlaces } from './check-http.ts';
 import { checkLog } from './check-log.ts';
 import { checkClusterTls, checkListenerTls } from './check-tls.ts';
 import type { ValuePath } from './findings.ts';
@@ -74,13 +74,16 @@ function checkCounts(listeners: Item[], clusters: Item[], report: Report): void 
       `there are ${listeners.length} listeners, the limit is ${limit.LISTENERS_MAX}`,
     );
   }
-  const subsets = countSubsets(listeners);
-  if (clusters.length + subsets > limit.CLUSTERS_MAX) {
-    const parts = subsets === 0 ? '' : ` and ${subsets} subsets of clusters`;
+  const subsets = listSubsetPlaces(listeners);
+  if (clusters.length + subsets.length > limit.CLUSTERS_MAX) {
+    const parts = subsets.length === 0 ? '' : ` and ${subsets.length} subsets of clusters`;
+    // The first one beyond the limit.
+    const path = subsets[limit.CLUSTERS_MAX - clusters.length];
     report(
       'tooMany',
-      ['clusters', ...(subsets === 0 ? [limit.CLUSTERS_MAX] : [])],
+      path ?? ['clusters', limit.CLUSTERS_MAX],
       `there are ${clusters.length} clusters${parts}, the limit is ${limit.CLUSTERS_MAX}`,
+      subsets.length === 0 ? undefined : 'each subset that a route asks for counts as a cluster',
     );
   }
   let endpoints = 0;

@@ -22,6 +22,7 @@ import {
   readHead,
   textFrame,
   upgradeFields,
+  upgradeKept,
 } from './http-wire.ts';
 
 type Record_ = Readonly<Record<string, unknown>>;
@@ -266,6 +267,26 @@ test('a head that does not come in time', async (t) => {
   assert.match((await readHead(client))[0] ?? '', / 408 /);
   const record = await gateway.accessed(({ flags }) => flags === 'head-timeout');
   assert.equal(record['status'], 408);
+});
+
+test('a WebSocket on kept connections: its record counts its own bytes', async (t) => {
+  const gateway = await GatewayProcess.start(t, { yaml: yaml() });
+  const client = await Wire.connect(t, await gateway.port('web'));
+  const endpoint = await atOrigin(origin, get('/a/before'), client);
+  endpoint.send(OK);
+  await readHead(client);
+  await client.take(5);
+  await upgradeKept(client, endpoint);
+  const up = textFrame('hello', 'masked');
+  const down = textFrame('to you', 'plain');
+  client.send(up);
+  endpoint.send(down);
+  await endpoint.take(up.length);
+  await client.take(down.length);
+  client.finish();
+  endpoint.finish();
+  const record = await gateway.accessed(({ event }) => event === 'tunnel');
+  assert.deepEqual([record['bytesIn'], record['bytesOut']], [up.length, down.length]);
 });
 
 test('a WebSocket: in the list while it lives, two records at its end', async (t) => {

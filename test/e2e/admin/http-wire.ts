@@ -59,6 +59,18 @@ export async function openWebSocket(
 ): Promise<{ client: Wire; endpoint: Wire }> {
   const client = await Wire.connect(owner, port);
   const endpoint = await atOrigin(origin, get('/rooms/7', upgradeFields()), client);
+  await answerUpgrade(endpoint, client);
+  return { client, endpoint };
+}
+
+/** The same on connections that have served a request. */
+export async function upgradeKept(client: Wire, endpoint: Wire): Promise<void> {
+  client.send(get('/rooms/7', upgradeFields()));
+  await readHead(endpoint);
+  await answerUpgrade(endpoint, client);
+}
+
+async function answerUpgrade(endpoint: Wire, client: Wire): Promise<void> {
   const accept = createHash('sha1')
     .update(WEBSOCKET_KEY + WEBSOCKET_GUID)
     .digest('base64');
@@ -67,5 +79,4 @@ export async function openWebSocket(
   );
   const [status = ''] = await readHead(client);
   assert.match(status, / 101 /);
-  return { client, endpoint };
 }

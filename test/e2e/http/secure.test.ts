@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import { describe, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { makeDirectory } from '../harness.ts';
 import { makeBytes } from '../tcp/pattern.ts';
 import { Authority, writePair, writeText } from '../tls/authority.ts';
@@ -73,5 +74,49 @@ describe('HTTP with TLS', () => {
       ports.add(response.text);
     }
     assert.equal(ports.size, 1);
+  });
+
+  test('a reload that changes the TLS of a cluster closes its unused connections', async (t) => {
+    const directory = makeDirectory(t);
+    const root = Authority.root('Root of origins', 'ec');
+    const names = ['one.example', 'two.example'];
+    const pair = root.issue({ name: 'one.example', altNames: names, kind: 'ec' });
+    const connections: { readonly name: string; readonly closed: Promise<unknown> }[] = [];
+    const origin = createServer({ cert: pair.cert, key: pair.key }, (_, response) => {
+      response.end(`${connections.length}`);
+    });
+    origin.on('secureConnection', (socket: TLSSocket) => {
+      connections.push({ name: `${socket.servername}`, closed: once(socket, 'close') });
+    });
+    origin.listen(0, '127.0.0.1');
+    await once(origin, 'listening');
+    t.after(() => {
+      origin.closeAllConnections();
+      origin.close();
+    });
+    const bound = origin.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+    const ca = writeText(directory, 'ca.pem', root.cert);
+    const appOf = (serverName: string): object => ({
+      endpoints: [`127.0.0.1:${port}`],
+      tls: { ca, serverName },
+    });
+    const scene = await HttpScene.start(t, { app: appOf('one.example') });
+    const client = await scene.connect(t);
+    const ask = async (): Promise<string> => {
+      client.send(get());
+      return (await readResponse(client)).text;
+    };
+    assert.equal(await ask(), '1');
+    // A reload that changes something else leaves the connection where it is.
+    await scene.reload({ app: appOf('one.example'), web: { accessLog: false } });
+    assert.equal(await ask(), '1');
+    await scene.reload({ app: appOf('two.example') });
+    await connections[0]?.closed;
+    assert.equal(await ask(), '2');
+    assert.deepEqual(
+      connections.map(({ name }) => name),
+      names,
+    );
   });
 });

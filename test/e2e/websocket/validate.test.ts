@@ -144,6 +144,39 @@ describe('validated WebSockets', () => {
     }
   }
 
+  for (const side of ['client', 'endpoint'] as const) {
+    test(`a part of a message of the ${side} that turns out wrong ends with RST`, async (t) => {
+      const joined = await open(t);
+      const from = joined[side];
+      const to = joined[side === 'client' ? 'endpoint' : 'client'];
+      const make = side === 'client' ? clientFrame : endpointFrame;
+      const whole = make(TEXT, Buffer.concat([Buffer.from('good'), bytes(0xff, 0xff)]));
+      const good = whole.length - 2;
+      await from.sendAll(whole.subarray(0, good));
+      assert.deepEqual(await to.take(good), whole.subarray(0, good));
+      from.send(whole.subarray(good));
+      // Who sent it is told; to the other one FIN would look like the end of a whole message.
+      assert.equal(await readCloseCode(from), 1007);
+      assert.equal(await from.ended(), 'fin');
+      assert.equal(await to.ended(), 'ECONNRESET');
+      assert.equal(to.held, 0);
+    });
+
+    test(`a violation of the ${side} inside a message of the other end`, async (t) => {
+      const joined = await open(t);
+      const from = joined[side];
+      const to = joined[side === 'client' ? 'endpoint' : 'client'];
+      const half = (side === 'client' ? endpointFrame : clientFrame)(BINARY, 'two halves');
+      await to.sendAll(half.subarray(0, half.length - 5));
+      await from.take(half.length - 5);
+      from.send((side === 'client' ? clientFrame : endpointFrame)(TEXT, 'x', { reserved: 2 }));
+      assert.equal(await readCloseCode(to), 1001);
+      assert.equal(await from.ended(), 'ECONNRESET');
+      assert.equal(from.held, 0);
+      assert.equal(await to.ended(), 'fin');
+    });
+  }
+
   test('a client without a mask, and an endpoint with one: 1002', async (t) => {
     const one = await open(t);
     one.client.send(endpointFrame(TEXT, 'bare'));

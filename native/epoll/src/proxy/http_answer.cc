@@ -299,9 +299,10 @@ bool Shard::writeAnswerHead(u32 tunnel) {
   http1::ResponsePlan plan = http1::planResponse(head_);
   exchange.response = http1::Body(head_, http1::kBodyBytesMax);
   exchange.status = head_.status;
-  if (head_.isPersistent && head_.bodyKind != http1::BodyKind::kUntilClose) {
-    exchange.flags |= kExPersistent;
-  }
+  // Nor is an endpoint that was asked for a WebSocket asked for anything else on that connection.
+  const bool isSwitchAsked = (exchange.flags & kExWebSocket) != 0;
+  const bool isUntilClose = head_.bodyKind == http1::BodyKind::kUntilClose;
+  if (head_.isPersistent && !isUntilClose && !isSwitchAsked) exchange.flags |= kExPersistent;
   const bool isOld = (exchange.flags & kExOldClient) != 0;
   const bool isOpenEnded =
       head_.bodyKind == http1::BodyKind::kUntilClose || head_.bodyKind == http1::BodyKind::kChunked;

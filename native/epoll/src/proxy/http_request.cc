@@ -77,7 +77,12 @@ void Shard::startExchange(u32 tunnel, size_t total) {
   const ListenerSpec& listener = *findListener(record.listener);
   const HttpSpec& spec = snapshot_.http(listener.http);
   const bool isLast = spec.requestsMax != 0 && http.requests >= spec.requestsMax;
-  if (head_.isPersistent && !isLast && !isClosing(tunnel)) exchange.flags |= kExKeepAsked;
+  // Who asked for a WebSocket may send its frames: they are never read as a request, whatever the
+  // answer is.
+  const bool isSwitchAsked = head_.upgrade == http1::UpgradeTo::kWebSocket;
+  if (head_.isPersistent && !isLast && !isSwitchAsked && !isClosing(tunnel)) {
+    exchange.flags |= kExKeepAsked;
+  }
   exchange.bodyTicks = ticksOf(spec.bodyMs);
   exchange.chain = holdChain(listener.filterChain);
   HttpCell& cell = board_.http(options_.index, record.listener);

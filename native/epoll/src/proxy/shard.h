@@ -471,6 +471,7 @@ class Shard {
   bool passFrames(u32 from, u32 to, size_t length);
   codec::FrameRules frameRulesOf(const Tunnel& tunnel, Side from);
   void noteFrames(u32 tunnel, Side from, const codec::FrameReport& report);
+  void cutSide(u32 tunnel, Side side);
   void refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void endFrames(u32 tunnel, CloseReason reason, u16 code);
   bool settleClose(u32 tunnel);

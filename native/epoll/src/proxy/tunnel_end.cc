@@ -11,8 +11,6 @@
 namespace holdfast::proxy {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
 bool isDue(u32 tick, u32 now) { return tick != 0 && !isTickBefore(now, tick); }
 
 // Why a side ended abnormally.
@@ -134,60 +132,6 @@ void Shard::fireOpen(u32 tunnel) {
 void Shard::endOpen(u32 tunnel, CloseReason reason, u16 code) {
   if (hasFrames(tunnels_[tunnel])) return endFrames(tunnel, reason, code);
   linger(tunnel, reason);
-}
-
-u32 Shard::cutDrained(u32 cursor, u32* ended) {
-  enter(Activity::kDrain);
-  nowNs_ = sys::nowNs();
-  nowTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
-  const u32 end = std::min(cursor + kDrainSlotsMax, tunnels_.touched());
-  for (; cursor < end; cursor++) {
-    if (cutTunnel(cursor)) (*ended)++;
-  }
-  // Not inside a turn: what was queued or closed here is for the next one.
-  (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
-  enter(Activity::kIdle);
-  return cursor < tunnels_.touched() ? cursor : kNoIndex;
-}
-
-// True when there is something for its peer to read still. One that flushes or lingers ends by
-// itself.
-bool Shard::cutTunnel(u32 tunnel) {
-  Tunnel& record = tunnels_[tunnel];
-  switch (record.state) {
-    case TunnelState::kHeader:
-    case TunnelState::kHello:
-    case TunnelState::kHandshake:
-      close(tunnel, CloseReason::kDrained, How::kReset);
-      return false;
-    case TunnelState::kConnecting:
-    case TunnelState::kEndpointHandshake:
-    case TunnelState::kHttp:
-      if (!isHttp(tunnel)) {
-        close(tunnel, CloseReason::kDrained, How::kReset);
-        return false;
-      }
-      if (httpOf(tunnel).exchange == kNoIndex) {
-        lingerHttp(tunnel, CloseReason::kDrained);
-      } else {
-        cutExchange(tunnel);
-      }
-      return true;
-    case TunnelState::kOpen:
-      // A frame that did not come to its end within the grace has no other end.
-      if (hasFrames(record) && (record.frames.flags & kFramesCloseDue) != 0) {
-        close(tunnel, record.reason, How::kReset);
-        return false;
-      }
-      endOpen(tunnel, CloseReason::kDrained, codec::kCloseServiceRestart);
-      return true;
-    case TunnelState::kFlushing:
-    case TunnelState::kLingering:
-    case TunnelState::kPooled:
-    case TunnelState::kClosed:
-      return false;
-  }
-  return false;
 }
 
 // Ends the tunnel of a side that ended abnormally; called when nobody took its last bytes for
@@ -402,6 +346,61 @@ void Shard::spreadDrain() {
     if (tunnel.state == TunnelState::kHttp) armHttp(drainCursor_);
   }
   if (drainCursor_ >= tunnels_.touched()) drainCursor_ = kNoIndex;
+}
+
+u32 Shard::cutDrained(u32 cursor, u32* ended) {
+  enter(Activity::kDrain);
+  nowNs_ = sys::nowNs();
+  nowTick_ = static_cast<u32>((nowNs_ - startNs_) / (kTickMs * 1'000'000ull)) + 1;
+  const u32 end = std::min(cursor + kDrainSlotsMax, tunnels_.touched());
+  for (; cursor < end; cursor++) {
+    if (cutTunnel(cursor)) (*ended)++;
+  }
+  // Not inside a turn: what was queued or closed here is for the next one.
+  wake();
+  enter(Activity::kIdle);
+  return cursor < tunnels_.touched() ? cursor : kNoIndex;
+}
+
+// True when there is something for its peer to read still. One that flushes or lingers ends by
+// itself.
+bool Shard::cutTunnel(u32 tunnel) {
+  Tunnel& record = tunnels_[tunnel];
+  switch (record.state) {
+    case TunnelState::kHeader:
+    case TunnelState::kFiltering:
+    case TunnelState::kHello:
+    case TunnelState::kHandshake:
+      close(tunnel, CloseReason::kDrained, How::kReset);
+      return false;
+    case TunnelState::kConnecting:
+    case TunnelState::kEndpointHandshake:
+    case TunnelState::kHttp:
+      if (!isHttp(tunnel)) {
+        close(tunnel, CloseReason::kDrained, How::kReset);
+        return false;
+      }
+      if (httpOf(tunnel).exchange == kNoIndex) {
+        lingerHttp(tunnel, CloseReason::kDrained);
+      } else {
+        cutExchange(tunnel);
+      }
+      return true;
+    case TunnelState::kOpen:
+      // A frame that did not come to its end within the grace has no other end.
+      if (hasFrames(record) && (record.frames.flags & kFramesCloseDue) != 0) {
+        close(tunnel, record.reason, How::kReset);
+        return false;
+      }
+      endOpen(tunnel, CloseReason::kDrained, codec::kCloseServiceRestart);
+      return true;
+    case TunnelState::kFlushing:
+    case TunnelState::kLingering:
+    case TunnelState::kPooled:
+    case TunnelState::kClosed:
+      return false;
+  }
+  return false;
 }
 
 }  // namespace holdfast::proxy

@@ -153,6 +153,11 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
       if (isOpenAsked_) holdOf(record, side).waiting = 1;
     }
   }
+  // What both connections carried before is not the WebSocket's.
+  conns_[record.downstream].bytesIn = early.bytes;
+  conns_[record.upstream].bytesIn = rest;
+  setNodelay(conns_[record.downstream]);
+  setNodelay(conns_[record.upstream]);
   wheel_.disarm(tunnel);
   rearm(tunnel);
   if (std::exchange(isOpenAsked_, false) && isOpenRefused_) {
@@ -278,16 +283,29 @@ void Shard::refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report
   const bool isClient = from == Side::kDownstream;
   const Side other = isClient ? Side::kUpstream : Side::kDownstream;
   const u16 closed = isClient ? kFramesClosedClient : kFramesClosedEndpoint;
-  if ((record.frames.flags & closed) == 0 && isBetweenFrames(tunnel, other)) {
+  bool isWhole = (record.frames.flags & closed) != 0;
+  if (!isWhole && isBetweenFrames(tunnel, other)) {
+    isWhole = true;
     (void)sendClose(tunnel, from, code,
                     codec::kFrameViolationNames[static_cast<size_t>(violation)]);
     if (record.state != TunnelState::kOpen) return;
   }
   // What went to the other side ends where the frame began, unless that was before these bytes.
-  if (report.boundary != codec::kNoBoundary) {
-    (void)sendClose(tunnel, other, codec::kCloseGoingAway, {});
-  }
-  if (record.state == TunnelState::kOpen) linger(tunnel, CloseReason::kFrameInvalid);
+  const bool isOtherWhole = report.boundary != codec::kNoBoundary;
+  if (isOtherWhole) (void)sendClose(tunnel, other, codec::kCloseGoingAway, {});
+  if (record.state != TunnelState::kOpen) return;
+  if (!isWhole && !isOtherWhole) return close(tunnel, CloseReason::kFrameInvalid, How::kReset);
+  if (!isWhole) cutSide(tunnel, from);
+  if (!isOtherWhole) cutSide(tunnel, other);
+  linger(tunnel, CloseReason::kFrameInvalid);
+}
+
+// Who has a part of a frame gets RST: FIN would look as if that were all. The other one ends alone.
+void Shard::cutSide(u32 tunnel, Side side) {
+  const Tunnel& record = tunnels_[tunnel];
+  const u32 conn = side == Side::kDownstream ? record.downstream : record.upstream;
+  closeConn(conn, How::kReset);
+  conns_[conn].flags |= kConnEof | kConnFinSent;
 }
 
 // The gateway ends the WebSocket: both sides get a close frame, each as soon as no frame to it is
