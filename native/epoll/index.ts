@@ -546,6 +546,11 @@ export interface Native {
   checkTemplate(text: string, use: TemplateUse): TemplateFault | null;
   /** @throws NativeError ENOENT (no such namespace) or EPERM (no privilege). */
   openNetns(name: string): number;
+  /**
+   * The calling thread runs only where no other one wants to, from here on; false where the system
+   * does not allow that.
+   */
+  enterBackground(): boolean;
   createAcceptor(board: Board): Acceptor;
   createProber(): Prober;
   createShard(options: NativeShardOptions): NativeShard;

@@ -409,6 +409,8 @@ int duplicate(int) { return -EMFILE; }
 int openAppend(const char*) { return -ENOENT; }
 int waitWritable(int, int) { return 0; }
 ProcessInfo processInfo() { return {}; }
+
+int enterBackground() { return 0; }
 void sleepUntil(u64 deadlineNs) {
   world->nowNs = std::max(world->nowNs, deadlineNs);
   world->expireTimers();

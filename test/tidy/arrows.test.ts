@@ -29,7 +29,7 @@ const ENTRIES = [
   /^src\/main\/cli\/holdfast\.mjs$/,
   /^src\/main\/setup\/(launch|prepare|with-parent)\.mjs$/,
   /^src\/main\/config\/generate\.ts$/,
-  /(^|\/)(worker|index)\.ts$/,
+  /(^|\/)((load-)?worker|index)\.ts$/,
 ];
 
 interface Import {

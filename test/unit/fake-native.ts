@@ -254,6 +254,10 @@ export class FakeFds {
     this.compiled.push(input);
     return this.#take();
   }
+  enterBackground(): boolean {
+    return true;
+  }
+
   openNetns(name: string): number {
     if (name === 'missing') {
       throw Object.assign(new Error('openat: ENOENT'), { code: 'ENOENT', syscall: 'openat' });

@@ -5,19 +5,29 @@
  * Invariant: filters are checked wherever they are named, and nothing of src/main/filters is loaded
  * where none is.
  */
-import { type LoadResult, loadConfigFile, loadConfigText } from '../config/index.ts';
+import { BackgroundLoader, type LoadResult } from '../config/index.ts';
 import type { CheckedModules, FilterChecks } from '../filters/index.ts';
 
 /** Loads, and remembers the modules of filters. */
 export class CheckedLoader {
+  readonly #loads = new BackgroundLoader();
   #checks: FilterChecks | null = null;
 
   file(path: string): Promise<LoadResult> {
-    return this.#complete(loadConfigFile(path));
+    return this.#complete(this.#loads.loadHere({ path, text: null }));
   }
 
   text(text: string, path: string | null): Promise<LoadResult> {
-    return this.#complete(loadConfigText(text, path));
+    return this.#complete(this.#loads.loadHere({ path, text }));
+  }
+
+  /** The same beside a gateway that runs. */
+  async fileAgain(path: string): Promise<LoadResult> {
+    return this.#complete(await this.#loads.load({ path, text: null }));
+  }
+
+  async textAgain(text: string, path: string | null): Promise<LoadResult> {
+    return this.#complete(await this.#loads.load({ path, text }));
   }
 
   /** What was checked so far; null: nothing. */

@@ -167,7 +167,7 @@ async function runGateway(editions: Editions, world: CliWorld): Promise<Gateway>
     config,
     source: 'demo',
     reloadConfig: async () => editions.next(),
-    parseConfig: (text) => loader.text(text, null),
+    parseConfig: (text) => loader.textAgain(text, null),
     filterModules: () => loader.modules,
     watchFile: null,
     signals: 'process',

@@ -127,7 +127,7 @@ async function proxy(options: ProxyOptions, world: CliWorld): Promise<void> {
     config,
     source: 'command line',
     reloadConfig: null,
-    parseConfig: (text) => loader.text(text, null),
+    parseConfig: (text) => loader.textAgain(text, null),
     filterModules: () => loader.modules,
     watchFile: null,
     signals: 'process',

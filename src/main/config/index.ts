@@ -5,6 +5,7 @@
  * Path: gateway.ts and the command line load through here; nothing else reads configuration text.
  */
 export { formatAddress, formatHostPort, parseBind } from './address.ts';
+export { BackgroundLoader } from './background-load.ts';
 export { type FindingName, findingByCode } from './codes.ts';
 export type {
   BindAddress,

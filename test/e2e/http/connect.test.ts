@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Owner } from '../harness.ts';
 import { RawPeer } from '../tcp/raw-peer.ts';
-import { seenIn } from './http-origin.ts';
+import { HttpOrigin, seenIn } from './http-origin.ts';
 import { get, HttpScene, requestOf } from './http-scene.ts';
 import { readResponse } from './message.ts';
 
@@ -29,6 +29,7 @@ async function start(owner: Owner, connect: string): Promise<HttpScene> {
   const routes = Object.entries(ROUTES).map(([path, timeouts]) => ({
     match: { path },
     cluster: 'full',
+    retry: 'off',
     timeouts: Object.fromEntries(Object.entries(timeouts).filter(([, value]) => value !== 'off')),
   }));
   return HttpScene.start(owner, {
@@ -66,4 +67,27 @@ describe('connects that take too long', () => {
       assert.equal(seenIn(await readResponse(client)).target, '/after');
     });
   }
+
+  test('a try that is over before it is connected is made again elsewhere', async (t) => {
+    const peer = RawPeer.start(t);
+    const { port } = await peer.listen('full', { backlog: 0 });
+    await peer.fillBacklog('full');
+    const other = await HttpOrigin.start(t, 'other');
+    const route = { match: { path: '/' }, cluster: 'pair', timeouts: { perTry: '1s' } };
+    const scene = await HttpScene.start(t, {
+      isRouted: true,
+      http: { hosts: [{ routes: [route] }] },
+      clusters: [
+        {
+          name: 'pair',
+          endpoints: [{ address: `127.0.0.1:${port}`, weight: 100 }, other.address],
+          connect: { timeout: '20s', retries: 1 },
+        },
+      ],
+    });
+    const client = await scene.connect(t);
+    client.send(requestOf('POST', '/once', { body: 'x' }));
+    assert.equal(seenIn(await readResponse(client)).origin, 'other');
+    assert.deepEqual(other.seen, ['POST /once']);
+  });
 });

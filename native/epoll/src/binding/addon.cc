@@ -143,6 +143,10 @@ Napi::Value processInfo(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value enterBackground(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), sys::enterBackground() == 0);
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto* state = new AddonState;
   env.SetInstanceData(state);
@@ -165,6 +169,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("checkPolicies", Napi::Function::New<checkPolicies>(env, "checkPolicies"));
   exports.Set("checkTemplate", Napi::Function::New<checkTemplate>(env, "checkTemplate"));
   exports.Set("openNetns", Napi::Function::New<openNetns>(env, "openNetns"));
+  exports.Set("enterBackground", Napi::Function::New<enterBackground>(env, "enterBackground"));
   exports.Set("processInfo", Napi::Function::New<processInfo>(env, "processInfo"));
   return exports;
 }

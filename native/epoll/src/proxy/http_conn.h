@@ -71,6 +71,9 @@ enum ExchangeFlag : u32 {
 inline constexpr u32 kContentRateMin = 500;  // bytes per second
 inline constexpr u32 kContentRateMs = 20'000;
 
+// A connection is closed between two requests only when the last one was over for this long.
+inline constexpr u32 kQuietMs = 250;
+
 inline constexpr u32 kInterimsMax = 64;  // 1xx responses to one request
 
 // How far the filters of an exchange have seen its request.

@@ -282,11 +282,29 @@ void Shard::armHttp(u32 tunnel) {
   wheel_.arm(tunnel, next);
 }
 
-// How long the answer of the request under way may take still.
+// How long the request under way, and its present try, may wait for an answer still.
 u32 Shard::ticksLeft(u32 tunnel) {
-  const u32 tick = exchangeOf(tunnel).requestTick;
-  if (tick == 0) return TimerWheel<TimerOf>::kTicksMax / 2;
-  return isDue(tick, nowTick_) ? 0 : tick - nowTick_;
+  const Exchange& exchange = exchangeOf(tunnel);
+  u32 left = TimerWheel<TimerOf>::kTicksMax / 2;
+  for (const u32 tick : {exchange.requestTick, exchange.tryTick}) {
+    if (tick != 0) left = isDue(tick, nowTick_) ? 0 : std::min(left, tick - nowTick_);
+  }
+  return left;
+}
+
+// That time is over before the endpoint was connected to.
+void Shard::expireConnect(u32 tunnel) {
+  Exchange& exchange = exchangeOf(tunnel);
+  if (isDue(exchange.requestTick, nowTick_)) {
+    return answer(tunnel, 504, HttpEnd::kRequestTimeout);
+  }
+  // Nothing was sent: where connects are tried again, this one is a connect that failed.
+  if (tunnels_[tunnel].retriesLeft != 0) {
+    exchange.tryTick = nowTick_ + exchange.perTryTicks;
+    return failConnect(tunnel, ETIMEDOUT);
+  }
+  exchange.tryTick = 0;
+  upstreamFailed(tunnel, HttpEnd::kPerTryTimeout);
 }
 
 void Shard::fireHttp(u32 tunnel) {
@@ -313,6 +331,12 @@ void Shard::fireHttp(u32 tunnel) {
     return answer(tunnel, 408, HttpEnd::kHeadTimeout);
   }
   if (isOver && client.pending.isEmpty()) {
+    // Who was served just now may have sent the next request: its answer tells of the end.
+    const u32 quietTick = http.sinceTick + ticksOf(kQuietMs);
+    if (!isDue(quietTick, nowTick_)) {
+      wheel_.arm(tunnel, quietTick);
+      return;
+    }
     return lingerHttp(tunnel, isDrained ? CloseReason::kDrained : CloseReason::kMaxAge);
   }
   if (spec->keepAliveMs != 0 && isDue(http.sinceTick + ticksOf(spec->keepAliveMs), nowTick_)) {

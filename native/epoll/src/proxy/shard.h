@@ -440,6 +440,7 @@ class Shard {
   void cutAnswer(u32 tunnel, HttpEnd end);
   bool cutTunnel(u32 tunnel);
   void cutExchange(u32 tunnel);
+  void expireConnect(u32 tunnel);
   void answerTryLater(u32 tunnel);
   void clientGone(u32 tunnel, int error);
   void lingerHttp(u32 tunnel, CloseReason reason);

@@ -71,9 +71,7 @@ void Shard::fireTimer(u32 tunnel) {
       return close(tunnel, CloseReason::kHandshakeTimeout, How::kReset);
     case TunnelState::kConnecting:
     case TunnelState::kEndpointHandshake:
-      if (isHttp(tunnel) && ticksLeft(tunnel) == 0) {
-        return answer(tunnel, 504, HttpEnd::kRequestTimeout);
-      }
+      if (isHttp(tunnel) && ticksLeft(tunnel) == 0) return expireConnect(tunnel);
       return failConnect(tunnel, ETIMEDOUT);
     case TunnelState::kOpen:
       return fireOpen(tunnel);

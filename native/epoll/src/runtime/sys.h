@@ -124,5 +124,7 @@ struct ProcessInfo {
   u64 threads = 0;
 };
 ProcessInfo processInfo();
+// The calling thread runs only where no other one wants to, and gives way at once. 0 or -errno.
+int enterBackground();
 
 }  // namespace holdfast::sys

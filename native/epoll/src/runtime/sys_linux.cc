@@ -315,6 +315,11 @@ IoResult write(int fd, const void* buffer, size_t length) {
   return ioResult(retryInterrupted([&] { return ::write(fd, buffer, length); }), 0);
 }
 
+int enterBackground() {
+  const sched_param none{};
+  return ::sched_setscheduler(0, SCHED_IDLE, &none) == 0 ? 0 : -errno;
+}
+
 ProcessInfo processInfo() {
   ProcessInfo info;
   if (std::FILE* status = std::fopen("/proc/self/status", "re"); status != nullptr) {
