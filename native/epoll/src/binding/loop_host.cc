@@ -48,6 +48,11 @@ int LoopHost::timeoutOf(State* state) {
   return timeout;
 }
 
+// Whether descriptors wait to be watched: libuv tells its epoll only when it polls itself.
+static bool hasNewWatchers(const uv_loop_t* loop) {
+  return loop->watcher_queue.next != &loop->watcher_queue;
+}
+
 void LoopHost::onPrepare(uv_prepare_t* handle) {
   auto* state = static_cast<State*>(handle->data);
   int wait = timeoutOf(state);
@@ -60,9 +65,9 @@ void LoopHost::onPrepare(uv_prepare_t* handle) {
     const bool isHostReady = state->sleeper.turn(wait);
     if (isHostReady || isLooking || state->owner == nullptr) return;
     if (std::exchange(state->owner->isEntered_, false)) {
-      // JavaScript ran inside of the turn and may have set timers.
+      // JavaScript ran inside of the turn and may have set timers, or opened sockets.
       wait = timeoutOf(state);
-      if (wait == 0) return;
+      if (wait == 0 || hasNewWatchers(state->loop)) return;
       deadlineNs = deadlineOf(wait);
       continue;
     }

@@ -5,11 +5,12 @@
  * Invariant: they need nothing beside the configuration, and are checked like any user's filter.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { parse } from 'yaml';
 import { checkModule, checkTypes } from '../../../../src/main/filters/check/index.ts';
 import { FilterPlanner } from '../../../../src/main/filters/index.ts';
 import { loadFilter, runFilterTests } from '../../../../src/main/filters/tools/index.ts';
@@ -31,6 +32,18 @@ test('each is loaded by its name, from anywhere, and takes its configuration', a
     assert.deepEqual(reply.sourceFaults, [], specifier);
     assert.equal(`holdfast/${reply.summary?.name}`, specifier);
     assert.deepEqual([...new Set(reply.configFaults.map(({ use }) => use))], [1], specifier);
+  }
+});
+
+test('the examples of the documentation are taken', async () => {
+  const page = new URL('../../../../docs/filters-policies.md', import.meta.url);
+  const uses = [...readFileSync(page, 'utf8').matchAll(/```yaml\n([^`]*)```/g)].flatMap(
+    ([, yaml]) => (parse(`${yaml}`) as { filters: { use: string; with: object }[] }).filters,
+  );
+  assert.deepEqual(uses.map(({ use }) => use).sort(), Object.keys(CONFIGS));
+  for (const { use, with: config } of uses) {
+    const reply = await checkModule({ specifier: use, base: BASE, configs: [config] });
+    assert.deepEqual(reply.configFaults, [], use);
   }
 });
 
