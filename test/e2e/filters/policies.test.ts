@@ -37,7 +37,7 @@ const BURST = 3;
 async function openService(owner: Owner) {
   const asked: string[] = [];
   const service = createServer((request, response) => {
-    const uri = `${request.headers['x-forwarded-uri']}`;
+    const uri = String(request.headers['x-forwarded-uri']);
     asked.push(uri);
     if (uri.endsWith('no')) {
       response.writeHead(302, { location: 'https://login.example/', 'x-secret': 's' });
