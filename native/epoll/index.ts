@@ -39,16 +39,24 @@ export type {
   HttpWebSocketInput,
 } from './http-input.ts';
 export type {
+  BasicAuthPolicyInput,
+  ConcurrencyPolicyInput,
+  CorsPolicyInput,
+  FaultPolicyInput,
+  HeadersPolicyInput,
   PolicyBase,
   PolicyBoard,
+  PolicyEditInput,
   PolicyFault,
   PolicyInput,
   PolicyKeyInput,
   PolicyRuleInput,
   PolicyTestInput,
   PolicyTextTestInput,
+  PolicyUserInput,
   RateLimitPolicyInput,
   RbacPolicyInput,
+  SizeLimitPolicyInput,
 } from './policy-input.ts';
 
 /** A failed system call. `code` is the errno name (`EADDRINUSE`), `syscall` the call that failed. */

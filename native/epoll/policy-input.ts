@@ -89,8 +89,93 @@ export interface RateLimitPolicyInput extends PolicyBase {
   readonly hasFields: boolean;
 }
 
+/** Values of fields are written as they stand here. */
+export interface CorsPolicyInput extends PolicyBase {
+  readonly kind: 'cors';
+  /** On the header `origin`. */
+  readonly origins: PolicyTestInput;
+  readonly isAnyOrigin: boolean;
+  readonly hasCredentials: boolean;
+  readonly methods: string;
+  /** Empty: those that are asked for. */
+  readonly headers: string;
+  readonly exposed: string;
+  /** 0: none. */
+  readonly maxAgeSeconds: number;
+}
+
+/** A user, with a password that PBKDF2 with HMAC-SHA-256 made a digest of. */
+export interface PolicyUserInput {
+  readonly name: string;
+  /** Hexadecimal. */
+  readonly salt: string;
+  /** 32 bytes, hexadecimal. */
+  readonly digest: string;
+  /** 1 to 1000. */
+  readonly rounds: number;
+}
+
+export interface BasicAuthPolicyInput extends PolicyBase {
+  readonly kind: 'basic-auth';
+  readonly realm: string;
+  readonly users: readonly PolicyUserInput[];
+  /** Set to the name of the user; empty: none. */
+  readonly userHeader: string;
+  /** The endpoint gets no Authorization. */
+  readonly isHidden: boolean;
+}
+
+export interface SizeLimitPolicyInput extends PolicyBase {
+  readonly kind: 'size-limit';
+  /** 0: no limit of its own. */
+  readonly requestBytesMax: number;
+  readonly responseBytesMax: number;
+}
+
+export interface PolicyEditInput {
+  readonly isResponse: boolean;
+  readonly kind: 'add' | 'set' | 'remove';
+  readonly name: string;
+  /** As it is: no template. */
+  readonly value: string;
+}
+
+export interface HeadersPolicyInput extends PolicyBase {
+  readonly kind: 'headers';
+  readonly edits: readonly PolicyEditInput[];
+}
+
+/** Shares are parts of a million. */
+export interface FaultPolicyInput extends PolicyBase {
+  readonly kind: 'fault';
+  readonly abortMillionths: number;
+  /** Closed instead of answered. */
+  readonly closeMillionths: number;
+  readonly delayMillionths: number;
+  readonly delayMs: number;
+}
+
+export interface ConcurrencyPolicyInput extends PolicyBase {
+  readonly kind: 'concurrency';
+  readonly least: number;
+  readonly most: number;
+  readonly initial: number;
+  readonly windowMs: number;
+  readonly baselineMs: number;
+  /** Of the lowest latency; 1500: half as much again is no load. */
+  readonly tolerancePermille: number;
+}
+
 /** One use of a native filter. `kind` is its name without `holdfast/`. */
-export type PolicyInput = RbacPolicyInput | RateLimitPolicyInput;
+export type PolicyInput =
+  | RbacPolicyInput
+  | RateLimitPolicyInput
+  | CorsPolicyInput
+  | BasicAuthPolicyInput
+  | SizeLimitPolicyInput
+  | HeadersPolicyInput
+  | FaultPolicyInput
+  | ConcurrencyPolicyInput;
 
 /** One thing that is wrong with policies. Numbers are positions in the lists. */
 export interface PolicyFault {

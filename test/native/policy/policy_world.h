@@ -52,6 +52,7 @@ struct TestFacts {
   std::string query{};
   Fields headers{};  // names in lower case
   u32 route = kNoIndex;
+  u64 contentLength = kNoLength;
 };
 
 // --- Parts ----------------------------------------------------------------------------------
@@ -158,6 +159,7 @@ class PolicyWorld {
     facts.query = asked.query;
     facts.headers = {&asked.headers, &findField};
     facts.route = asked.route;
+    facts.contentLength = asked.contentLength;
     return facts;
   }
 

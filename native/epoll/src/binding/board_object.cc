@@ -264,6 +264,7 @@ void BoardObject::resetShard(const Napi::CallbackInfo& info) {
   const i64 index = indexOf(info, board_->shards(), "shard");
   if (index < 0) return;
   const u32 shard = static_cast<u32>(index);
+  board_->endPolicies(shard);
   ShardBlock& block = board_->shard(shard);
   MailboxMessage message;
   // Sockets handed over after the shard stopped taking any: nobody else will close them.

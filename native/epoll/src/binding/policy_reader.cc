@@ -2,6 +2,7 @@
 #include "binding/policy_reader.h"
 
 #include "binding/objects.h"
+#include "codec/http1_bytes.h"
 #include "codec/http1_field.h"
 #include "runtime/board.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 inline constexpr size_t kWordMax = 64;
 inline constexpr size_t kTextMax = 16 * 1024;
+constexpr const char* kEditKinds[] = {"add", "set", "remove"};
 inline constexpr u32 kNestingMax = policy::kTestNestingMax + 2;  // the compiler says what is wrong
 
 std::string placeOf(const std::string& path, const char* list, u32 at) {
@@ -135,6 +137,72 @@ policy::LimitParts readLimit(const Fields& fields, Problem& problem) {
   return limit;
 }
 
+policy::CorsParts readCors(const Fields& fields, Problem& problem) {
+  policy::CorsParts cors;
+  cors.origins = readTest(fields.valueOf("origins"), fields.path() + ".origins", problem);
+  cors.isAnyOrigin = fields.boolOf("isAnyOrigin");
+  cors.hasCredentials = fields.boolOf("hasCredentials");
+  cors.methods = fields.stringOf("methods", kTextMax);
+  cors.headers = fields.stringOf("headers", kTextMax);
+  cors.exposed = fields.stringOf("exposed", kTextMax);
+  cors.maxAgeSeconds = fields.u32Of("maxAgeSeconds");
+  return cors;
+}
+
+// Bytes that stand in hexadecimal digits; empty when they do not.
+std::string bytesOfHex(const std::string& text) {
+  std::string bytes;
+  if (text.size() % 2 != 0) return bytes;
+  for (size_t i = 0; i < text.size(); i += 2) {
+    const int high = http1::hexValue(static_cast<u8>(text[i]));
+    const int low = http1::hexValue(static_cast<u8>(text[i + 1]));
+    if (high < 0 || low < 0) return {};
+    bytes.push_back(static_cast<char>(high << 4 | low));
+  }
+  return bytes;
+}
+
+policy::AuthParts readAuth(const Fields& fields, Problem& problem) {
+  policy::AuthParts auth;
+  auth.realm = fields.stringOf("realm", kTextMax);
+  auth.userHeader = fields.stringOf("userHeader", kTextMax);
+  auth.isHidden = fields.boolOf("isHidden");
+  const Napi::Array users = fields.arrayOf("users", policy::kUsersMax);
+  for (u32 i = 0; i < users.Length() && problem.isNone(); i++) {
+    const Fields from(users.Get(i), placeOf(fields.path(), "users", i), problem);
+    policy::UserParts& user = auth.users.emplace_back();
+    user.name = from.stringOf("name", kTextMax);
+    user.salt = bytesOfHex(from.stringOf("salt", kTextMax));
+    user.digest = bytesOfHex(from.stringOf("digest", kTextMax));
+    user.rounds = from.u32Of("rounds");
+  }
+  return auth;
+}
+
+std::vector<policy::EditParts> readEdits(const Fields& fields, Problem& problem) {
+  std::vector<policy::EditParts> edits;
+  const Napi::Array items = fields.arrayOf("edits", 4 * policy::kPolicyEditsMax);
+  for (u32 i = 0; i < items.Length() && problem.isNone(); i++) {
+    const Fields from(items.Get(i), placeOf(fields.path(), "edits", i), problem);
+    policy::EditParts& edit = edits.emplace_back();
+    edit.isResponse = from.boolOf("isResponse");
+    edit.kind = kindOf<http1::FieldEdit::Kind>(from, "kind", kEditKinds);
+    edit.name = from.stringOf("name", kTextMax);
+    edit.value = from.stringOf("value", kTextMax);
+  }
+  return edits;
+}
+
+policy::InjectParts readInject(const Fields& fields) {
+  return {fields.u32Of("abortMillionths"), fields.u32Of("closeMillionths"),
+          fields.u32Of("delayMillionths"), fields.u32Of("delayMs")};
+}
+
+policy::GradientParts readGradient(const Fields& fields) {
+  return {fields.u32Of("least"),    fields.u32Of("most"),       fields.u32Of("initial"),
+          fields.u32Of("windowMs"), fields.u32Of("baselineMs"), fields.u32Of("tolerancePermille")};
+}
+
 policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
   policy::PolicyParts parts;
   parts.kind = kindOf<policy::PolicyKind>(fields, "kind", policy::kPolicyKindNames);
@@ -147,6 +215,24 @@ policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
   switch (parts.kind) {
     case policy::PolicyKind::kRateLimit:
       parts.limit = readLimit(fields, problem);
+      break;
+    case policy::PolicyKind::kCors:
+      parts.cors = readCors(fields, problem);
+      break;
+    case policy::PolicyKind::kBasicAuth:
+      parts.auth = readAuth(fields, problem);
+      break;
+    case policy::PolicyKind::kSizeLimit:
+      parts.size = {fields.u64Of("requestBytesMax"), fields.u64Of("responseBytesMax")};
+      break;
+    case policy::PolicyKind::kHeaders:
+      parts.edits = readEdits(fields, problem);
+      break;
+    case policy::PolicyKind::kFault:
+      parts.inject = readInject(fields);
+      break;
+    case policy::PolicyKind::kConcurrency:
+      parts.gradient = readGradient(fields);
       break;
     default:
       parts.rbac = readRules(fields, problem);
@@ -207,8 +293,11 @@ Napi::Value BoardObject::policyCounters(const Napi::CallbackInfo& info) {
       const PolicyCell& cell = board_->policy(shard, static_cast<u32>(index));
       total += cell.counters[i].load(std::memory_order_relaxed);
     }
-    out.Set(i, static_cast<double>(total));
+    out.Set(i, static_cast<double>(static_cast<i64>(total) < 0 ? 0 : total));
   }
+  constexpr u32 kLimit = static_cast<u32>(PolicyCounter::kLimit);
+  const u32 limit = board_->concurrency(static_cast<u32>(index)).limit.load();
+  out.Set(kLimit, static_cast<double>(limit));
   return out;
 }
 
@@ -219,6 +308,10 @@ void BoardObject::setPolicy(const Napi::CallbackInfo& info) {
     PolicyCell& cell = board_->policy(shard, static_cast<u32>(index));
     for (std::atomic<u64>& counter : cell.counters) counter.store(0, std::memory_order_relaxed);
   }
+  ConcurrencyCell& concurrency = board_->concurrency(static_cast<u32>(index));
+  concurrency.active.store(0, std::memory_order_relaxed);
+  concurrency.limit.store(0, std::memory_order_relaxed);
+  concurrency.baselineMicros.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace holdfast::binding

@@ -98,18 +98,16 @@ void addFields(const PolicyView& view, const FlatPolicy& policy, const FlatLimit
     Value(outcome).put(secondsOf(take.waitNs)).addTo(&outcome->answerFields, "Retry-After");
   }
   if (limit.hasFields == 0) return;
-  for (FieldEdits* const to : {&outcome->answerFields, &outcome->responseFields}) {
-    if (isRefused && to == &outcome->responseFields) continue;
-    outcome->add(to, http1::FieldEdit::Kind::kAdd, "RateLimit-Policy", view.text(limit.quota));
-    Value(outcome)
-        .put("\"")
-        .put(view.text(policy.name))
-        .put("\";r=")
-        .put(take.remaining)
-        .put(";t=")
-        .put(secondsOf(isRefused ? take.waitNs : take.fullInNs))
-        .addTo(to, "RateLimit");
-  }
+  FieldEdits* const to = isRefused ? &outcome->answerFields : &outcome->responseFields;
+  outcome->add(to, http1::FieldEdit::Kind::kAdd, "RateLimit-Policy", view.text(limit.quota));
+  Value(outcome)
+      .put("\"")
+      .put(view.text(policy.name))
+      .put("\";r=")
+      .put(take.remaining)
+      .put(";t=")
+      .put(secondsOf(isRefused ? take.waitNs : take.fullInNs))
+      .addTo(to, "RateLimit");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 namespace holdfast::policy {
 
 inline constexpr u32 kOutcomeFieldsMax = 24;       // of one list
+inline constexpr u32 kTicketsMax = 4;              // adaptive limits of one request
 inline constexpr size_t kOutcomeTextBytes = 1024;  // of values that are made here
 
 enum class Verdict : u8 {
@@ -42,9 +43,16 @@ struct Outcome {
   std::string_view kind{};
   std::string_view policy{};
   std::string_view rule{};
-  // For an answer of the gateway's own, and for whatever response the client gets.
+  // For the answer that refuses, and for whatever response the client gets, that answer too.
   FieldEdits answerFields;
   FieldEdits responseFields;
+  FieldEdits requestFields;  // for the endpoint
+  // Of the content; 0: no limit of policies. What has a length above it was refused already.
+  u64 requestBytesMax = 0;
+  u64 responseBytesMax = 0;
+  // Adaptive limits that let the request in: to be given back by leave(), whatever becomes of it.
+  u32 tickets[kTicketsMax] = {};
+  u32 ticketCount = 0;
   char text[kOutcomeTextBytes];
   u32 textLength = 0;
 
@@ -54,18 +62,23 @@ struct Outcome {
     status = 0;
     delayMs = 0;
     kind = policy = rule = {};
-    answerFields.count = responseFields.count = textLength = 0;
+    answerFields.count = responseFields.count = requestFields.count = textLength = 0;
+    requestBytesMax = responseBytesMax = 0;
+    ticketCount = 0;
   }
 
-  void add(FieldEdits* to, http1::FieldEdit::Kind how, std::string_view name,
-           std::string_view value) {
+  void add(FieldEdits* to, const http1::FieldEdit& edit) {
     if (to->count == kOutcomeFieldsMax) {
       isCut = true;
       return;
     }
-    to->edits[to->count++] = {
-        how, http1::classifyField({reinterpret_cast<const u8*>(name.data()), name.size()}), name,
-        value};
+    to->edits[to->count++] = edit;
+  }
+  void add(FieldEdits* to, http1::FieldEdit::Kind how, std::string_view name,
+           std::string_view value) {
+    const http1::FieldId id =
+        http1::classifyField({reinterpret_cast<const u8*>(name.data()), name.size()});
+    add(to, {how, id, name, value});
   }
 };
 

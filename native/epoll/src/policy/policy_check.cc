@@ -3,9 +3,11 @@
 
 #include <cstring>
 
+#include "codec/sha256.h"
 #include "http/regex.h"
 #include "runtime/board.h"
 
+#include "policy/kinds_compile.h"
 #include "policy/policy_layout.h"
 
 namespace holdfast::policy {
@@ -20,7 +22,7 @@ class Checker {
     std::memcpy(&header_, bytes_.data(), sizeof(header_));
     if (header_.magic != kPolicyMagic || header_.version != kPolicyVersion) return false;
     if (header_.bytes != bytes_.size() || header_.bytes > kPolicyBytesMax) return false;
-    return hasSections() && hasConditions() && hasRules() && hasPolicies();
+    return hasSections() && hasConditions() && hasRules() && hasKinds() && hasPolicies();
   }
 
  private:
@@ -40,6 +42,10 @@ class Checker {
            lies<FlatRule>(header_.rules) && lies<FlatDimension>(header_.dimensions) &&
            lies<FlatKey>(header_.keys) && lies<FlatNet4>(header_.nets4) &&
            lies<FlatNet6>(header_.nets6) && lies<u32>(header_.candidates) &&
+           lies<FlatCors>(header_.cors) && lies<FlatAuth>(header_.auths) &&
+           lies<FlatUser>(header_.users) && lies<FlatSize>(header_.sizes) &&
+           lies<Range>(header_.editLists) && lies<FlatEdit>(header_.edits) &&
+           lies<InjectParts>(header_.injects) && lies<ConcurrencyRules>(header_.gradients) &&
            lies<FlatLimit>(header_.limits) && lies<FlatKeyPart>(header_.keyParts) &&
            lies<FlatRegex>(header_.regexes) && lies<u8>(header_.regexBytes) &&
            lies<u8>(header_.text);
@@ -167,12 +173,61 @@ class Checker {
                          isText(policy.name) && policy.id < kPolicyUsesMax &&
                          policy.status <= 999 && isEntry(policy.entry);
     if (!isPlain) return false;
-    switch (policy.kind) {
+    return policy.item < sectionOf(policy.kind).count;
+  }
+
+  [[nodiscard]] const Section& sectionOf(PolicyKind kind) const {
+    switch (kind) {
       case PolicyKind::kRateLimit:
-        return policy.item < header_.limits.count;
+        return header_.limits;
+      case PolicyKind::kCors:
+        return header_.cors;
+      case PolicyKind::kBasicAuth:
+        return header_.auths;
+      case PolicyKind::kSizeLimit:
+        return header_.sizes;
+      case PolicyKind::kHeaders:
+        return header_.editLists;
+      case PolicyKind::kFault:
+        return header_.injects;
+      case PolicyKind::kConcurrency:
+        return header_.gradients;
       default:
-        return policy.item < header_.rbacs.count;
+        return header_.rbacs;
     }
+  }
+
+  [[nodiscard]] bool hasKinds() const {
+    return all<FlatCors>(header_.cors,
+                         [this](const FlatCors& cors, u32) {
+                           return isEntry(cors.entry) && isText(cors.methods) &&
+                                  isText(cors.headers) && isText(cors.exposed) &&
+                                  isText(cors.maxAge);
+                         }) &&
+           all<FlatAuth>(header_.auths,
+                         [this](const FlatAuth& auth, u32) {
+                           return isIn(auth.users, header_.users) && isText(auth.challenge) &&
+                                  isText(auth.userHeader) && auth.rounds <= kPasswordRoundsMax;
+                         }) &&
+           all<FlatUser>(header_.users,
+                         [this](const FlatUser& user, u32) {
+                           return isText(user.name) && isText(user.salt) && isText(user.digest) &&
+                                  user.digest.length == sizeof(codec::Sha256Digest) &&
+                                  user.rounds <= kPasswordRoundsMax;
+                         }) &&
+           all<Range>(header_.editLists,
+                      [this](const Range& range, u32) { return isIn(range, header_.edits); }) &&
+           all<FlatEdit>(header_.edits,
+                         [this](const FlatEdit& edit, u32) {
+                           return isText(edit.name) && isText(edit.value) &&
+                                  edit.kind <= http1::FieldEdit::Kind::kRemove &&
+                                  edit.id < http1::FieldId::kCount;
+                         }) &&
+           all<InjectParts>(header_.injects,
+                            [](const InjectParts& inject, u32) { return isInjectValid(inject); }) &&
+           all<ConcurrencyRules>(header_.gradients, [](const ConcurrencyRules& rules, u32) {
+             return areGradientsValid(rules);
+           });
   }
 
   [[nodiscard]] bool isLimit(const FlatLimit& limit) const {

@@ -1,16 +1,15 @@
-// compilePolicies: checks every part, then lays conditions, rules, their index and limits flat.
+// compilePolicies: checks every part, then lays conditions, rules and their index flat.
 //
 // Everything that is wrong is told at once; only what is right is laid out.
 // Invariant: what leaves here passes the check of PolicyList::attach.
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <string>
 
 #include "http/route_forms.h"
 
 #include "policy/conditions.h"
-#include "policy/policy_layout.h"
+#include "policy/kinds_compile.h"
 #include "policy/policy_list.h"
 #include "policy/rule_index.h"
 
@@ -34,7 +33,7 @@ class Compiler {
     for (policy_ = 0; policy_ < parts_.size() && policy_ < kPoliciesMax; ++policy_) {
       addPolicy(parts_[policy_]);
     }
-    if (faults_->empty()) layFlat(bytes);
+    if (faults_->empty() && !flat_.layFlat(bytes)) fail(PolicyFaultKind::kTooLarge);
     return faults_->empty();
   }
 
@@ -50,29 +49,13 @@ class Compiler {
     return fault;
   }
 
-  TextRef addText(std::string_view text) {
-    const auto known = textOf_.find(text);
-    if (known != textOf_.end()) return known->second;
-    const TextRef ref{static_cast<u32>(text_.size()), static_cast<u32>(text.size())};
-    text_.insert(text_.end(), text.begin(), text.end());
-    textOf_.emplace(std::string(text), ref);
-    return ref;
-  }
+  TextRef addText(std::string_view text) { return flat_.addText(text); }
 
-  // Equal patterns are compiled once. Returns kNoIndex after a fault.
+  // Returns kNoIndex after a fault.
   u32 addRegex(const std::string& pattern) {
-    if (const auto known = regexOf_.find(pattern); known != regexOf_.end()) return known->second;
-    http::CompiledRegex compiled;
     http::RegexError error;
-    if (!http::compileRegex(pattern, http::RegexUse::kWhole, &compiled, &error)) {
-      fail(PolicyFaultKind::kRegex, pattern).regex = error;
-      return kNoIndex;
-    }
-    const u32 position = static_cast<u32>(regexes_.size());
-    regexes_.push_back(
-        {static_cast<u32>(regexBytes_.size()), static_cast<u32>(compiled.bytes.size())});
-    regexBytes_.insert(regexBytes_.end(), compiled.bytes.begin(), compiled.bytes.end());
-    regexOf_.emplace(pattern, position);
+    const u32 position = flat_.addRegex(pattern, &error);
+    if (position == kNoIndex) fail(PolicyFaultKind::kRegex, pattern).regex = error;
     return position;
   }
 
@@ -92,49 +75,47 @@ class Compiler {
     }
     if (parts.status < 200 || parts.status > 599) fail(PolicyFaultKind::kStatus);
     flat.entry = addCondition(parts.when);
+    flat.item = addKind(parts);
+    if (parts.phase < Phase::kCount) flat_.header.phases |= 1u << static_cast<u32>(parts.phase);
+    flat_.policies.push_back(flat);
+    if (flat_.size() > kPolicyBytesMax) fail(PolicyFaultKind::kTooLarge);
+  }
+
+  // What the policy is made of: its position in the section of its kind.
+  u32 addKind(const PolicyParts& parts) {
+    KindFaults faults;
+    u32 item = 0;
     switch (parts.kind) {
       case PolicyKind::kRbac:
       case PolicyKind::kIpAccess:
-        flat.item = addRbac(parts.rbac);
-        break;
+        return addRbac(parts.rbac);
       case PolicyKind::kRateLimit:
-        flat.item = addLimit(parts);
+        item = addLimit(parts.limit, parts.name, &flat_, &faults);
+        break;
+      case PolicyKind::kCors:
+        item = addCors(parts.cors, addCondition(parts.cors.origins), &flat_, &faults);
+        break;
+      case PolicyKind::kBasicAuth:
+        item = addAuth(parts.auth, &flat_, &faults);
+        break;
+      case PolicyKind::kSizeLimit:
+        item = addSize(parts.size, &flat_);
+        break;
+      case PolicyKind::kHeaders:
+        item = addEdits(parts.edits, &flat_, &faults);
+        break;
+      case PolicyKind::kFault:
+        item = addInject(parts.inject, &flat_, &faults);
+        break;
+      case PolicyKind::kConcurrency:
+        item = addGradient(parts.gradient, &flat_, &faults);
         break;
       default:
         fail(PolicyFaultKind::kKind);
         break;
     }
-    if (parts.phase < Phase::kCount) header_.phases |= 1u << static_cast<u32>(parts.phase);
-    policies_.push_back(flat);
-    if (text_.size() + regexBytes_.size() > kPolicyBytesMax) fail(PolicyFaultKind::kTooLarge);
-  }
-
-  u32 addLimit(const PolicyParts& policy) {
-    const LimitParts& parts = policy.limit;
-    FlatLimit flat;
-    if (!makeBucketRate(parts.count, parts.periodMs, parts.burst, &flat.rate)) {
-      fail(PolicyFaultKind::kRate);
-    }
-    flat.count = parts.count;
-    flat.periodMs = parts.periodMs;
-    flat.burst = parts.burst;
-    flat.counted = parts.counted;
-    flat.hasRetryAfter = parts.hasRetryAfter ? 1 : 0;
-    flat.hasFields = parts.hasFields ? 1 : 0;
-    flat.by = {static_cast<u32>(keyParts_.size()), static_cast<u32>(parts.by.size())};
-    if (parts.by.size() > kKeyPartsMax) fail(PolicyFaultKind::kTooMany);
-    for (const KeyParts& key : parts.by) {
-      const bool isField = key.kind == KeyKind::kHeader;
-      if (isField && !http::isFieldName(key.name)) fail(PolicyFaultKind::kFieldName, key.name);
-      keyParts_.push_back({key.kind, std::min(key.prefixBits, 128u),
-                           addText(isField ? http::lowered(key.name) : key.name)});
-    }
-    const u64 seconds = std::max<u64>((parts.periodMs + 999) / 1000, 1);
-    flat.quota = addText("\"" + policy.name + "\";q=" + std::to_string(parts.count) +
-                         ";w=" + std::to_string(seconds));
-    header_.counted |= 1u << static_cast<u32>(parts.counted);
-    limits_.push_back(flat);
-    return static_cast<u32>(limits_.size() - 1);
+    for (const auto& [kind, value] : faults) fail(kind, value);
+    return item;
   }
 
   // --- Conditions ----------------------------------------------------------------------------
@@ -236,8 +217,8 @@ class Compiler {
       std::vector<std::string> sorted = test.values;
       std::sort(sorted.begin(), sorted.end());
       sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-      matcher.values = {static_cast<u32>(texts_.size()), static_cast<u32>(sorted.size())};
-      for (const std::string& value : sorted) texts_.push_back(addText(value));
+      matcher.values = {static_cast<u32>(flat_.texts.size()), static_cast<u32>(sorted.size())};
+      for (const std::string& value : sorted) flat_.texts.push_back(addText(value));
       return addMatcher(matcher, onTrue, onFalse);
     }
     u32 next = onFalse;
@@ -254,13 +235,13 @@ class Compiler {
   }
 
   u32 addMatcher(const FlatMatcher& matcher, u32 onTrue, u32 onFalse) {
-    matchers_.push_back(matcher);
-    return addStep({TestKind::kText, static_cast<u32>(matchers_.size() - 1), onTrue, onFalse});
+    flat_.matchers.push_back(matcher);
+    return addStep({TestKind::kText, static_cast<u32>(flat_.matchers.size() - 1), onTrue, onFalse});
   }
 
   u32 addStep(const FlatStep& step) {
-    steps_.push_back(step);
-    return static_cast<u32>(steps_.size() - 1);
+    flat_.steps.push_back(step);
+    return static_cast<u32>(flat_.steps.size() - 1);
   }
 
   template <typename Flat>
@@ -291,9 +272,9 @@ class Compiler {
         ranges6.push_back({first, lastOf6(first, network.prefixBits)});
       }
     }
-    addressSets_.push_back(
-        {merge(std::move(ranges4), &ranges4_), merge(std::move(ranges6), &ranges6_)});
-    return static_cast<u32>(addressSets_.size() - 1);
+    flat_.addressSets.push_back(
+        {merge(std::move(ranges4), &flat_.ranges4), merge(std::move(ranges6), &flat_.ranges6)});
+    return static_cast<u32>(flat_.addressSets.size() - 1);
   }
 
   // --- Rules ---------------------------------------------------------------------------------
@@ -301,7 +282,7 @@ class Compiler {
   u32 addRbac(const RbacParts& parts) {
     FlatRbac flat;
     flat.fallback = parts.fallback;
-    const u32 base = static_cast<u32>(rules_.size());
+    const u32 base = static_cast<u32>(flat_.rules.size());
     flat.rules = {base, static_cast<u32>(parts.rules.size())};
     if (base + parts.rules.size() > kPolicyRulesMax) {
       fail(PolicyFaultKind::kTooMany);
@@ -314,45 +295,46 @@ class Compiler {
       isTooDeep_ = false;
       normalize(&rule.when, 0);
       if (isTooDeep_) rule.when = {};
-      rules_.push_back({addText(rule.name), lay(rule.when, kHolds, kFails), rule.action,
-                        rule.isShadow ? 1u : 0u});
+      flat_.rules.push_back({addText(rule.name), lay(rule.when, kHolds, kFails), rule.action,
+                             rule.isShadow ? 1u : 0u});
       if (rule.isShadow) flat.hasShadow = 1;
     }
     rule_ = kNoIndex;
     addIndex(indexRules(normal), base, &flat);
-    rbacs_.push_back(flat);
-    return static_cast<u32>(rbacs_.size() - 1);
+    flat_.rbacs.push_back(flat);
+    return static_cast<u32>(flat_.rbacs.size() - 1);
   }
 
   Range addCandidates(const std::vector<u32>& rules, u32 base) {
-    const Range range{static_cast<u32>(candidates_.size()), static_cast<u32>(rules.size())};
-    for (const u32 rule : rules) candidates_.push_back(base + rule);
+    const Range range{static_cast<u32>(flat_.candidates.size()), static_cast<u32>(rules.size())};
+    for (const u32 rule : rules) flat_.candidates.push_back(base + rule);
     return range;
   }
 
   void addIndex(const RuleIndex& index, u32 base, FlatRbac* flat) {
     flat->always = addCandidates(index.always, base);
-    flat->dimensions = {static_cast<u32>(dimensions_.size()), static_cast<u32>(index.texts.size())};
+    flat->dimensions = {static_cast<u32>(flat_.dimensions.size()),
+                        static_cast<u32>(index.texts.size())};
     for (const auto& [dimension, keys] : index.texts) {
-      const Range range{static_cast<u32>(keys_.size()), static_cast<u32>(keys.size())};
-      dimensions_.push_back({dimension.first, 0, addText(dimension.second), range});
+      const Range range{static_cast<u32>(flat_.keys.size()), static_cast<u32>(keys.size())};
+      flat_.dimensions.push_back({dimension.first, 0, addText(dimension.second), range});
       addKeys(keys, base);
     }
-    flat->nets4 = {static_cast<u32>(nets4_.size()), static_cast<u32>(index.nets4.size())};
+    flat->nets4 = {static_cast<u32>(flat_.nets4.size()), static_cast<u32>(index.nets4.size())};
     for (const auto& [net, rules] : index.nets4) {
       FlatNet4 flatNet;
       flatNet.first = net.first;
       flatNet.last = lastOf4(net.first, net.second);
       flatNet.candidates = addCandidates(rules, base);
-      addNet(flatNet, flat->nets4.first, &nets4_);
+      addNet(flatNet, flat->nets4.first, &flat_.nets4);
     }
-    flat->nets6 = {static_cast<u32>(nets6_.size()), static_cast<u32>(index.nets6.size())};
+    flat->nets6 = {static_cast<u32>(flat_.nets6.size()), static_cast<u32>(index.nets6.size())};
     for (const auto& [net, rules] : index.nets6) {
       FlatNet6 flatNet;
       flatNet.first = net.first;
       flatNet.last = lastOf6(net.first, net.second);
       flatNet.candidates = addCandidates(rules, base);
-      addNet(flatNet, flat->nets6.first, &nets6_);
+      addNet(flatNet, flat->nets6.first, &flat_.nets6);
     }
   }
 
@@ -366,8 +348,8 @@ class Compiler {
       flat.ancestor = open.empty() ? kNoIndex : open.back().first;
       flat.exact = addCandidates(rules.exact, base);
       flat.prefix = addCandidates(rules.prefix, base);
-      open.emplace_back(static_cast<u32>(keys_.size()), text);
-      keys_.push_back(flat);
+      open.emplace_back(static_cast<u32>(flat_.keys.size()), text);
+      flat_.keys.push_back(flat);
     }
   }
 
@@ -380,81 +362,13 @@ class Compiler {
     nets->push_back(net);
   }
 
-  // --- Flat bytes ----------------------------------------------------------------------------
-
-  template <typename T>
-  Section place(std::vector<u8>* bytes, const std::vector<T>& items) {
-    const size_t offset = (bytes->size() + 7) & ~size_t{7};
-    if (offset + items.size() * sizeof(T) > kPolicyBytesMax) {
-      isTooLarge_ = true;
-      return {};
-    }
-    bytes->resize(offset + items.size() * sizeof(T));
-    if (!items.empty()) std::memcpy(bytes->data() + offset, items.data(), items.size() * sizeof(T));
-    return {static_cast<u32>(offset), static_cast<u32>(items.size())};
-  }
-
-  void layFlat(std::vector<u8>* bytes) {
-    bytes->assign(sizeof(header_), 0);
-    header_.magic = kPolicyMagic;
-    header_.version = kPolicyVersion;
-    header_.policies = place(bytes, policies_);
-    header_.steps = place(bytes, steps_);
-    header_.matchers = place(bytes, matchers_);
-    header_.texts = place(bytes, texts_);
-    header_.addressSets = place(bytes, addressSets_);
-    header_.ranges4 = place(bytes, ranges4_);
-    header_.ranges6 = place(bytes, ranges6_);
-    header_.rbacs = place(bytes, rbacs_);
-    header_.rules = place(bytes, rules_);
-    header_.dimensions = place(bytes, dimensions_);
-    header_.keys = place(bytes, keys_);
-    header_.nets4 = place(bytes, nets4_);
-    header_.nets6 = place(bytes, nets6_);
-    header_.candidates = place(bytes, candidates_);
-    header_.limits = place(bytes, limits_);
-    header_.keyParts = place(bytes, keyParts_);
-    header_.regexes = place(bytes, regexes_);
-    header_.regexBytes = place(bytes, regexBytes_);
-    header_.text = place(bytes, text_);
-    bytes->resize((bytes->size() + 7) & ~size_t{7});
-    header_.bytes = bytes->size();
-    std::memcpy(bytes->data(), &header_, sizeof(header_));
-    if (!isTooLarge_) return;
-    fail(PolicyFaultKind::kTooLarge);
-    bytes->clear();
-  }
-
   const std::vector<PolicyParts>& parts_;
   std::vector<PolicyFault>* faults_;
   u32 policy_ = 0;  // those being compiled
   u32 rule_ = kNoIndex;
   u32 tests_ = 0;
   bool isTooDeep_ = false;
-  bool isTooLarge_ = false;
-
-  PolicyHeader header_;
-  std::vector<FlatPolicy> policies_;
-  std::vector<FlatStep> steps_;
-  std::vector<FlatMatcher> matchers_;
-  std::vector<TextRef> texts_;
-  std::vector<FlatAddressSet> addressSets_;
-  std::vector<FlatRange4> ranges4_;
-  std::vector<FlatRange6> ranges6_;
-  std::vector<FlatRbac> rbacs_;
-  std::vector<FlatRule> rules_;
-  std::vector<FlatDimension> dimensions_;
-  std::vector<FlatKey> keys_;
-  std::vector<FlatNet4> nets4_;
-  std::vector<FlatNet6> nets6_;
-  std::vector<u32> candidates_;
-  std::vector<FlatLimit> limits_;
-  std::vector<FlatKeyPart> keyParts_;
-  std::vector<FlatRegex> regexes_;
-  std::vector<u8> regexBytes_;
-  std::vector<u8> text_;
-  std::map<std::string, TextRef, std::less<>> textOf_;
-  std::map<std::string, u32> regexOf_;
+  FlatPolicies flat_;
 };
 
 }  // namespace

@@ -9,8 +9,10 @@
 #include <compare>
 #include <string_view>
 
+#include "codec/http1_write.h"
 #include "runtime/base.h"
 #include "runtime/bucket_table.h"
+#include "runtime/concurrency.h"
 
 #include "policy/policy_parts.h"
 
@@ -153,6 +155,47 @@ struct FlatLimit {
   TextRef quota;  // the value of RateLimit-Policy
 };
 
+struct FlatCors {
+  u32 entry = kFails;  // the origins
+  u32 isAnyOrigin = 0;
+  u32 hasCredentials = 0;
+  u32 padding = 0;
+  TextRef methods;
+  TextRef headers;
+  TextRef exposed;
+  TextRef maxAge;  // empty: none
+};
+
+struct FlatUser {
+  TextRef name;
+  TextRef salt;
+  TextRef digest;  // 32 bytes
+  u32 rounds = 1;
+  u32 padding = 0;
+};
+
+struct FlatAuth {
+  Range users;        // sorted by name
+  TextRef challenge;  // the value of WWW-Authenticate
+  TextRef userHeader;
+  u32 isHidden = 0;
+  u32 rounds = 1;  // spent on names that nobody has
+};
+
+struct FlatSize {
+  u64 requestBytesMax = 0;
+  u64 responseBytesMax = 0;
+};
+
+struct FlatEdit {
+  TextRef name;
+  TextRef value;
+  http1::FieldEdit::Kind kind = http1::FieldEdit::Kind::kSet;
+  http1::FieldId id = http1::FieldId::kOther;
+  u8 isResponse = 0;
+  u8 padding[5] = {};
+};
+
 struct FlatPolicy {
   PolicyKind kind = PolicyKind::kRbac;
   Phase phase = Phase::kRequest;
@@ -178,6 +221,7 @@ struct PolicyHeader {
   u32 counted = 0;  // and for each thing that is limited
   Section policies, steps, matchers, texts, addressSets, ranges4, ranges6;
   Section rbacs, rules, dimensions, keys, nets4, nets6, candidates;
+  Section cors, auths, users, sizes, editLists, edits, injects, gradients;
   Section limits, keyParts, regexes, regexBytes, text;
 };
 

@@ -1,7 +1,9 @@
 // The walk over the policies of a phase; what each kind does is in files of its own.
 #include "policy/policy_list.h"
 
+#include "policy/basic_auth.h"
 #include "policy/conditions.h"
+#include "policy/cors.h"
 #include "policy/limits.h"
 #include "policy/policy_check.h"
 #include "policy/policy_view.h"
@@ -20,15 +22,19 @@ class Walk {
     if (!holds(view_, policy.entry, facts_, &tools_.scratch)) return true;
     PolicyCell& cell = tools_.board.policy(tools_.shard, policy.id);
     rule_ = {};
-    isShadowRule_ = false;
+    isShadowRule_ = isAnswered_ = isClosed_ = false;
+    const u32 answerFields = outcome_->answerFields.count;
     const bool isAllowed = judge(policy);
     if (isAllowed || policy.isShadow != 0) {
       const bool isShadow = !isAllowed || isShadowRule_;
       cell.count(isShadow ? PolicyCounter::kShadowDenied : PolicyCounter::kAllowed);
+      // What a refusal would have said belongs to no other one.
+      if (!isAllowed) outcome_->answerFields.count = answerFields;
       return true;
     }
-    cell.count(PolicyCounter::kDenied);
-    outcome_->verdict = policy.phase == Phase::kRequest ? Verdict::kAnswer : Verdict::kClose;
+    cell.count(isAnswered_ ? PolicyCounter::kAllowed : PolicyCounter::kDenied);
+    const bool isAnswer = policy.phase == Phase::kRequest && !isClosed_;
+    outcome_->verdict = isAnswer ? Verdict::kAnswer : Verdict::kClose;
     outcome_->status = static_cast<u16>(policy.status);
     outcome_->kind = kPolicyKindNames[static_cast<size_t>(policy.kind)];
     outcome_->policy = view_.text(policy.name);
@@ -44,9 +50,87 @@ class Walk {
         return judgeRules(policy);
       case PolicyKind::kRateLimit:
         return takeOne(view_, policy, facts_, tools_, nowNs_, outcome_);
+      case PolicyKind::kCors:
+        return judgeCors(policy);
+      case PolicyKind::kBasicAuth:
+        return judgeUser(policy);
+      case PolicyKind::kSizeLimit:
+        return judgeSize(policy);
+      case PolicyKind::kHeaders:
+        return edit(policy);
+      case PolicyKind::kFault:
+        return inject(policy);
+      case PolicyKind::kConcurrency:
+        return enter(policy);
       default:
         return false;
     }
+  }
+
+  bool judgeCors(const FlatPolicy& policy) {
+    const FlatCors& cors = view_.items<FlatCors>(view_.header().cors)[policy.item];
+    const CorsVerdict verdict = answerCors(view_, cors, facts_, &tools_.scratch, outcome_);
+    isAnswered_ = verdict == CorsVerdict::kAnswered;
+    if (isAnswered_) rule_ = "preflight";
+    if (verdict == CorsVerdict::kForeign) rule_ = "origin";
+    return verdict == CorsVerdict::kPasses;
+  }
+
+  bool judgeUser(const FlatPolicy& policy) {
+    const FlatAuth& auth = view_.items<FlatAuth>(view_.header().auths)[policy.item];
+    return isKnownUser(view_, auth, facts_, outcome_);
+  }
+
+  bool judgeSize(const FlatPolicy& policy) {
+    const FlatSize& size = view_.items<FlatSize>(view_.header().sizes)[policy.item];
+    const u64 most = size.requestBytesMax;
+    if (most != 0 && facts_.contentLength != kNoLength && facts_.contentLength > most) return false;
+    if (policy.isShadow == 0) {
+      tighten(&outcome_->requestBytesMax, most);
+      tighten(&outcome_->responseBytesMax, size.responseBytesMax);
+    }
+    return true;
+  }
+
+  static void tighten(u64* limit, u64 to) {
+    if (to != 0 && (*limit == 0 || to < *limit)) *limit = to;
+  }
+
+  bool edit(const FlatPolicy& policy) {
+    const PolicyHeader& header = view_.header();
+    const Range& list = view_.items<Range>(header.editLists)[policy.item];
+    for (const FlatEdit& one : view_.items<FlatEdit>(header.edits, list)) {
+      outcome_->add(one.isResponse != 0 ? &outcome_->responseFields : &outcome_->requestFields,
+                    {one.kind, one.id, view_.text(one.name), view_.text(one.value)});
+    }
+    return true;
+  }
+
+  bool inject(const FlatPolicy& policy) {
+    const InjectParts& parts = view_.items<InjectParts>(view_.header().injects)[policy.item];
+    const bool isDelayed = tools_.random.chance(parts.delayMillionths, kMillion);
+    if (isDelayed && policy.isShadow == 0) {
+      outcome_->delayMs += parts.delayMs;
+      tools_.board.policy(tools_.shard, policy.id).count(PolicyCounter::kDelayed);
+    }
+    isClosed_ = tools_.random.chance(parts.closeMillionths, kMillion);
+    if (isClosed_) rule_ = "close";
+    if (!isClosed_ && !tools_.random.chance(parts.abortMillionths, kMillion)) return true;
+    if (!isClosed_) rule_ = "abort";
+    return false;
+  }
+
+  bool enter(const FlatPolicy& policy) {
+    const ConcurrencyRules& rules =
+        view_.items<ConcurrencyRules>(view_.header().gradients)[policy.item];
+    if (outcome_->ticketCount == kTicketsMax) return true;
+    ConcurrencyCell& cell = tools_.board.concurrency(policy.id);
+    const bool isIn = cell.enter(rules, nowNs_);
+    if (!isIn && policy.isShadow == 0) return false;
+    if (!isIn) cell.force();
+    tools_.board.policy(tools_.shard, policy.id).count(PolicyCounter::kActive);
+    outcome_->tickets[outcome_->ticketCount++] = policy.id;
+    return isIn;
   }
 
   bool judgeRules(const FlatPolicy& policy) {
@@ -67,6 +151,8 @@ class Walk {
   Outcome* outcome_;
   std::string_view rule_{};
   bool isShadowRule_ = false;
+  bool isAnswered_ = false;  // refused to nobody: the answer is what was asked for
+  bool isClosed_ = false;
 };
 
 }  // namespace
@@ -114,6 +200,11 @@ u32 PolicyList::findLimits(Counted counted, const Facts& facts, const Tools& too
                       policy.isShadow != 0};
   }
   return found;
+}
+
+void leave(u32 ticket, const Tools& tools, u64 micros) {
+  tools.board.policy(tools.shard, ticket).lower(PolicyCounter::kActive);
+  tools.board.concurrency(ticket).leave(micros);
 }
 
 }  // namespace holdfast::policy

@@ -29,6 +29,8 @@ namespace holdfast::policy {
 [[nodiscard]] bool compilePolicies(const std::vector<PolicyParts>& policies, std::vector<u8>* bytes,
                                    std::vector<PolicyFault>* faults);
 
+inline constexpr u64 kNoLength = ~u64{0};
+
 // What is known of a connection, and of a request on it. Views last as long as the call.
 struct Facts {
   Address client{};
@@ -42,6 +44,8 @@ struct Facts {
   std::string_view query{};  // behind the question mark
   http::HeaderLookup headers{};
   u32 route = kNoIndex;  // its id, once it is known
+  // What Content-Length says; kNoLength without one.
+  u64 contentLength = kNoLength;
 };
 
 // What evaluation works with: of one shard, not its own.
@@ -99,5 +103,10 @@ bool takeFrom(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs);
 // Counts what has passed already. Returns for how many nanoseconds nothing more should: 0 for
 // shadow limits.
 u64 chargeTo(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs);
+
+// Gives back what a request has of an adaptive limit (Outcome::tickets), when it ended. `micros`
+// from its choice of an endpoint to the head of the response; 0: nobody answered. Each ticket once,
+// also after a refusal behind the limit.
+void leave(u32 ticket, const Tools& tools, u64 micros);
 
 }  // namespace holdfast::policy

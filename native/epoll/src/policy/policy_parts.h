@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/http1_write.h"
 #include "http/regex.h"
 #include "http/route_parts.h"
 #include "runtime/address.h"
@@ -17,9 +18,22 @@
 
 namespace holdfast::policy {
 
-enum class PolicyKind : u32 { kRbac, kRateLimit, kIpAccess, kCount };
+enum class PolicyKind : u32 {
+  kRbac,
+  kRateLimit,
+  kIpAccess,
+  kCors,
+  kBasicAuth,
+  kSizeLimit,
+  kHeaders,
+  kFault,
+  kConcurrency,
+  kCount,
+};
 // As `use` has them behind "holdfast/": the reason word of records.
-inline constexpr const char* kPolicyKindNames[] = {"rbac", "rate-limit", "ip-access"};
+inline constexpr const char* kPolicyKindNames[] = {"rbac",    "rate-limit", "ip-access",
+                                                   "cors",    "basic-auth", "size-limit",
+                                                   "headers", "fault",      "concurrency"};
 static_assert(std::size(kPolicyKindNames) == static_cast<size_t>(PolicyKind::kCount));
 
 // When a policy is asked. kNone: only when the path counts what it limits (messages, bytes).
@@ -118,6 +132,62 @@ struct LimitParts {
   bool hasFields = false;  // RateLimit and RateLimit-Policy
 };
 
+// Cross-origin requests (WHATWG Fetch 3.2). Texts are values of fields.
+struct CorsParts {
+  TestParts origins{};  // on the header "origin"
+  bool isAnyOrigin = false;
+  bool hasCredentials = false;
+  std::string methods{};
+  std::string headers{};  // empty: those that are asked for
+  std::string exposed{};
+  u32 maxAgeSeconds = 0;  // 0: as clients like
+};
+
+struct UserParts {
+  std::string name;
+  std::string salt{};
+  std::string digest{};  // 32 bytes: PBKDF2 with HMAC-SHA-256
+  u32 rounds = 1;
+};
+
+struct AuthParts {
+  std::string realm{};
+  std::vector<UserParts> users{};
+  std::string userHeader{};  // set to the name of the user; empty: none
+  bool isHidden = false;     // the endpoint gets no Authorization
+};
+
+struct SizeParts {
+  u64 requestBytesMax = 0;  // 0: no limit of its own
+  u64 responseBytesMax = 0;
+};
+
+// A change to a field, with its value as it is.
+struct EditParts {
+  bool isResponse = false;
+  http1::FieldEdit::Kind kind = http1::FieldEdit::Kind::kSet;
+  std::string name{};
+  std::string value{};
+};
+
+// Faults that are made on purpose, for so many of a million.
+struct InjectParts {
+  u32 abortMillionths = 0;
+  u32 closeMillionths = 0;  // instead of an answer
+  u32 delayMillionths = 0;
+  u32 delayMs = 0;
+};
+
+// Requests under way at once, as many as latency allows.
+struct GradientParts {
+  u32 least = 1;
+  u32 most = 1000;
+  u32 initial = 20;
+  u32 windowMs = 100;            // over which latency is averaged
+  u32 baselineMs = 60'000;       // for so long the lowest average counts, and as long again
+  u32 tolerancePermille = 1500;  // of the lowest average: no more than that is load
+};
+
 // One use of a native filter.
 struct PolicyParts {
   PolicyKind kind = PolicyKind::kRbac;
@@ -129,6 +199,12 @@ struct PolicyParts {
   TestParts when{};    // does not hold: the policy is passed over
   RbacParts rbac{};    // kRbac, kIpAccess
   LimitParts limit{};  // kRateLimit
+  CorsParts cors{};
+  AuthParts auth{};
+  SizeParts size{};
+  std::vector<EditParts> edits{};
+  InjectParts inject{};
+  GradientParts gradient{};
 };
 
 inline constexpr u32 kPoliciesMax = 64;        // of one place
@@ -137,6 +213,13 @@ inline constexpr u32 kTestNestingMax = 16;
 inline constexpr u32 kTestsMax = 1u << 20;     // of one place
 inline constexpr u32 kNetworksMax = 1u << 20;  // of one test
 inline constexpr u32 kKeyPartsMax = 4;
+inline constexpr u32 kUsersMax = 4096;  // of one policy
+// A round is two blocks of SHA-256: the most take a shard half a millisecond.
+inline constexpr u32 kPasswordRoundsMax = 1000;
+inline constexpr u32 kPolicyEditsMax = 20;  // of one policy
+inline constexpr u32 kMillion = 1'000'000;
+inline constexpr u32 kInjectDelayMsMax = 600'000;
+inline constexpr u32 kConcurrencyMax = 1'000'000;
 inline constexpr size_t kPolicyTextMax = 8192;
 inline constexpr size_t kPolicyNameMax = 63;
 inline constexpr u64 kPolicyBytesMax = u64{1} << 28;
@@ -153,6 +236,11 @@ enum class PolicyFaultKind : u8 {
   kRate,
   kStatus,
   kKind,
+  kFieldValue,
+  kFieldPlanned,
+  kUser,
+  kUserTwice,
+  kAmount,
   kTooLarge,
   kCount,
 };
@@ -168,6 +256,11 @@ inline constexpr const char* kPolicyFaultTexts[] = {
     "count and period must be at least 1, and a bucket must fill within a year",
     "not a status",
     "no policy of this kind",
+    "bytes that no field value has",
+    "a field that frames the message or belongs to one hop cannot be changed",
+    "a user has a name without a colon, a salt, 32 bytes of digest and 1 to 1000 rounds",
+    "two users have that name",
+    "an amount that is out of range",
     "the policies of one place are too large",
 };
 static_assert(std::size(kPolicyFaultTexts) == static_cast<size_t>(PolicyFaultKind::kCount));

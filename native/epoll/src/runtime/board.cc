@@ -17,7 +17,7 @@ size_t roundUp(size_t value) { return (value + kPage - 1) & ~(kPage - 1); }
 struct Layout {
   size_t shards, cells, listeners, clusters, endpoints, endpointActive, mailboxes, logs, addresses;
   size_t https, routeEntries, routes, routeLatencies, clusterHttps, clusterLatencies;
-  size_t policies, buckets;
+  size_t policies, concurrencies, buckets;
   size_t total;
 };
 
@@ -44,6 +44,7 @@ Layout layoutFor(u32 shards, u32 addressSlots) {
   at.clusterHttps = place(sizeof(ClusterHttpCell) * kClustersMax * shards);
   at.clusterLatencies = place(sizeof(Histogram) * kClustersMax * shards);
   at.policies = place(sizeof(PolicyCell) * kPolicyUsesMax * shards);
+  at.concurrencies = place(sizeof(ConcurrencyCell) * kPolicyUsesMax);
   at.buckets = place(BucketTable::bytesFor());
   at.addresses = place(AddressTable::bytesFor(addressSlots));
   at.total = offset;
@@ -131,6 +132,7 @@ Status Board::lay(u8* memory) {
   clusterHttps_ = reinterpret_cast<ClusterHttpCell*>(memory + at.clusterHttps);
   clusterLatencies_ = reinterpret_cast<Histogram*>(memory + at.clusterLatencies);
   policies_ = reinterpret_cast<PolicyCell*>(memory + at.policies);
+  concurrencies_ = reinterpret_cast<ConcurrencyCell*>(memory + at.concurrencies);
   buckets_ = BucketTable(memory + at.buckets, header_->epochNs);
   if (!isOwner_ && !addresses_.attach(memory + at.addresses)) return Status::fromErrno(EINVAL);
   return Status::ok();
@@ -140,6 +142,16 @@ HashKey Board::addressKey() const {
   HashKey key;
   std::memcpy(&key, header_->addressKey, sizeof(key));
   return key;
+}
+
+void Board::endPolicies(u32 shard) {
+  constexpr size_t kActive = static_cast<size_t>(PolicyCounter::kActive);
+  for (u32 id = 0; id < kPolicyUsesMax; id++) {
+    // A use that no request entered has no limit: its cells stay untouched.
+    if (concurrencies_[id].limit.load(std::memory_order_relaxed) == 0) continue;
+    const u64 left = policy(shard, id).counters[kActive].exchange(0, std::memory_order_relaxed);
+    concurrencies_[id].active.fetch_sub(static_cast<u32>(left), std::memory_order_relaxed);
+  }
 }
 
 u64 Board::shardConnections(u32 shard) const {

@@ -14,6 +14,7 @@
 #include "runtime/address_table.h"
 #include "runtime/base.h"
 #include "runtime/bucket_table.h"
+#include "runtime/concurrency.h"
 #include "runtime/counters.h"
 #include "runtime/http_counters.h"
 #include "runtime/spsc_ring.h"
@@ -201,6 +202,9 @@ class Board {
   [[nodiscard]] PolicyCell& policy(u32 shard, u32 id) {
     return policies_[size_t{shard} * kPolicyUsesMax + id];
   }
+  [[nodiscard]] ConcurrencyCell& concurrency(u32 policy) { return concurrencies_[policy]; }
+  // Takes back what adaptive limits let into a shard that is gone.
+  void endPolicies(u32 shard);
   // Of the rate limits of all shards.
   [[nodiscard]] BucketTable& buckets() { return buckets_; }
   [[nodiscard]] AddressTable& addresses() { return addresses_; }
@@ -234,6 +238,7 @@ class Board {
   ClusterHttpCell* clusterHttps_ = nullptr;
   Histogram* clusterLatencies_ = nullptr;
   PolicyCell* policies_ = nullptr;
+  ConcurrencyCell* concurrencies_ = nullptr;
   BucketTable buckets_;
   AddressTable addresses_;
 };

@@ -65,15 +65,17 @@ namespace holdfast {
   X(Idle, "connectionsIdle", "gauge", "Unused connections kept to endpoints.")
 
 // X(identifier, name, kind, sentence): per use of a native filter and shard.
-#define HF_POLICY_COUNTERS(X)                                                                \
-  X(Allowed, "allowed", "counter", "Requests and connections that the filter let through.")  \
-  X(Denied, "denied", "counter", "Requests and connections that the filter refused.")        \
-  X(ShadowDenied, "shadowDenied", "counter",                                                 \
-    "Requests and connections that the filter, or a rule of it, would have refused without " \
-    "`shadow`.")                                                                             \
-  X(Uncounted, "uncounted", "counter",                                                       \
-    "Takes that a rate limit granted without counting them because no slot was left.")       \
-  X(Delayed, "delayed", "counter", "Requests that the filter held up.")
+#define HF_POLICY_COUNTERS(X)                                                                     \
+  X(Allowed, "allowed", "counter", "Requests and connections that the filter let through.")       \
+  X(Denied, "denied", "counter", "Requests and connections that the filter refused.")             \
+  X(ShadowDenied, "shadowDenied", "counter",                                                      \
+    "Requests and connections that the filter, or a rule of it, would have refused without "      \
+    "`shadow`.")                                                                                  \
+  X(Uncounted, "uncounted", "counter",                                                            \
+    "Takes that a rate limit granted without counting them because no slot was left.")            \
+  X(Delayed, "delayed", "counter", "Requests that the filter held up.")                           \
+  X(Active, "active", "gauge", "Requests that an adaptive limit let in and that have not ended.") \
+  X(Limit, "limit", "gauge", "How many requests an adaptive limit lets in at once.")
 
 // X(identifier, name): per route and shard. A request counts once when it was given to the route
 // and once when it ended, so their difference is what is under way.
@@ -194,6 +196,7 @@ struct alignas(64) PolicyCell {
   std::atomic<u64> counters[countOf<PolicyCounter>()];
 
   void count(PolicyCounter counter) { bump(counters[static_cast<size_t>(counter)]); }
+  void lower(PolicyCounter gauge) { bump(counters[static_cast<size_t>(gauge)], ~u64{0}); }
 };
 
 // The class of a response among the listener's counters; 200 to 599 also among the cluster's.
