@@ -11,6 +11,7 @@ import {
   type Parsed,
   parseCount,
   parseDuration,
+  parseHeaderName,
   parsePercent,
   parseSize,
 } from '../../config/index.ts';
@@ -82,6 +83,17 @@ export const text = parsed((value): Parsed<string> => {
     return refuse(`the text has more than ${TEXT_BYTES_MAX} bytes`);
   }
   return { ok: true, value };
+});
+
+/** The name of a header or a method (RFC 9110 5.6.2). */
+export const token = parsed((value): Parsed<string> => {
+  if (typeof value === 'string') {
+    if (parseHeaderName(value).ok) return { ok: true, value };
+  }
+  return refuse(
+    `${quote(value)} is not a name`,
+    'write letters, digits and dashes, as in "x-name"',
+  );
 });
 
 /** The name of a use or a rule, as records, metrics and fields show it. */

@@ -10,10 +10,16 @@ import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import type { PolicyFault, PolicyInput } from '../../../../native/epoll/index.ts';
 import { suggest } from '../../config/index.ts';
+import { basicAuth } from './basic-auth.ts';
+import { concurrency } from './concurrency.ts';
+import { cors } from './cors.ts';
+import { fault } from './fault.ts';
+import { headers } from './headers.ts';
 import { ipAccess } from './ip-access.ts';
 import type { FilterPlace, NativeFilter, NativeFinding } from './native-filter.ts';
 import { rateLimit } from './rate-limit.ts';
 import { rbac } from './rbac.ts';
+import { sizeLimit } from './size-limit.ts';
 
 const PREFIX = 'holdfast/';
 
@@ -24,6 +30,12 @@ const FILTERS: ReadonlyMap<string, NativeFilter> = new Map([
   ['rbac', rbac],
   ['ip-access', ipAccess],
   ['rate-limit', rateLimit],
+  ['cors', cors],
+  ['basic-auth', basicAuth],
+  ['size-limit', sizeLimit],
+  ['headers', headers],
+  ['fault', fault],
+  ['concurrency', concurrency],
 ]);
 
 /** What a check finds. */
