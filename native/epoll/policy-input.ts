@@ -111,7 +111,7 @@ export interface PolicyUserInput {
   readonly salt: string;
   /** 32 bytes, hexadecimal. */
   readonly digest: string;
-  /** 1 to 1000. */
+  /** 1 to 100. */
   readonly rounds: number;
 }
 

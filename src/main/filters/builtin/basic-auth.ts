@@ -13,13 +13,13 @@ import { label, parsed, text, token } from './fields.ts';
 import { baseOf, type CheckTools, nativeFilter } from './native-filter.ts';
 
 /** Rounds of passwords that are given in clear; as many as the core allows. */
-const ROUNDS = 1000;
+const ROUNDS = 100;
 const SALT_BYTES = 16;
 const DIGEST_BYTES = 32;
 
-const HASH = /^pbkdf2-sha256\$(\d{1,4})\$((?:[0-9a-f]{2}){1,63})\$([0-9a-f]{64})$/i;
+const HASH = /^pbkdf2-sha256\$(\d{1,3})\$((?:[0-9a-f]{2}){1,63})\$([0-9a-f]{64})$/i;
 
-/** A digest: `pbkdf2-sha256$1000$SALT$DIGEST`, both in hexadecimal. */
+/** A digest: `pbkdf2-sha256$100$SALT$DIGEST`, both in hexadecimal. */
 function parseHash(value: unknown) {
   const match = typeof value === 'string' ? HASH.exec(value) : null;
   const rounds = Number(match?.[1] ?? 0);
