@@ -13,12 +13,12 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { CLAIMS, NOW, PUBLIC_KEYS, tokenOf } from '../../unit/filters/builtin/issuer.ts';
 import { openRedis } from '../../unit/filters/builtin/redis-stand-in.ts';
 import { makeDirectory, type Owner } from '../harness.ts';
 import { seenIn } from '../http/http-origin.ts';
-import { get, shareHttp } from '../http/http-scene.ts';
+import { get, HttpScene, type HttpSetup } from '../http/http-scene.ts';
 import { readHead, statusOf, valueOf } from '../http/message.ts';
 import { handshake, Sockets } from '../websocket/ws-scene.ts';
 
@@ -60,7 +60,7 @@ async function openService(owner: Owner) {
 
 let asked: readonly string[] = [];
 
-const shared = shareHttp(async (owner) => {
+async function makeSetup(owner: Owner): Promise<HttpSetup> {
   const directory = makeDirectory(owner);
   writeFileSync(join(directory, 'keys.json'), JSON.stringify({ keys: PUBLIC_KEYS }));
   const service = await openService(owner);
@@ -113,6 +113,17 @@ const shared = shareHttp(async (owner) => {
       },
     ],
   };
+}
+
+// Not shareHttp: a thread of the pool keeps its descriptors for half a minute.
+const cleaners: (() => void | Promise<void>)[] = [];
+const owner: Owner = { after: (clean) => cleaners.unshift(clean) };
+let scene: HttpScene;
+before(async () => {
+  scene = await HttpScene.start(owner, await makeSetup(owner));
+});
+after(async () => {
+  for (const clean of cleaners) await clean();
 });
 
 function bearer(sub = 'ann', alg = 'RS256'): Record<string, string> {
@@ -124,30 +135,29 @@ test('jwt: a token lets through, its claim reaches the endpoint, itself it does 
   // ES384 is checked in the pool. Each is asked twice: the second time it is known.
   for (const alg of ['RS256', 'RS256', 'ES384', 'ES384']) {
     const fields = { ...bearer('ann', alg), 'X-User': 'root' };
-    const seen = seenIn(await shared.scene().ask(t, get('/jwt?a=1', fields)));
+    const seen = seenIn(await scene.ask(t, get('/jwt?a=1', fields)));
     assert.equal(valueOf(seen, 'x-user'), 'ann');
     assert.equal(valueOf(seen, 'authorization'), undefined);
     assert.equal(seen.target, '/jwt?a=1');
   }
   const { Authorization = '' } = bearer('bob');
   const target = `/jwt?a=1&token=${Authorization.slice(7)}&b`;
-  assert.equal(seenIn(await shared.scene().ask(t, get(target))).target, '/jwt?a=1&b');
+  assert.equal(seenIn(await scene.ask(t, get(target))).target, '/jwt?a=1&b');
 });
 
 test('jwt: without a token, or with a wrong one, the origin sees nothing', async (t) => {
-  const before = shared.scene().origin.seen.length;
+  const before = scene.origin.seen.length;
   const late = tokenOf({ alg: 'RS256', kid: 'r' }, { ...CLAIMS, exp: NOW - 600 });
-  const none = await shared.scene().ask(t, get('/jwt', { 'X-User': 'ann' }));
+  const none = await scene.ask(t, get('/jwt', { 'X-User': 'ann' }));
   assert.deepEqual([none.status, valueOf(none, 'www-authenticate')], [401, 'Bearer']);
   const fields = { Authorization: `Bearer ${late}` };
-  const wrong = await shared.scene().ask(t, get('/jwt', fields));
+  const wrong = await scene.ask(t, get('/jwt', fields));
   assert.equal(wrong.status, 401);
   assert.match(`${valueOf(wrong, 'www-authenticate')}`, /the token has expired/);
-  assert.equal(shared.scene().origin.seen.length, before);
+  assert.equal(scene.origin.seen.length, before);
 });
 
 test('jwt: a WebSocket opens with a token, and with none it does not', async (t) => {
-  const scene = shared.scene();
   const sockets = new Sockets(scene.origin, '/jwt/ws');
   const joined = await sockets.join(t, scene, { text: handshake('/jwt/ws', bearer()) });
   assert.equal(valueOf(joined.request.head, 'x-user'), 'ann');
@@ -158,7 +168,6 @@ test('jwt: a WebSocket opens with a token, and with none it does not', async (t)
 });
 
 test('jwt: on a listener, routes are sought by what the token says and nobody else', async (t) => {
-  const scene = shared.scene();
   const ask = (fields: Record<string, string>) => scene.ask(t, get('/', fields), 'guarded');
   assert.equal((await ask(bearer('root'))).text, 'admin');
   const forged = seenIn(await ask({ ...bearer('ann'), 'X-User': 'root' }));
@@ -167,7 +176,6 @@ test('jwt: on a listener, routes are sought by what the token says and nobody el
 });
 
 test('ext-auth: the service says yes, no, or nothing', async (t) => {
-  const scene = shared.scene();
   const yes = seenIn(await scene.ask(t, get('/auth/yes', { 'X-User': 'root' })));
   assert.equal(valueOf(yes, 'x-user'), 'ann');
   const no = await scene.ask(t, get('/auth/no'));
@@ -182,7 +190,6 @@ test('ext-auth: the service says yes, no, or nothing', async (t) => {
 });
 
 test('rate-limit-global: so many, then 429 with the time to wait', async (t) => {
-  const scene = shared.scene();
   const ask = (fields: Record<string, string>) => scene.ask(t, get('/limit', fields));
   const answers = [];
   for (let index = 0; index <= BURST; index++) answers.push(await ask({ 'X-User': 'a' }));
@@ -194,10 +201,32 @@ test('rate-limit-global: so many, then 429 with the time to wait', async (t) => 
 });
 
 test('together: the limit counts by what the token says', async (t) => {
-  const ask = (fields: Record<string, string>) => shared.scene().ask(t, get('/all', fields));
+  const ask = (fields: Record<string, string>) => scene.ask(t, get('/all', fields));
   for (const name of ['one', 'two', 'three']) {
     assert.equal((await ask({ ...bearer('cid'), 'X-User': name })).status, 200);
   }
   assert.equal((await ask({ ...bearer('cid'), 'X-User': 'four' })).status, 429);
   assert.equal((await ask(bearer('dan'))).status, 200);
+});
+
+test('what a filter cannot have refuses the reload, and the last configuration stays', async (t) => {
+  const directory = makeDirectory(t);
+  writeFileSync(join(directory, 'keys.json'), JSON.stringify({ keys: PUBLIC_KEYS }));
+  const own = await HttpScene.start(t, { directory, web: { filters: [JWT] } });
+  assert.equal((await own.ask(t, get('/', bearer()))).status, 200);
+  const withKeys = (keys: object) => {
+    return { web: { filters: [{ ...JWT, with: { ...JWT.with, keys } }] } };
+  };
+  const rows: [object, RegExp][] = [
+    [{ file: './nowhere.json' }, /keys cannot be read from .*nowhere\.json/],
+    [{ file: './keys.json', refresh: 'often' }, /must be a duration from 10ms/],
+    [{}, /must have either/],
+  ];
+  for (const [keys, message] of rows) {
+    await assert.rejects(own.reload(withKeys(keys)), message);
+    assert.equal((await own.ask(t, get('/', bearer()))).status, 200);
+    assert.equal((await own.ask(t, get('/'))).status, 401);
+  }
+  await own.reload(withKeys({ file: './keys.json', refresh: '5m' }));
+  assert.equal((await own.ask(t, get('/', bearer()))).status, 200);
 });

@@ -13,6 +13,7 @@ const CONNECTIONS_MAX = 4096;
 const CACHE_ENTRIES_MAX = 100_000;
 const TO_CLIENT = ['www-authenticate', 'location', 'set-cookie', 'content-type', 'retry-after'];
 
+const URL_ERROR = 'must be an http or https URL without a user';
 const STATUS_ERROR = 'must be a status from 200 to 499, or a class: "2xx", "3xx", "4xx"';
 const CLASSES: Readonly<Record<string, number>> = { '2xx': 200, '3xx': 300, '4xx': 400 };
 
@@ -53,7 +54,7 @@ const denyStatus = z.record(z.string(), clientStatus).transform((map, about) => 
 
 /** The schema of what stands under `with`. */
 export const EXT_AUTH_CONFIG = z.strictObject({
-  url: z.string().refine(isServiceUrl, 'must be an http or https URL without a user'),
+  url: z.string({ error: URL_ERROR }).refine(isServiceUrl, URL_ERROR),
   method: z.string().regex(METHOD, 'must be a method, or "same"').default('GET'),
   appendTarget: z.boolean().default(false),
   timeout: duration({ from: '1ms', to: '10s' }).prefault('500ms'),

@@ -51,22 +51,27 @@ const location = z.union(
 /** Where a token may be. */
 export type Location = z.infer<typeof location>;
 
+const KEYS_ERROR = 'must have either "file" or "url"';
+
 function isKeyUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null;
   return url !== null && /^https?:$/.test(url.protocol) && url.username === '';
 }
 
 const keys = z
-  .strictObject({
-    file: z.string().min(1).optional(),
-    url: z.string().refine(isKeyUrl, 'must be an http or https URL without a user').optional(),
-    refresh: duration({ from: '10ms', to: '24h' }).prefault('10m'),
-    cooldown: duration({ from: '0ms', to: '1h' }).prefault('30s'),
-    timeout: duration({ from: '10ms', to: '5s' }).prefault('2s'),
-    stale: duration({ from: '0ms', to: '24h' }).prefault('24h'),
-  })
+  .strictObject(
+    {
+      file: z.string().min(1).optional(),
+      url: z.string().refine(isKeyUrl, 'must be an http or https URL without a user').optional(),
+      refresh: duration({ from: '10ms', to: '24h' }).prefault('10m'),
+      cooldown: duration({ from: '0ms', to: '1h' }).prefault('30s'),
+      timeout: duration({ from: '10ms', to: '5s' }).prefault('2s'),
+      stale: duration({ from: '0ms', to: '24h' }).prefault('24h'),
+    },
+    { error: (issue) => (issue.code === 'invalid_type' ? KEYS_ERROR : undefined) },
+  )
   .refine(({ file, url }) => (file === undefined) !== (url === undefined), {
-    error: 'must have either "file" or "url"',
+    error: KEYS_ERROR,
   });
 
 /** Where keys come from. */

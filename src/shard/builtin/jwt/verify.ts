@@ -20,8 +20,9 @@ export type Verified =
   /** It cannot be said now: no keys, or too much to do. */
   | { readonly kind: 'unavailable' };
 
-/** Checks of one shard under way at once. */
+/** Checks of one shard under way at once, and tokens that wait for keys to be read. */
 const CHECKS_MAX = 1024;
+const WAITING_MAX = 256;
 /** Algorithms that take about half a millisecond or more; the others take 20 to 60 us. */
 const HEAVY_ALGORITHMS = new Set(['ES384', 'ES512']);
 const HEAVY_RSA_BITS = 8192;
@@ -50,6 +51,7 @@ export class Verifier {
   readonly #algorithms: ReadonlySet<string>;
   readonly #rules: TokenRules;
   #checkCount = 0;
+  #waitingCount = 0;
 
   constructor(source: KeySource, algorithms: readonly string[], rules: TokenRules) {
     this.#source = source;
@@ -62,22 +64,24 @@ export class Verifier {
     const head = readHead(token);
     if (head === null) return fault('it is not a token');
     if (!this.#algorithms.has(head.alg)) return fault('the algorithm is not taken');
-    if (this.#checkCount >= CHECKS_MAX) return UNAVAILABLE;
+    const keys = await this.#findKeys(head);
+    if (keys === null || this.#checkCount >= CHECKS_MAX) return UNAVAILABLE;
     this.#checkCount++;
     try {
-      const keys = await this.#findKeys(head);
-      if (keys === null) return UNAVAILABLE;
       return await this.#check(token, { head, keys, offload });
     } finally {
       this.#checkCount--;
     }
   }
 
-  /** Keys that may have signed; null when no keys are known at all. */
+  /** Keys that may have signed; null when no keys are known, or too many tokens wait for them. */
   async #findKeys(head: TokenHead): Promise<readonly JWK[] | null> {
     const found = this.#source.keys?.candidates(head) ?? [];
     if (found.length > 0) return found;
+    if (this.#waitingCount >= WAITING_MAX) return null;
+    this.#waitingCount++;
     await this.#source.readAgain();
+    this.#waitingCount--;
     return this.#source.keys?.candidates(head) ?? null;
   }
 

@@ -11,6 +11,10 @@ import { duration, keyPart } from '../parts/index.ts';
 const RATE_MAX = 1_000_000;
 const PARTS_MAX = 8;
 const US_PER_MS = 1000;
+const URL_ERROR =
+  'must be redis://HOST:PORT/NUMBER, rediss:// for TLS, or unix:/PATH; see passwordFile';
+const NAME_ERROR = 'must be a name: up to 64 letters, digits, dots, dashes, underscores';
+const COUNT_ERROR = `must be a whole number from 1 to ${RATE_MAX}`;
 
 function isRedisUrl(text: string): boolean {
   if (/^unix:\/./.test(text)) return true;
@@ -19,23 +23,18 @@ function isRedisUrl(text: string): boolean {
   return isRedis && url.password === '' && /^(\/\d{0,3})?$/.test(url.pathname);
 }
 
-const count = z.int().min(1).max(RATE_MAX);
+const count = z.int({ error: COUNT_ERROR }).min(1, COUNT_ERROR).max(RATE_MAX, COUNT_ERROR);
 
 /** The schema of what stands under `with`. */
 export const RATE_LIMIT_CONFIG = z
   .strictObject({
-    redis: z
-      .string()
-      .refine(
-        isRedisUrl,
-        'must be redis://HOST:PORT/NUMBER, rediss:// for TLS, or unix:/PATH; see passwordFile',
-      ),
+    redis: z.string({ error: URL_ERROR }).refine(isRedisUrl, URL_ERROR),
     passwordFile: z.string().min(1).optional(),
     prefix: z
       .string()
       .regex(/^[\x21-\x7e]{0,64}$/, 'must be plain text without spaces')
       .default('holdfast:'),
-    name: z.string().regex(/^[\w.-]{1,64}$/, 'must be letters, digits, dots, dashes, underscores'),
+    name: z.string({ error: NAME_ERROR }).regex(/^[\w.-]{1,64}$/, NAME_ERROR),
     rate: count,
     per: duration({ from: '1ms', to: '24h' }).prefault('1s'),
     burst: count.optional(),

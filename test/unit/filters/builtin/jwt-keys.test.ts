@@ -6,6 +6,7 @@
  * that is down, slow or talks nonsense neither opens the door nor takes known keys away.
  */
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import jwt from 'holdfast/jwt';
 import { testFilter } from 'holdfast/testing';
@@ -52,6 +53,21 @@ test('many strangers at once make one request', async () => {
   assert.equal(site.count, before + 1);
 });
 
+test('strangers that wait for keys do not keep others out', async () => {
+  await using site = await openKeySite();
+  site.giveKeys([RSA_KEY]);
+  await using kit = await openKit({ url: site.url, cooldown: '0ms', timeout: '5s' });
+  const { promise: held, resolve: hold } = Promise.withResolvers<ServerResponse>();
+  site.give(hold);
+  const strangers = Array.from({ length: 2000 }, () => ask(kit, byEc));
+  const response = await held;
+  assert.equal(await ask(kit, byRsa), 200);
+  response.end(JSON.stringify({ keys: [RSA_KEY] }));
+  const codes = await Promise.all(strangers);
+  assert.deepEqual(new Set(codes), new Set([401, 503]));
+  assert.equal(codes.filter((code) => code === 401).length, 256);
+});
+
 test('keys are read again by the clock; what a key that is gone has signed is not taken', async () => {
   await using site = await openKeySite();
   site.giveKeys([RSA_KEY, EC_KEY]);
@@ -66,12 +82,11 @@ test('keys are read again by the clock; what a key that is gone has signed is no
 
 test('while the place is down, the last keys stay, up to their limit', async () => {
   for (const give of [
-    (response: import('node:http').ServerResponse) => response.writeHead(500).end(),
-    (response: import('node:http').ServerResponse) => response.socket?.destroy(),
-    (response: import('node:http').ServerResponse) => response.end('<html>'),
-    (response: import('node:http').ServerResponse) => response.end('x'.repeat(300_000)),
-    (response: import('node:http').ServerResponse) =>
-      response.writeHead(302, { location: '/elsewhere' }).end(),
+    (response: ServerResponse) => response.writeHead(500).end(),
+    (response: ServerResponse) => response.socket?.destroy(),
+    (response: ServerResponse) => response.end('<html>'),
+    (response: ServerResponse) => response.end('x'.repeat(300_000)),
+    (response: ServerResponse) => response.writeHead(302, { location: '/elsewhere' }).end(),
     () => {},
   ]) {
     await using site = await openKeySite();
