@@ -15,6 +15,8 @@ export interface FilterCallsOptions {
   readonly native: NativeFilters;
   readonly shard: number;
   readonly post: (event: ShardEvent) => void;
+  /** True where this thread is the shard's own: what filters throw astray is taken then. */
+  readonly isThread: boolean;
 }
 
 /** The calls about filters of one shard. */
@@ -63,8 +65,9 @@ export class FilterCalls {
   }
 
   async #make({ counters, mode }: FilterOrder): Promise<ShardFilters> {
-    const { native, shard, post } = this.#options;
-    const { createFilterMemory, ShardFilters } = await import('./filters/index.ts');
+    const { native, shard, post, isThread } = this.#options;
+    const { createFilterMemory, followStrays, ShardFilters } = await import('./filters/index.ts');
+    const write = (line: FilterLine): void => post({ kind: 'filterLine', line });
     const memory = createFilterMemory();
     const filters = new ShardFilters({
       shard,
@@ -75,9 +78,10 @@ export class FilterCalls {
       memory,
       counters,
       mode,
-      write: (line: FilterLine) => post({ kind: 'filterLine', line }),
+      write,
       onDrained: (chain) => post({ kind: 'drained', chain }),
     });
+    if (isThread) followStrays({ write, ownerOf: (program) => filters.ownerOf(program) });
     const { port } = filters;
     native.attachFilters(
       memory,

@@ -21,7 +21,7 @@ if (port === null) {
 
 const start = workerData as ShardStart;
 const shard = loadNative().createShard(start.native);
-const filters = new FilterCalls({ native: shard, shard: start.native.shard, post });
+const filters = new FilterCalls({ native: shard, shard: start.native.shard, post, isThread: true });
 const calls = createCallTable(shard, filters, start.faults);
 
 function post(message: ShardMessage): void {

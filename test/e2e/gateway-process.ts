@@ -5,11 +5,12 @@
  * Invariant: the exit code is the gateway's, 1 with one sentence when it does not start, 2 when the
  * file is wrong.
  */
-import { loadConfigFile, loadConfigText } from '../../src/main/config/index.ts';
+import { CheckedLoader } from '../../src/main/cli/load-checked.ts';
 import { GatewayStartError, startGateway } from '../../src/main/gateway.ts';
 
 const [path = '', watching = 'no-watch'] = process.argv.slice(2);
-const { config, material, diagnostics } = loadConfigFile(path);
+const loader = new CheckedLoader();
+const { config, material, diagnostics } = await loader.file(path);
 if (config === null) {
   process.stderr.write(`${diagnostics.map(({ message }) => message).join('\n')}\n`);
   process.exit(2);
@@ -19,8 +20,9 @@ try {
     config,
     material,
     source: path,
-    reloadConfig: () => Promise.resolve(loadConfigFile(path)),
-    parseConfig: (text) => loadConfigText(text, path),
+    reloadConfig: () => loader.file(path),
+    parseConfig: (text) => loader.text(text, path),
+    filterModules: () => loader.modules,
     watchFile: watching === 'watch' ? path : null,
     signals: 'process',
   });

@@ -385,6 +385,13 @@ export class EchoClient {
     return this.#received;
   }
 
+  /** Waits until something comes, or the connection ends. */
+  heard(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiters.add(resolve);
+    });
+  }
+
   #wake(): void {
     for (const wake of this.#waiters) {
       wake();

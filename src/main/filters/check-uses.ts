@@ -36,6 +36,9 @@ interface PlacedUse {
   readonly place: FilterPlace;
 }
 
+/** Processes that check modules at the same time. */
+const CHECKS_AT_ONCE = 4;
+
 const KINDS = ['network', 'stream', 'message'];
 
 function findingAt(path: FilterUse['path'], message: string): FilterFinding {
@@ -79,6 +82,27 @@ function findingsOf(reply: CheckReply, uses: readonly FilterUse[]): FilterFindin
   return [...source, ...config];
 }
 
+/** Checks every module, several at a time; a built-in one that is not there has no reply. */
+async function checkModules(
+  groups: ReadonlyMap<string, readonly FilterUse[]>,
+  base: string,
+  modules: CheckedModules,
+): Promise<Map<string, CheckReply>> {
+  const replies = new Map<string, CheckReply>();
+  const queue = [...groups].filter(
+    ([specifier]) => !specifier.startsWith('holdfast/') || specifier in BUILT_IN_MODULES,
+  );
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [specifier, uses] = next;
+      const configs = uses.map((use) => use.config);
+      replies.set(specifier, await modules.check(specifier, base, configs));
+    }
+  };
+  await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, work));
+  return replies;
+}
+
 /** Checks the uses of all sites. `base` is the URL from which paths and packages lead. */
 export async function checkUses(
   sites: readonly FilterSite[],
@@ -99,14 +123,15 @@ export async function checkUses(
     }
   }
   const others = placed.map(({ use }) => use).filter((use) => !isNativeFilter(use.specifier));
-  for (const [specifier, group] of Map.groupBy(others, (use) => use.specifier)) {
-    if (specifier.startsWith('holdfast/') && BUILT_IN_MODULES[specifier] === undefined) {
+  const groups = Map.groupBy(others, (use) => use.specifier);
+  const replies = await checkModules(groups, base, modules);
+  for (const [specifier, group] of groups) {
+    const reply = replies.get(specifier);
+    if (reply === undefined) {
       const message = `there is no built-in filter "${specifier}"`;
       findings.push(...group.map(({ path }) => findingAt([...path, 'use'], message)));
       continue;
     }
-    const configs = group.map((use) => use.config);
-    const reply = await modules.check(specifier, base, configs);
     findings.push(...findingsOf(reply, group));
     const { summary, program, offload } = reply;
     if (summary === null || program === null) continue;

@@ -42,3 +42,4 @@ export type { ChainMember, ChainPlan, FilterPlan, InstancePlan, Program } from '
 export { type FilterFault, type Prepared, prepareInstances, releasePrepared } from './prepare.ts';
 export type { Offloader, OffloadJob } from './scope.ts';
 export { ShardFilters, type ShardFiltersOptions } from './shard-filters.ts';
+export { followStrays, originOf, type StrayOptions, type StrayOwner } from './stray.ts';

@@ -15,6 +15,7 @@ import { OffloadClient, type OffloadPort } from './offload-client.ts';
 import { OffloadSocket } from './offload-socket.ts';
 import type { FilterPlan } from './plan.ts';
 import { type FilterFault, type Prepared, prepareInstances, releasePrepared } from './prepare.ts';
+import type { StrayOwner } from './stray.ts';
 
 /** What a shard's filters are made of. */
 export interface ShardFiltersOptions {
@@ -63,6 +64,12 @@ export class ShardFilters {
   /** How much the host holds on to. */
   get counts(): FilterHost['counts'] {
     return this.#host.counts;
+  }
+
+  /** The use of a program that was set up last; null when none lives. */
+  ownerOf(program: string): StrayOwner | null {
+    const plans = [...this.#host.instances().values()].map(({ plan }) => plan);
+    return plans.findLast((plan) => plan.program === program) ?? null;
   }
 
   /** The way to the pool on the main thread; once, when the first filter wants it. */

@@ -25,6 +25,7 @@ export class FakeShard implements ShardPort {
     this.link = new ShardLink(index, this, (news) => follower().news(index, news));
     this.#filters = new FilterCalls({
       shard: index,
+      isThread: false,
       native: {
         attachFilters: (memory, run, drained) => this.#attach(memory, run, drained),
         applyFilterAnswers: (words) => this.core.apply(words),

@@ -1,0 +1,116 @@
+/**
+ * Network filters through real sockets: who may connect, and where a connection goes.
+ *
+ * Path: client -> TCP listener with filters of this file -> echo origins.
+ * Invariant under test: what is refused is closed before anything of it reaches an endpoint; what a
+ * filter lets through is relayed as if there were none.
+ */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { EchoClient, GatewayProcess, makeDirectory, type Owner, startEcho } from '../harness.ts';
+import { networkFilter, said, writeFilters } from './filter-scene.ts';
+
+const TEXTS = {
+  'refuse.ts': networkFilter('refuse', 'onAccept: () => close()'),
+  'late.ts': networkFilter('late', 'async onAccept() { await pause(10); return close(); }'),
+  'pass.ts': networkFilter(
+    'pass',
+    `setup: ({ log }) => log, begin: () => ({ id: '' }),
+  async onAccept(connection, { state }) { await pause(2); state.id = connection.client.ip + ' ' + connection.localPort; },
+  onOpen(connection, { shared, state }) { shared.info('open ' + state.id + ' ' + connection.isTls + ' ' + connection.serverName); },
+  onEnd(record, { shared, state }) { shared.info('end ' + state.id, { ...record }); }`,
+  ),
+  'choose.ts': networkFilter(
+    'choose',
+    "async onOpen() { await pause(5); return choose({ cluster: 'two' }); }",
+  ),
+  'nowhere.ts': networkFilter('nowhere', "onOpen: () => choose({ cluster: 'none' })"),
+  'open.ts': networkFilter('open', 'onOpen: () => close()'),
+  'throws.ts': networkFilter('throws', "onAccept() { throw new Error('on purpose'); }"),
+  'never.ts': networkFilter(
+    'never',
+    "timeout: '50ms', onError: 'open', onAccept: () => new Promise<undefined>(() => {})",
+  ),
+};
+
+const cleaners: (() => void | Promise<void>)[] = [];
+const owner: Owner = { after: (clean) => cleaners.unshift(clean) };
+let gateway: GatewayProcess;
+
+before(async () => {
+  const directory = makeDirectory(owner);
+  writeFilters(directory, TEXTS);
+  const one = await startEcho(owner, '1');
+  const two = await startEcho(owner, '2');
+  const names = Object.keys(TEXTS).map((file) => file.replace('.ts', ''));
+  const listeners = names.map(
+    (name) => `{ name: ${name}, bind: 127.0.0.1:0, cluster: one, filters: [./${name}.ts] }`,
+  );
+  gateway = await GatewayProcess.start(owner, {
+    directory,
+    yaml: `shards: 1
+listeners: [${listeners.join(', ')}]
+clusters:
+  - { name: one, endpoints: [127.0.0.1:${one.port}] }
+  - { name: two, endpoints: [127.0.0.1:${two.port}] }
+`,
+  });
+});
+test.after(async () => {
+  for (const clean of cleaners) await clean();
+});
+
+async function connect(t: Owner, listener: string): Promise<EchoClient> {
+  return EchoClient.connect(t, await gateway.port(listener));
+}
+
+test('a connection is refused when it is accepted, at once or later', async (t) => {
+  for (const listener of ['refuse', 'late', 'open', 'throws']) {
+    const client = await connect(t, listener);
+    client.socket.write('hello');
+    assert.match(await client.ended, /^(ECONNRESET|fin|EPIPE)$/, listener);
+    assert.equal(client.received, '', listener);
+  }
+  const { msg } = await gateway.logged(({ filter }) => filter === 'throws');
+  assert.match(msg, /^filter "throws" \(generation 1\), onAccept: .*on purpose/);
+});
+
+test('a connection passes, is told when it opens and when it ends', async (t) => {
+  const client = await connect(t, 'pass');
+  await client.echo('hello', '1hello');
+  const port = await gateway.port('pass');
+  await said(gateway, `open 127.0.0.1 ${port} false `);
+  client.socket.end();
+  const record = await said(gateway, `end 127.0.0.1 ${port}`);
+  assert.deepEqual([record['bytesIn'], record['bytesOut'], record['shard']], [5, 6, 0]);
+});
+
+test('a filter chooses the cluster; one that is not there changes nothing', async (t) => {
+  const chosen = await connect(t, 'choose');
+  await chosen.echo('a', '2a');
+  const other = await connect(t, 'nowhere');
+  await other.echo('b', '1b');
+});
+
+test('what a client sends while a filter thinks is kept', async (t) => {
+  const client = await connect(t, 'choose');
+  const text = 'x'.repeat(100_000);
+  client.socket.write(text);
+  while (client.received.replaceAll('2', '').length < text.length) await client.heard();
+  assert.equal(client.received.replaceAll('2', ''), text);
+});
+
+test('a filter that never settles lets pass where its policy is open', async (t) => {
+  const client = await connect(t, 'never');
+  await client.echo('c', '1c');
+});
+
+test('a client that goes away while a filter thinks is forgotten', async (t) => {
+  for (let i = 0; i < 20; i++) {
+    const client = await connect(t, 'choose');
+    client.socket.resetAndDestroy();
+  }
+  await gateway.adminUntil('/v1/connections', ({ json }) => json.connections.length === 0);
+  const client = await connect(t, 'choose');
+  await client.echo('d', '2d');
+});
