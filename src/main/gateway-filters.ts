@@ -6,7 +6,9 @@
  * Invariant: src/main/filters is loaded when a configuration first names a filter, and not before.
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Native, PolicyInput } from '../../native/epoll/index.ts';
 import type { FilterPlan, Program } from '../shard/filters/index.ts';
 import type { Config } from './config/index.ts';
 import type { CheckedModules, FilterControl } from './filters/index.ts';
@@ -26,6 +28,7 @@ export interface GatewayFiltersOptions {
   readonly log: Log;
   /** Modules that the loader of the configuration has checked; null: none so far. */
   readonly modules: () => CheckedModules | null;
+  readonly native: Pick<Native, 'checkPolicies'>;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -43,12 +46,13 @@ export class GatewayFilters implements ShardFollower, FilterSteps {
     const sites = listFilterSites(config);
     if (sites.length === 0 && this.#control === null) return NO_FILTERS;
     const control = await this.#load();
-    const { plan, chainOf, policiesOf, findings } = await control.plan(sites, filterBase(config));
+    const planned = await control.plan(sites, filterBase(config));
+    const { plan, chainOf, policiesOf, findings } = planned;
     if (plan === null) {
       const { FilterRefusal, describeFinding } = await import('./filters/index.ts');
       throw new FilterRefusal(findings.map(describeFinding).join('; '));
     }
-    return { plan, chainOf, policiesOf, files: hashFiles(plan) };
+    return { plan, chainOf, policiesOf, files: hashFiles(plan, planned.files) };
   }
 
   async prepare(layout: FilterLayout): Promise<void> {
@@ -85,10 +89,14 @@ export class GatewayFilters implements ShardFollower, FilterSteps {
 
   async #load(): Promise<FilterControl> {
     if (this.#control !== null) return this.#control;
-    const { links, log, modules, env } = this.#options;
+    const { links, log, modules, native, env } = this.#options;
     const { CheckedModules: Modules, FilterControl: Control } = await import('./filters/index.ts');
     const mode = env['NODE_ENV'] === 'development' ? 'development' : 'production';
-    this.#control ??= new Control({ links, log, mode, modules: modules() ?? new Modules() });
+    const checks = {
+      modules: modules() ?? new Modules(),
+      checkPolicies: (policies: readonly PolicyInput[]) => native.checkPolicies(policies),
+    };
+    this.#control ??= new Control({ links, log, mode, checks });
     return this.#control;
   }
 }
@@ -103,7 +111,15 @@ function filesOf(program: Program): [string, string][] {
     .map(([url, text]) => [fileURLToPath(url), createHash('sha256').update(text).digest('hex')]);
 }
 
-/** The files of the user that a plan was made of. */
-function hashFiles({ programs }: FilterPlan): Map<string, string> {
-  return new Map(programs.flatMap(filesOf));
+function hashOf(path: string): [string, string][] {
+  try {
+    return [[path, createHash('sha256').update(readFileSync(path)).digest('hex')]];
+  } catch {
+    return [];
+  }
+}
+
+/** The files of the user that a plan was made of, and those that native filters read. */
+function hashFiles({ programs }: FilterPlan, read: readonly string[]): Map<string, string> {
+  return new Map([...programs.flatMap(filesOf), ...read.flatMap(hashOf)]);
 }

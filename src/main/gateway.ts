@@ -193,7 +193,7 @@ class Composing {
     const ids = new Ids(board, native.abi);
     const netns = new NetnsTable(native);
     this.#cleanup.defer(() => netns.close());
-    const filters = this.#makeFilters(() => supervisor.links());
+    const filters = this.#makeFilters(native, () => supervisor.links());
     const supervisor = this.#makeSupervisor(native, { board, acceptor, filters });
     const prober = native.createProber();
     const log = this.#log;
@@ -218,9 +218,15 @@ class Composing {
     return { ...core, applier, accessLog };
   }
 
-  #makeFilters(links: () => readonly ShardLink[]): GatewayFilters {
+  #makeFilters(native: Native, links: () => readonly ShardLink[]): GatewayFilters {
     const modules = (): CheckedModules | null => this.#options.filterModules?.() ?? null;
-    const filters = new GatewayFilters({ links, log: this.#log, modules, env: process.env });
+    const filters = new GatewayFilters({
+      native,
+      links,
+      log: this.#log,
+      modules,
+      env: process.env,
+    });
     this.#cleanup.defer(() => filters.close());
     return filters;
   }

@@ -5,6 +5,7 @@
  * Invariant: filters are checked wherever they are named, and nothing of src/main/filters is loaded
  * where none is.
  */
+import { loadNative, type PolicyFault, type PolicyInput } from '../../../native/epoll/index.ts';
 import { BackgroundLoader, type LoadResult } from '../config/index.ts';
 import type { CheckedModules, FilterChecks } from '../filters/index.ts';
 
@@ -44,8 +45,17 @@ export class CheckedLoader {
     if (loaded.filters.length === 0) return loaded;
     if (this.#checks === null) {
       const { FilterChecks: Checks } = await import('../filters/index.ts');
-      this.#checks ??= new Checks();
+      this.#checks ??= new Checks(checkPolicies);
     }
     return await this.#checks.complete(loaded);
+  }
+}
+
+/** What the core says; nothing where it was not built, which loading has said already. */
+function checkPolicies(policies: readonly PolicyInput[]): readonly PolicyFault[] {
+  try {
+    return loadNative().checkPolicies(policies);
+  } catch {
+    return [];
   }
 }

@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Program } from '../../shard/filters/index.ts';
 import { type FindingName, type LoadResult, placeFindings } from '../config/index.ts';
 import { checkTypes } from './check/index.ts';
-import { type CheckedUse, checkUses } from './check-uses.ts';
+import { type CheckedUse, checkUses, type UseChecks } from './check-uses.ts';
 import { CheckedModules } from './checked-modules.ts';
 import { describeFinding, type FilterFinding, type FilterSite } from './sites.ts';
 
@@ -21,8 +21,13 @@ const TYPED_MAX = 1024;
 /** Checks filters, and remembers what it checked. */
 export class FilterChecks {
   readonly modules = new CheckedModules();
+  readonly #checkPolicies: UseChecks['checkPolicies'];
   readonly #typed = new Set<string>();
   #hasCompiler = true;
+
+  constructor(checkPolicies: UseChecks['checkPolicies']) {
+    this.#checkPolicies = checkPolicies;
+  }
 
   /** False when types could not be checked, for want of a compiler. */
   get hasCompiler(): boolean {
@@ -33,7 +38,8 @@ export class FilterChecks {
   async complete(loaded: LoadResult): Promise<LoadResult> {
     if (loaded.filters.length === 0) return loaded;
     const base = pathToFileURL(resolve(loaded.path ?? 'configuration')).href;
-    const found = await checkUses(toSites(loaded), base, this.modules);
+    const checks = { modules: this.modules, checkPolicies: this.#checkPolicies };
+    const found = await checkUses(toSites(loaded), base, checks);
     const types = await this.#checkTypes([...found.checked.values()]);
     const findings = [...found.findings, ...types];
     if (findings.length === 0) return loaded;

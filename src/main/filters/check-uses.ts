@@ -7,9 +7,9 @@
  * Invariant: nothing lives or changes by a check. Every use is looked at; nothing stops at the
  * first fault. Modules are loaded in processes of their own, native filters are not loaded at all.
  */
-import type { PolicyInput } from '../../../native/epoll/index.ts';
+import type { PolicyFault, PolicyInput } from '../../../native/epoll/index.ts';
 import { BUILT_IN_MODULES, type Program } from '../../shard/filters/index.ts';
-import { checkNativeFilter, isNativeFilter } from './builtin/index.ts';
+import { checkNativeFilter, findingOfFault, isNativeFilter } from './builtin/index.ts';
 import type { CheckReply, ModuleSummary } from './check/index.ts';
 import type { CheckedModules } from './checked-modules.ts';
 import type { FilterFinding, FilterPlace, FilterSite, FilterUse } from './sites.ts';
@@ -27,7 +27,16 @@ export interface CheckedUses {
   readonly checked: ReadonlyMap<FilterUse, CheckedUse>;
   /** Of uses of native filters. */
   readonly policies: ReadonlyMap<FilterUse, PolicyInput>;
+  /** Absolute paths of files that native filters read. */
+  readonly files: readonly string[];
   readonly findings: readonly FilterFinding[];
+}
+
+/** What checking needs. */
+export interface UseChecks {
+  readonly modules: CheckedModules;
+  /** Asks the core about policies; see {@link Native.checkPolicies}. */
+  readonly checkPolicies: (policies: readonly PolicyInput[]) => readonly PolicyFault[];
 }
 
 /** A use, and what stands there can see. */
@@ -107,18 +116,22 @@ async function checkModules(
 export async function checkUses(
   sites: readonly FilterSite[],
   base: string,
-  modules: CheckedModules,
+  { modules, checkPolicies }: UseChecks,
 ): Promise<CheckedUses> {
   const placed = listUses(sites);
   const places = new Map(placed.map(({ use, place }) => [use, place]));
   const checked = new Map<FilterUse, CheckedUse>();
   const policies = new Map<FilterUse, PolicyInput>();
+  const files: string[] = [];
   const findings: FilterFinding[] = [];
   for (const { use, place } of placed) {
     if (!isNativeFilter(use.specifier)) continue;
-    const { input, findings: found } = checkNativeFilter(use.specifier, use.config, place, base);
+    const check = checkNativeFilter(use.specifier, use.config, place, base);
+    const { input } = check;
+    const faults = input === null ? [] : checkPolicies([input]).map(findingOfFault);
     if (input !== null) policies.set(use, input);
-    for (const { path, message } of found) {
+    files.push(...check.files);
+    for (const { path, message } of [...check.findings, ...faults]) {
       findings.push(findingAt([...use.path, 'with', ...path], message));
     }
   }
@@ -141,5 +154,5 @@ export async function checkUses(
       findings.push(...checkPlace(places.get(use) ?? 'listener', found));
     }
   }
-  return { checked, policies, findings };
+  return { checked, policies, files, findings };
 }

@@ -23,7 +23,7 @@ import {
 } from '../../shard/filters/index.ts';
 import type { Family, Log } from '../observe/index.ts';
 import { ShardCallError, type ShardLink, type ShardNews } from '../shards/index.ts';
-import type { CheckedModules } from './checked-modules.ts';
+import type { UseChecks } from './check-uses.ts';
 import { describeBusy, filterFamilies, offloadFamilies } from './metrics.ts';
 import type { OffloadPool } from './offload/index.ts';
 import { FilterPlanner, type Planned } from './planner.ts';
@@ -38,7 +38,7 @@ export interface FilterControlOptions {
   readonly links: () => readonly ShardLink[];
   readonly log: Log;
   readonly mode: LeaseMode;
-  readonly modules: CheckedModules;
+  readonly checks: UseChecks;
   /** Without it {@link PREPARE_TIMEOUT_MS}. */
   readonly prepareTimeoutMs?: number;
 }
@@ -81,7 +81,7 @@ export class FilterControl {
 
   constructor(options: FilterControlOptions) {
     this.#options = options;
-    this.#planner = new FilterPlanner(options.modules);
+    this.#planner = new FilterPlanner(options.checks);
   }
 
   /** Chains of former generations that something still holds. */

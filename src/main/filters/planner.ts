@@ -20,7 +20,7 @@ import {
   USES_MAX,
 } from '../../shard/filters/index.ts';
 import { chainNeeds, type MaskMember } from './chain-mask.ts';
-import { type CheckedUse, type CheckedUses, checkUses } from './check-uses.ts';
+import { type CheckedUse, type CheckedUses, checkUses, type UseChecks } from './check-uses.ts';
 import { CheckedModules } from './checked-modules.ts';
 import type { FilterFinding, FilterSite, FilterUse } from './sites.ts';
 
@@ -32,6 +32,8 @@ export interface Planned {
   readonly chainOf: ReadonlyMap<string, number>;
   /** What the core evaluates, by the key of the site; a site without has none. */
   readonly policiesOf: ReadonlyMap<string, readonly PolicyInput[]>;
+  /** Absolute paths of files that native filters read. */
+  readonly files: readonly string[];
   readonly findings: readonly FilterFinding[];
 }
 
@@ -52,7 +54,7 @@ const MOMENTS = 0xff;
 
 /** Hands out plans, and keeps the ids of what lives. */
 export class FilterPlanner {
-  readonly #modules: CheckedModules;
+  readonly #checks: UseChecks;
   readonly #instances = new Map<string, InstancePlan>();
   readonly #chains = new Map<string, ChainPlan>();
   readonly #retiring = new Map<number, Retiring>();
@@ -63,9 +65,10 @@ export class FilterPlanner {
   #nextInstance = 1;
   #generation = 0;
 
-  /** `modules` remembers those that were checked, here or elsewhere. */
-  constructor(modules: CheckedModules = new CheckedModules()) {
-    this.#modules = modules;
+  /** Without an argument modules are remembered here, and the core is not asked. */
+  constructor(checks: Partial<UseChecks> = {}) {
+    const { modules = new CheckedModules(), checkPolicies = () => [] } = checks;
+    this.#checks = { modules, checkPolicies };
   }
 
   /** The filter whose hooks a cell counts; null for a cell of nobody. */
@@ -95,7 +98,7 @@ export class FilterPlanner {
 
   /** Checks of modules so far, each in a process of its own. */
   get checkCount(): number {
-    return this.#modules.checkCount;
+    return this.#checks.modules.checkCount;
   }
 
   /**
@@ -104,7 +107,7 @@ export class FilterPlanner {
    * @param base - URL of the configuration file, from which paths lead.
    */
   check(sites: readonly FilterSite[], base: string): Promise<CheckedUses> {
-    return checkUses(sites, base, this.#modules);
+    return checkUses(sites, base, this.#checks);
   }
 
   /**
@@ -136,9 +139,10 @@ export class FilterPlanner {
     }
     for (const program of programs.values()) this.#programs.set(program.hash, program);
     const policiesOf = policiesBySite(sites, found.policies);
+    const { files } = found;
     const live = this.#live;
     if (live !== null && isSamePlan(live, [...chains.values()], wanted)) {
-      return { plan: live, chainOf, policiesOf, findings: [] };
+      return { plan: live, chainOf, policiesOf, files, findings: [] };
     }
     this.#generation = generation;
     const plan: FilterPlan = {
@@ -147,7 +151,7 @@ export class FilterPlanner {
       instances: wanted,
       chains: [...chains.values()],
     };
-    return { plan, chainOf, policiesOf, findings: [] };
+    return { plan, chainOf, policiesOf, files, findings: [] };
   }
 
   /** Every shard has prepared the plan and commits it. */
@@ -319,7 +323,7 @@ function toInstance(member: ChainMember): number {
 }
 
 function refusal(findings: readonly FilterFinding[]): Planned {
-  return { plan: null, chainOf: new Map(), policiesOf: new Map(), findings };
+  return { plan: null, chainOf: new Map(), policiesOf: new Map(), files: [], findings };
 }
 
 /** Same ids mean the same: what changed has a new one. */

@@ -20,6 +20,12 @@ export interface RouteName {
   readonly name: string;
 }
 
+/** A use of a native filter: the listener or route that has it, and which of them it is. */
+export interface PolicyName {
+  readonly site: string;
+  readonly name: string;
+}
+
 /** What the routes that found no id are counted as, all together. */
 export const OTHER_ROUTES = 'other';
 
@@ -34,6 +40,8 @@ export class Ids {
   readonly #endpoints: IdTable;
   readonly #routes: IdTable;
   readonly #otherRoutes: number;
+  readonly #policies: IdTable;
+  readonly #otherPolicies: number;
   #isOtherUsed = false;
 
   constructor(board: Board, abi: NativeAbi) {
@@ -43,6 +51,13 @@ export class Ids {
       kind: 'route',
       max: this.#otherRoutes,
       isIdle: (id) => isRouteIdle(abi, board.routeCounters(id)),
+    });
+    this.#otherPolicies = abi.policiesMax - 1;
+    // What a policy counts is over with the moment at which it was asked.
+    this.#policies = new IdTable({
+      kind: 'native filter',
+      max: this.#otherPolicies,
+      isIdle: () => true,
     });
     this.#listeners = new IdTable({
       kind: 'listener',
@@ -105,6 +120,22 @@ export class Ids {
       this.#board.setRoute(this.#otherRoutes, OTHER_ROUTES);
       this.#isOtherUsed = true;
       return this.#otherRoutes;
+    }
+  }
+
+  /** Uses of native filters for which there is no id left share one. */
+  policy({ site, name }: PolicyName): number {
+    try {
+      const { id, isNew } = this.#policies.intern(site + SEPARATOR + name);
+      if (isNew) {
+        this.#board.setPolicy(id);
+      }
+      return id;
+    } catch (error) {
+      if (!(error instanceof IdTableFullError)) {
+        throw error;
+      }
+      return this.#otherPolicies;
     }
   }
 
@@ -172,12 +203,21 @@ export class Ids {
     }
   }
 
+  /** Uses of native filters that are in use. */
+  *policies(): Generator<PolicyName & { readonly id: number }> {
+    for (const [key, id] of this.#policies.entries()) {
+      const [site = '', name = ''] = key.split(SEPARATOR);
+      yield { site, name, id };
+    }
+  }
+
   /** Says what the snapshots in use name; everything else is retired. */
   retain(inUse: {
     readonly listeners: readonly string[];
     readonly clusters: readonly string[];
     readonly endpoints: readonly EndpointName[];
     readonly routes: readonly RouteName[];
+    readonly policies?: readonly PolicyName[];
   }): void {
     this.#listeners.retain(new Set(inUse.listeners));
     this.#clusters.retain(new Set(inUse.clusters));
@@ -186,6 +226,9 @@ export class Ids {
     );
     this.#routes.retain(
       new Set(inUse.routes.map(({ listener, name }) => listener + SEPARATOR + name)),
+    );
+    this.#policies.retain(
+      new Set((inUse.policies ?? []).map(({ site, name }) => site + SEPARATOR + name)),
     );
   }
 

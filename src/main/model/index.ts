@@ -6,4 +6,4 @@
 export { formatAddress, formatHostPort, parseAddress } from './address.ts';
 export { describeChanges, describeRestartNeeds } from './changes.ts';
 export { IdTable, IdTableFullError } from './id-table.ts';
-export { type EndpointName, Ids, OTHER_ROUTES, type RouteName } from './ids.ts';
+export { type EndpointName, Ids, OTHER_ROUTES, type PolicyName, type RouteName } from './ids.ts';

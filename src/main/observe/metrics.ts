@@ -14,6 +14,7 @@ import {
 } from './core-metrics.ts';
 import { type Family, many, writeFamily } from './exposition.ts';
 import { httpFamilies } from './http-metrics.ts';
+import { policyFamilies } from './policy-metrics.ts';
 import { type ProcessSources, processFamilies } from './process-metrics.ts';
 import { type TlsSources, tlsFamilies } from './tls-metrics.ts';
 
@@ -66,7 +67,7 @@ const COLLECTORS: Readonly<Record<MetricScope, Collector>> = {
   tls: tlsFamilies,
   listener: listenerFamilies,
   http: httpFamilies,
-  filter: (sources) => sources.filters(),
+  filter: (sources) => [...policyFamilies(sources), ...sources.filters()],
   endpoint: (sources) => [...endpointFamilies(sources), ...discoveryFamilies(sources)],
   shard: async (sources) => [...shardFamilies(sources), ...(await threadFamilies(sources))],
 };

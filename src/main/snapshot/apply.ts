@@ -27,7 +27,7 @@ import { SerialLock, type ShardSupervisor, SharedSnapshot } from '../shards/inde
 import type { TicketKeys, TlsMaterial } from '../tls/index.ts';
 import { compileLimits, compileSnapshotInput } from './compile.ts';
 import { listClusterNames } from './compile-cluster.ts';
-import type { FilterLayout } from './filter-layout.ts';
+import { type FilterLayout, listPolicies } from './filter-layout.ts';
 import { listHealthTargets } from './health-targets.ts';
 
 /** How long a change waits for names that were not known before. */
@@ -293,6 +293,7 @@ export class Applier {
       endpoints: [...applied.endpoints].flatMap(([cluster, endpoints]) =>
         endpoints.map(({ text }) => ({ cluster, address: text })),
       ),
+      policies: listPolicies(applied.filters),
       routes: listeners.flatMap(({ name: listener, http }) =>
         (http?.hosts ?? []).flatMap(({ routes }) => routes.map(({ name }) => ({ listener, name }))),
       ),

@@ -19,7 +19,13 @@ import type { Ids } from '../model/index.ts';
 import type { TlsMaterial } from '../tls/index.ts';
 import { compileClusters, listClusterNames } from './compile-cluster.ts';
 import { compileHttp } from './compile-http.ts';
-import { compileChains, type FilterLayout, placeOf, routeSiteKey } from './filter-layout.ts';
+import {
+  compileChains,
+  type FilterLayout,
+  type FilterPlaceInput,
+  placeOf,
+  routeSiteKey,
+} from './filter-layout.ts';
 
 /** What a snapshot is compiled from. */
 export interface CompileSource {
@@ -101,13 +107,15 @@ function compileListener(
 ): ListenerInput {
   const { config, ids, filters } = source;
   const { limits, timeouts, proxyProtocol, tls, name } = listener;
+  const place = (key: string): FilterPlaceInput =>
+    placeOf(filters, key, (policy) => ids.policy(policy));
   return {
     id: ids.listener(name),
     cluster: listener.cluster === null ? -1 : positionOf(positions, listener.cluster, listener),
     http: compileHttp(listener, {
       cluster: (wanted) => positionOf(positions, wanted, listener),
       route: (route) => ids.route({ listener: name, name: route }),
-      filters: (route) => placeOf(filters, routeSiteKey(name, route)),
+      filters: (route) => place(routeSiteKey(name, route)),
     }),
     idleMs: timeouts.idleMs,
     halfCloseMs: timeouts.halfCloseMs,
@@ -129,6 +137,6 @@ function compileListener(
       alpn,
       cluster: positionOf(positions, cluster, listener),
     })),
-    ...placeOf(filters, name),
+    ...place(name),
   };
 }

@@ -11,6 +11,7 @@ import type { FilterChainInput, PolicyInput } from '../../../native/epoll/index.
 import type { FilterPlan } from '../../shard/filters/index.ts';
 import type { Config, FilterConfig, ListenerConfig } from '../config/index.ts';
 import type { FilterSite, FilterUse, SitePath } from '../filters/index.ts';
+import type { PolicyName } from '../model/index.ts';
 
 /** What the filters of a configuration became. */
 export interface FilterLayout {
@@ -80,11 +81,35 @@ export function filterBase({ listeners }: Config): string {
   return all[0]?.base ?? '';
 }
 
+/** Uses of native filters by the names that they are counted under: the second `rbac` is `rbac#2`. */
+export function listPolicies({ policiesOf }: FilterLayout): PolicyName[] {
+  return [...policiesOf].flatMap(([site, policies]) =>
+    namePolicies(policies).map((name) => ({ site, name })),
+  );
+}
+
+function namePolicies(policies: readonly PolicyInput[]): string[] {
+  const seen = new Map<string, number>();
+  return policies.map(({ name }) => {
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return count === 1 ? name : `${name}#${count}`;
+  });
+}
+
 /** What stands at a site. */
-export function placeOf(layout: FilterLayout, key: string): FilterPlaceInput {
+export function placeOf(
+  layout: FilterLayout,
+  key: string,
+  idOf: (name: PolicyName) => number,
+): FilterPlaceInput {
+  const policies = layout.policiesOf.get(key) ?? [];
+  const names = namePolicies(policies);
   return {
     filterChain: layout.chainOf.get(key) ?? 0,
-    policies: layout.policiesOf.get(key) ?? [],
+    policies: policies.map((policy, i) => {
+      return { ...policy, id: idOf({ site: key, name: names[i] ?? policy.name }) };
+    }),
   };
 }
 

@@ -24,7 +24,7 @@ export default defineStreamFilter({
 function createScene(t: TestContext) {
   const files = createFilterFiles(t);
   files.write('good.ts', GOOD);
-  const checks = new FilterChecks();
+  const checks = new FilterChecks(() => []);
   const load = (filters: string, more = ''): Promise<LoadResult> => {
     const text = `version: 1
 ${more}

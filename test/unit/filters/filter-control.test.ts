@@ -42,7 +42,7 @@ function createScene(test: TestContext) {
     links: () => shards.map(({ link }) => link),
     log: SILENT,
     mode: 'production',
-    modules: new CheckedModules(),
+    checks: { modules: new CheckedModules(), checkPolicies: () => [] },
     prepareTimeoutMs: 2000,
   });
   const add = (index: number): FakeShard => new FakeShard(index, () => control);
