@@ -141,12 +141,8 @@ test('what was not asked for are the bytes that were sent', async (t) => {
   for (let i = 0; i < 4; i++) frames.push(await readFrame(endpoint));
   const content = frames.filter(({ opcode }) => opcode === BINARY || opcode === CONTINUATION);
   assert.equal(checksumOf(Buffer.concat(content.map((each) => each.payload))), checksumOf(payload));
-  assert.deepEqual(frames.map(({ opcode }) => opcode).toSorted(), [
-    CONTINUATION,
-    BINARY,
-    PING,
-    PONG,
-  ]);
+  const others = frames.map(({ opcode }) => opcode).filter((opcode) => opcode >= CLOSE);
+  assert.deepEqual(others, [PING, PONG]);
 });
 
 test('fragments are one message to a filter, however they are cut', async (t) => {

@@ -37,6 +37,8 @@ export interface HttpSetup {
   readonly isRouted?: boolean;
   readonly directory?: string;
   readonly header?: (lines: string) => string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly watch?: boolean;
 }
 
 /** A gateway and its first origin. */
@@ -57,11 +59,13 @@ export class HttpScene {
   /** Starts an origin and a gateway. */
   static async start(owner: Owner, setup: HttpSetup = {}): Promise<HttpScene> {
     const origin = await HttpOrigin.start(owner);
-    const { directory, header } = setup;
+    const { directory, header, env, watch } = setup;
     const gateway = await GatewayProcess.start(owner, {
       yaml: yamlOf(setup, origin),
       ...(directory === undefined ? {} : { directory }),
       ...(header === undefined ? {} : { header }),
+      ...(env === undefined ? {} : { env }),
+      ...(watch === undefined ? {} : { watch }),
     });
     const scene = new HttpScene(gateway, origin, setup);
     await scene.#learnPorts();
