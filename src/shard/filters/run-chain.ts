@@ -64,12 +64,13 @@ function ignoreRejection(promise: unknown): void {
   void Promise.resolve(promise).catch(() => {});
 }
 
-function isShed(thrown: unknown): boolean {
+/** How work came to nothing that was given away; null: it is not about that. */
+function offloadFailureOf(thrown: unknown): unknown {
   try {
-    if (!(thrown instanceof Error) || thrown.name !== 'OffloadError') return false;
-    return (thrown as Error & { readonly failure?: unknown }).failure === 'shed';
+    if (!(thrown instanceof Error) || thrown.name !== 'OffloadError') return null;
+    return (thrown as Error & { readonly failure?: unknown }).failure;
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -312,7 +313,9 @@ export class ChainRunner {
 }
 
 function kindOf(thrown: unknown, otherwise: FailureKind): FailureKind {
-  return isShed(thrown) ? 'shed' : otherwise;
+  const failure = offloadFailureOf(thrown);
+  if (failure === 'deadline') return 'timeout';
+  return failure === 'shed' ? 'shed' : otherwise;
 }
 
 /** What a call gets that nothing else could be made of: the end of its holder. */

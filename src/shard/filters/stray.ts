@@ -11,7 +11,7 @@ import { RateLimit } from './rate-limit.ts';
 
 const LINES_PER_SECOND = 10;
 /** The sources of the gateway; built-in filters are filters all the same. */
-const OWN = new URL('../../', import.meta.url).href;
+const OWN = import.meta.url.replace(/shard\/filters\/\w+\.[jt]s$/, '');
 const BUILT_IN = new URL('../builtin/', import.meta.url).href;
 /** Frames name modules of programs with their digest; see module-loader.ts. */
 const FRAME = /\(?((?:file|node):[^\s()?]+)(?:\?holdfast-program=(\w+))?[^\s()]*\)?$/;

@@ -61,7 +61,7 @@ export function routesOf(routes: readonly FilterRoute[]): object {
     filters,
     ...more,
   }));
-  return { hosts: [{ routes: list }] };
+  return { limits: { requests: 'unlimited' }, hosts: [{ routes: list }] };
 }
 
 /** Starts a gateway with filters. */

@@ -144,20 +144,3 @@ test('work is given away; what would come too late is shed with 503', async (t) 
   assert.match(text, /holdfast_offload_jobs_total\{result="done"\} [1-9]/);
   assert.match(text, /holdfast_offload_run_seconds_count [1-9]/);
 });
-
-test('native filters and filters in TypeScript stand in one list', async (t) => {
-  const text = streamFilter('late', "onRequest: () => respond(200, {}, 'typescript')");
-  const when = { headers: [{ name: 'x-bad', present: true }] };
-  const told = { default: 'allow', rules: [{ name: 'bad', action: 'deny', when }] };
-  const deny = { use: 'holdfast/rbac', with: told };
-  const scene = await startFilters(
-    t,
-    { 'late.ts': text },
-    {
-      isRouted: true,
-      http: routesOf([{ path: '/both', filters: ['./late.ts', deny] }]),
-    },
-  );
-  assert.equal((await scene.ask(t, get('/both'))).text, 'typescript');
-  assert.equal((await scene.ask(t, get('/both', { 'X-Bad': '1' }))).status, 403);
-});

@@ -258,6 +258,7 @@ test('a tunnel is refused when it opens, and what a filter keeps for it goes wit
   await readFrame(endpoint);
   endpoint.send(endpointFrame(CLOSE, closePayload(1000)));
   endpoint.finish();
+  client.finish();
   const record = await said(scene.gateway, 'tunnel of ann ended');
   assert.deepEqual([record['count'], record['messagesIn'], record['messagesOut']], [3, 2, 1]);
   const refused = await join(t, '/door?user=mallory');

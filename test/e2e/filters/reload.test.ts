@@ -81,7 +81,7 @@ test('a tunnel keeps the filter that it began with; the filter goes with the las
   const fresh = await sockets.join(t, scene, { text: handshake('/ws') });
   assert.deepEqual([await say(old), await say(fresh)], ['hi one', 'hi two']);
   assert.ok(!gateway.records.some(({ msg }) => msg === 'disposed one'));
-  old.client.socket.destroy();
+  old.client.reset();
   const record = await said(gateway, 'disposed one');
   assert.deepEqual([record['filter'], record['generation']], ['tagged', 1]);
   assert.equal(await say(fresh), 'hi two');
@@ -108,11 +108,11 @@ test('many reloads that swap code lose nothing and leave nothing', async (t) => 
   const scene = await startFilters(t, { 'versioned.ts': stream('v0') }, { ...ROUTES, shards: 2 });
   const { gateway } = scene;
   const RELOADS = 12;
-  let isOver = false;
+  const state = { isOver: false };
   let asked = 0;
   const work = async (): Promise<void> => {
     const client = await scene.connect(t);
-    while (!isOver) {
+    while (!state.isOver) {
       client.send(get(`/versioned?wait=${asked++ % 3}`));
       const response = await readResponse(client);
       assert.equal(response.status, 200);
@@ -125,7 +125,7 @@ test('many reloads that swap code lose nothing and leave nothing', async (t) => 
     assert.equal((await reload(scene)).result, 'applied');
     assert.equal(await version(t, scene), `v${i}`);
   }
-  isOver = true;
+  state.isOver = true;
   await Promise.all(clients);
   for (let i = 0; i < RELOADS; i++) {
     for (const shard of [0, 1]) await said(gateway, `disposed v${i} in ${shard}`);
@@ -172,8 +172,9 @@ test('a setup that fails in one shard refuses the reload everywhere', async (t) 
   );
   write(scene, 'versioned.ts', bad);
   const report = await reload(scene);
+  const { message } = report['error'] as { message: string };
   assert.deepEqual(
-    [report.result, report['error']],
+    [report.result, message],
     ['failed', 'filter "versioned": Error: no disk'],
   );
   await said(scene.gateway, 'disposed two in 0');

@@ -44,7 +44,9 @@ function writeProject(directory: string, files: readonly string[]): string {
     compilerOptions: {
       target: 'es2024',
       lib: ['es2024', 'esnext.disposable'],
-      module: 'nodenext',
+      // As Node runs them: modules, whatever a package.json above them says.
+      module: 'esnext',
+      moduleResolution: 'bundler',
       types: ['node'],
       typeRoots: [join(ROOT, 'node_modules', '@types')],
       strict: true,
