@@ -7,16 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
-import {
-  type BenchScript,
-  benchFilter,
-  type HookCost,
-  loadFilter,
-  runFilterTests,
-  SCAFFOLD_KINDS,
-  type ScaffoldKind,
-  scaffoldFilter,
-} from '../filters/tools/index.ts';
+import type { BenchScript, HookCost, ScaffoldKind } from '../filters/tools/index.ts';
 import type { CliWorld } from './cli-world.ts';
 import { CliError, EXIT } from './exit.ts';
 import { formatTable } from './table.ts';
@@ -36,6 +27,13 @@ interface BenchOptions {
 
 const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const SECONDS_MAX = 60;
+/** What can be written. */
+const KINDS = ['stream', 'message', 'network'] as const satisfies readonly ScaffoldKind[];
+
+/** The tools are loaded for their own verb only: they bring everything that runs filters. */
+function loadTools(): Promise<typeof import('../filters/tools/index.ts')> {
+  return import('../filters/tools/index.ts');
+}
 
 function readJson(text: string): unknown {
   try {
@@ -59,11 +57,12 @@ function readSeconds(text: string): number {
   throw new InvalidArgumentError(`write a number up to ${SECONDS_MAX}`);
 }
 
-function writeNew(name: string, options: NewOptions, world: CliWorld): void {
+async function writeNew(name: string, options: NewOptions, world: CliWorld): Promise<void> {
   if (!NAME.test(name)) {
     const hint = 'write lower case letters, digits and dashes';
     throw new CliError(`"${name}" is no name for a filter`, { exitCode: EXIT.usage, hint });
   }
+  const { scaffoldFilter } = await loadTools();
   const files = scaffoldFilter(name, options.kind);
   for (const file of files) {
     const path = join(options.directory, file.name);
@@ -104,6 +103,7 @@ function formatCosts(costs: readonly HookCost[], world: CliWorld): string {
 
 async function bench(file: string, options: BenchOptions, world: CliWorld): Promise<void> {
   const { terminal } = world;
+  const { benchFilter, loadFilter } = await loadTools();
   let costs: HookCost[];
   try {
     const { filter, config } = await loadFilter(file, options.with);
@@ -138,13 +138,14 @@ async function act(
 ): Promise<void> {
   const [first = ''] = names;
   if (action === 'test') {
+    const { runFilterTests } = await loadTools();
     world.terminal.exit(await runFilterTests(names));
     return;
   }
   if (names.length > 1) {
     throw new CliError(`"filter ${action}" takes one name`, { exitCode: EXIT.usage });
   }
-  if (action === 'new') writeNew(first, options, world);
+  if (action === 'new') await writeNew(first, options, world);
   else await bench(first, options, world);
 }
 
@@ -159,9 +160,7 @@ export function addFilterVerb(program: Command, world: CliWorld): void {
     )
     .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
     .argument('<names...>', 'new: a name; test: test files; bench: the file of a filter')
-    .addOption(
-      new Option('--kind <kind>', 'new: what it sees').choices(SCAFFOLD_KINDS).default('stream'),
-    )
+    .addOption(new Option('--kind <kind>', 'new: what it sees').choices(KINDS).default('stream'))
     .option('--directory <directory>', 'new: where to write', '.')
     .option('--with <json>', 'bench: the configuration of the filter', readJson)
     .option('--target <target>', 'bench: target of the requests', '/')

@@ -5,7 +5,7 @@
  */
 export { type CheckReply, checkModule, checkTypes, type SourceFault } from './check/index.ts';
 export { FilterChecks } from './check-config.ts';
-export type { UseChecks } from './check-uses.ts';
+export { checkUses, type UseChecks } from './check-uses.ts';
 export { CheckedModules } from './checked-modules.ts';
 export { FilterControl, type FilterControlOptions, FilterRefusal } from './filter-control.ts';
 export { describeBusy, filterFamilies, offloadFamilies } from './metrics.ts';

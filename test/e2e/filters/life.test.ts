@@ -23,7 +23,9 @@ const THINKER = streamFilter(
       reject(signal.reason);
     }));
   },
-  onEnd(record, { shared, state }) { shared.info('over ' + state.path, { reason: record.reason }); }`,
+  onEnd(record, { shared, state }) {
+    shared.info('over ' + state.path, { reason: record.reason });
+  }`,
 );
 
 test('a client that goes away while a filter thinks ends the thought', async (t) => {

@@ -57,7 +57,8 @@ const TEXTS: FilterTexts = {
   ),
   'gate.ts': messageFilter(
     'gate',
-    `order: 'serial', timeout: '20s', setup: ({ log }) => ({ log, open: Promise.withResolvers<void>() }),
+    `order: 'serial', timeout: '20s', 
+  setup: ({ log }) => ({ log, open: Promise.withResolvers<void>() }),
   needs: { messages: { from: 'client', kinds: ['text', 'binary'], bytesMax: 100_000, larger: 'close' } },
   async onMessage(message, { shared }) {
     if (message.isText) { shared.open.resolve(); return undefined; }
@@ -74,8 +75,13 @@ const TEXTS: FilterTexts = {
     state.user = request.query('user') ?? '';
     return state.user === 'mallory' ? close(4403, 'no') : undefined;
   },
-  onMessage(message, { state }) { state.count++; return replace(state.user + state.count + ': ' + message.text); },
-  onEnd(record, { shared, state }) { shared.info('tunnel of ' + state.user + ' ended', { count: state.count, ...record }); }`,
+  onMessage(message, { state }) {
+    state.count++;
+    return replace(state.user + state.count + ': ' + message.text);
+  },
+  onEnd(record, { shared, state }) {
+    shared.info('tunnel of ' + state.user + ' ended', { count: state.count, ...record });
+  }`,
   ),
   'never.ts': messageFilter(
     'never',

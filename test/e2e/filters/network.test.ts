@@ -16,8 +16,13 @@ const TEXTS = {
   'pass.ts': networkFilter(
     'pass',
     `setup: ({ log }) => log, begin: () => ({ id: '' }),
-  async onAccept(connection, { state }) { await pause(2); state.id = connection.client.ip + ' ' + connection.localPort; },
-  onOpen(connection, { shared, state }) { shared.info('open ' + state.id + ' ' + connection.isTls + ' ' + connection.serverName); },
+  async onAccept({ client, localPort }, { state }) {
+    state.id = client.ip + ' ' + localPort;
+    await pause(2);
+  },
+  onOpen({ isTls, serverName }, { shared, state }) {
+    shared.info('open ' + state.id + ' ' + isTls + ' ' + serverName);
+  },
   onEnd(record, { shared, state }) { shared.info('end ' + state.id, { ...record }); }`,
   ),
   'choose.ts': networkFilter(

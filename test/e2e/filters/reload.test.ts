@@ -173,10 +173,7 @@ test('a setup that fails in one shard refuses the reload everywhere', async (t) 
   write(scene, 'versioned.ts', bad);
   const report = await reload(scene);
   const { message } = report['error'] as { message: string };
-  assert.deepEqual(
-    [report.result, message],
-    ['failed', 'filter "versioned": Error: no disk'],
-  );
+  assert.deepEqual([report.result, message], ['failed', 'filter "versioned": Error: no disk']);
   await said(scene.gateway, 'disposed two in 0');
   for (let i = 0; i < 6; i++) assert.equal(await version(t, scene), 'one');
   write(scene, 'versioned.ts', stream('three'));
