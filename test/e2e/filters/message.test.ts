@@ -57,7 +57,7 @@ const TEXTS: FilterTexts = {
   ),
   'gate.ts': messageFilter(
     'gate',
-    `order: 'serial', timeout: '20s', 
+    `order: 'serial', timeout: '20s',
   setup: ({ log }) => ({ log, open: Promise.withResolvers<void>() }),
   needs: { messages: { from: 'client', kinds: ['text', 'binary'], bytesMax: 100_000, larger: 'close' } },
   async onMessage(message, { shared }) {
