@@ -16,6 +16,8 @@ function makeScene(): {
   readonly board: FakeBoard;
   readonly lines: { msg: string; doing?: string; forMs?: number }[];
   readonly changes: string[];
+  /** What a filter of the shard does. */
+  readonly told: { busy: string | null };
   readonly watchdog: Watchdog;
   /** Lets time pass, with a tick each 100 ms. */
   readonly pass: (ms: number) => void;
@@ -26,6 +28,7 @@ function makeScene(): {
   board.pulses.push({ heartbeats: 0, turnStartNs: 0n, isInTurn: false, activity: 0 });
   const lines: { msg: string }[] = [];
   const changes: string[] = [];
+  const told: { busy: string | null } = { busy: null };
   let now = 10_000n * MS;
   const watchdog = new Watchdog({
     board,
@@ -34,10 +37,12 @@ function makeScene(): {
     log: pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) }),
     isReady: () => true,
     onStall: (shard, state) => changes.push(`${shard} ${state}`),
+    describeBusy: () => told.busy,
     nowNs: () => now,
   });
   return {
     board,
+    told,
     lines,
     changes,
     watchdog,
@@ -101,4 +106,18 @@ test('a late main thread is counted and accuses nobody', () => {
     ['the main thread stalled'],
   );
   assert.equal(watchdog.mainStalls, 1);
+});
+
+test('a filter that blocks is named, in a turn of the core and outside of one', () => {
+  for (const isInTurn of [true, false]) {
+    const { board, lines, pass, now, told } = makeScene();
+    pass(100);
+    told.busy = 'filter "auth" of web, onRequest';
+    board.pulses[0] = { heartbeats: 0, turnStartNs: now(), isInTurn, activity: 1 };
+    pass(500);
+    assert.deepEqual(
+      lines.map(({ doing }) => doing),
+      ['filter "auth" of web, onRequest'],
+    );
+  }
 });

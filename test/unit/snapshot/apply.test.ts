@@ -11,7 +11,12 @@ import { DnsTable, HealthChecks } from '../../../src/main/clusters/index.ts';
 import type { Config } from '../../../src/main/config/index.ts';
 import { Ids } from '../../../src/main/model/index.ts';
 import { ShardSupervisor } from '../../../src/main/shards/index.ts';
-import { Applier, NO_FILTERS, Reloader } from '../../../src/main/snapshot/index.ts';
+import {
+  Applier,
+  type FilterLayout,
+  NO_FILTERS,
+  Reloader,
+} from '../../../src/main/snapshot/index.ts';
 import { NO_TLS_MATERIAL, TicketKeys } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
 import {
@@ -32,6 +37,11 @@ interface Scene {
   readonly applier: Applier;
   readonly reloader: Reloader;
   readonly listening: () => string[];
+  /** What filters and shards were asked, in order. */
+  readonly steps: string[];
+  /** What the next configuration’s filters become. */
+  plans: FilterLayout;
+  isPrepareRefused: boolean;
 }
 
 const ONE = `
@@ -54,6 +64,8 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
   const ports: FakePort[] = [];
   const ids = new Ids(board, FAKE_ABI);
   const netns = new NetnsTable(fds);
+  const steps: string[] = [];
+  const told = { plans: NO_FILTERS, isPrepareRefused: false };
   const supervisor = new ShardSupervisor({
     count: 2,
     board,
@@ -66,6 +78,14 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
       return port;
     },
     countLost: () => 0,
+    filters: {
+      ready: async ({ index }, { filters }) => {
+        steps.push(`ready ${index} ${filters?.generation ?? 0}`);
+        await Promise.resolve();
+      },
+      news: () => {},
+      ended: () => {},
+    },
     log: SILENT,
   });
   const sockets = new ListenSockets({
@@ -89,7 +109,16 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
       onChange: () => {},
     }),
     health: new HealthChecks({ board, prober: new FakeProber(), log: SILENT, random: () => 0 }),
-    filters: { prepare: () => Promise.resolve(), settle: () => Promise.resolve() },
+    filters: {
+      prepare: async ({ plan }) => {
+        steps.push(`prepare ${plan?.generation ?? 0}`);
+        await (told.isPrepareRefused ? Promise.reject(new Error('no')) : Promise.resolve());
+      },
+      settle: async ({ plan }) => {
+        steps.push(`settle ${plan?.generation ?? 0}`);
+        await Promise.resolve();
+      },
+    },
     ticketKeys: new TicketKeys({ random: (bytes) => Buffer.alloc(bytes), nowMs: () => 0 }),
     log: SILENT,
     boardConnectionsMax,
@@ -99,7 +128,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     log: SILENT,
     boardConnectionsMax,
     startConfig: config,
-    planFilters: () => Promise.resolve(NO_FILTERS),
+    planFilters: () => Promise.resolve(told.plans),
     onApplied: () => {},
     onTls: () => {},
   });
@@ -111,7 +140,8 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
   });
   const material = NO_TLS_MATERIAL;
   await applier.apply(() => ({ config, material, overlays: new Map(), filters: NO_FILTERS }));
-  return {
+  return Object.assign(told, {
+    steps,
     board,
     acceptor,
     fds,
@@ -119,7 +149,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
     applier,
     reloader,
     listening: () => sockets.view().map(({ name, address }) => `${name} ${address}`),
-  };
+  });
 }
 
 function reload(scene: Scene, yaml: string): ReturnType<Reloader['reload']> {
@@ -263,4 +293,49 @@ test('draining endpoints get no new connections, and keep their ids', async (t) 
   const [last] = scene.fds.compiled.slice(-1);
   const addresses = last?.clusters[1]?.endpoints.map(({ address }) => address);
   assert.deepEqual(addresses, [{ ip: '10.0.0.3', port: 80 }]);
+});
+
+function layout(generation: number): FilterLayout {
+  return { ...NO_FILTERS, plan: { generation, programs: [], instances: [], chains: [] } };
+}
+
+test('filters are ready before a shard gets the snapshot, and settled behind it', async (t) => {
+  const scene = await startScene(t, makeConfig(ONE));
+  scene.steps.length = 0;
+  scene.plans = layout(2);
+  assert.equal((await reload(scene, TWO)).result, 'applied');
+  assert.deepEqual(scene.steps, ['prepare 2', 'ready 0 2', 'ready 1 2', 'settle 2']);
+});
+
+test('filters that cannot be prepared change nothing', async (t) => {
+  const scene = await startScene(t, makeConfig(ONE));
+  const compiled = scene.fds.compiled.length;
+  scene.steps.length = 0;
+  scene.plans = layout(2);
+  scene.isPrepareRefused = true;
+  assert.equal((await reload(scene, TWO)).result, 'failed');
+  assert.deepEqual(scene.steps, ['prepare 2', 'settle 0']);
+  assert.equal(scene.fds.compiled.length, compiled, 'nothing was published');
+});
+
+test('a snapshot that is put back brings its filters with it', async (t) => {
+  const scene = await startScene(t, makeConfig(ONE));
+  const [port] = scene.ports;
+  assert.ok(port !== undefined);
+  scene.steps.length = 0;
+  scene.plans = layout(2);
+  const post = port.postMessage.bind(port);
+  port.postMessage = (envelope) => {
+    scene.acceptor.failures.set(7002, 'EADDRINUSE');
+    post(envelope);
+  };
+  assert.equal((await reload(scene, TWO)).result, 'failed');
+  assert.deepEqual(scene.steps, [
+    'prepare 2',
+    'ready 0 2',
+    'ready 1 2',
+    'ready 0 0',
+    'ready 1 0',
+    'settle 0',
+  ]);
 });
