@@ -25,7 +25,8 @@ export class FilterChecks {
   readonly #typed = new Set<string>();
   #hasCompiler = true;
 
-  constructor(checkPolicies: UseChecks['checkPolicies']) {
+  /** Without an argument the core is not asked about native filters. */
+  constructor(checkPolicies: UseChecks['checkPolicies'] = () => []) {
     this.#checkPolicies = checkPolicies;
   }
 

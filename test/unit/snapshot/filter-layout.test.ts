@@ -40,7 +40,11 @@ listeners:
   - name: plain
     bind: 127.0.0.1:0
     protocol: http
-    http: { hosts: [{ routes: [{ name: x, cluster: app }, { name: y, cluster: app, match: { path: /y }, filters: [./y.ts] }] }] }
+    http:
+      hosts:
+        - routes:
+            - { name: x, cluster: app }
+            - { name: y, cluster: app, match: { path: /y }, filters: [./y.ts] }
   - { name: tcp, bind: 127.0.0.1:0, cluster: app, filters: [holdfast/ip-access] }
 clusters: [{ name: app, endpoints: [127.0.0.1:1] }]
 `);
