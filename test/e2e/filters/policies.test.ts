@@ -29,7 +29,7 @@ const JWT = {
     algorithms: ['RS256', 'ES384'],
     token: ['authorization', { query: 'token' }],
     removeToken: true,
-    claims: { 'x-user': 'sub' },
+    claims: { 'x-user': 'sub', 'x-roles': 'roles' },
   },
 };
 const BURST = 3;
@@ -78,6 +78,8 @@ async function makeSetup(owner: Owner): Promise<HttpSetup> {
   const route = (path: string, filters: readonly object[], more: object = {}) => {
     return { name: path.slice(1), match: { path }, cluster: 'app', filters, ...more };
   };
+  const editor = { name: 'x-roles', regex: '(.*,)?editor(,.*)?' };
+  const editors = { use: 'holdfast/rbac', with: { rules: [{ when: { headers: [editor] } }] } };
   const admin = { name: 'admin', match: { headers: [{ name: 'x-user', exact: 'root' }] } };
   return {
     directory,
@@ -105,6 +107,7 @@ async function makeSetup(owner: Owner): Promise<HttpSetup> {
             {
               routes: [
                 { ...admin, respond: { status: 200, body: 'admin' } },
+                route('/editors', [editors]),
                 { name: 'rest', cluster: 'app' },
               ],
             },
@@ -126,9 +129,9 @@ after(async () => {
   for (const clean of cleaners) await clean();
 });
 
-function bearer(sub = 'ann', alg = 'RS256'): Record<string, string> {
+function bearer(sub = 'ann', alg = 'RS256', roles: unknown = []): Record<string, string> {
   const kid = alg === 'RS256' ? 'r' : 'h';
-  return { Authorization: `Bearer ${tokenOf({ alg, kid }, { ...CLAIMS, sub })}` };
+  return { Authorization: `Bearer ${tokenOf({ alg, kid }, { ...CLAIMS, sub, roles })}` };
 }
 
 test('jwt: a token lets through, its claim reaches the endpoint, itself it does not', async (t) => {
@@ -173,6 +176,18 @@ test('jwt: on a listener, routes are sought by what the token says and nobody el
   const forged = seenIn(await ask({ ...bearer('ann'), 'X-User': 'root' }));
   assert.equal(valueOf(forged, 'x-user'), 'ann');
   assert.equal((await ask({ 'X-User': 'root' })).status, 401);
+});
+
+test('jwt: rbac on a route decides by what the token says, in no other way', async (t) => {
+  const ask = async (roles: unknown, fields: Record<string, string> = {}) => {
+    const all = { ...bearer('ann', 'RS256', roles), ...fields };
+    return (await scene.ask(t, get('/editors', all), 'guarded')).status;
+  };
+  assert.equal(await ask(['reader', 'editor']), 200);
+  assert.equal(await ask(['reader']), 403);
+  assert.equal(await ask('reader,editor'), 403);
+  assert.equal(await ask(['reader'], { 'X-Roles': 'editor' }), 403);
+  assert.equal(await ask(undefined, { 'X-Roles': 'editor' }), 403);
 });
 
 test('ext-auth: the service says yes, no, or nothing', async (t) => {
