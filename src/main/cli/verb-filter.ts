@@ -159,7 +159,7 @@ export function addFilterVerb(program: Command, world: CliWorld): void {
         'test, "test" runs tests of filters, "bench" prints what each hook costs.',
     )
     .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
-    .argument('<names...>', 'new: a name; test: test files; bench: the file of a filter')
+    .argument('<names...>', 'new: a name; test: test files; bench: a filter, as "use" names it')
     .addOption(new Option('--kind <kind>', 'new: what it sees').choices(KINDS).default('stream'))
     .option('--directory <directory>', 'new: where to write', '.')
     .option('--with <json>', 'bench: the configuration of the filter', readJson)
