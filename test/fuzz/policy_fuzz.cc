@@ -65,6 +65,9 @@ bool ask(const PolicyList& list, const Facts& facts, Phase phase = Phase::kReque
   const bool isAllowed = list.check(phase, facts, tools, nowNs, &world().outcome);
   FUZZ_CHECK(isAllowed == (world().outcome.verdict == Verdict::kContinue));
   FUZZ_CHECK(world().outcome.textLength <= kOutcomeTextBytes);
+  for (u32 i = 0; i < world().outcome.ticketCount; ++i) {
+    leave(world().outcome.tickets[i], tools, 1000);
+  }
   LimitHold holds[2];
   for (u32 counted = 0; counted < static_cast<u32>(Counted::kCount); ++counted) {
     const u32 found = list.findLimits(static_cast<Counted>(counted), facts, tools, holds);

@@ -53,11 +53,12 @@ export class Ids {
       isIdle: (id) => isRouteIdle(abi, board.routeCounters(id)),
     });
     this.#otherPolicies = abi.policiesMax - 1;
-    // What a policy counts is over with the moment at which it was asked.
+    // Only adaptive limits keep what they let in.
+    const active = abi.policyCounters.findIndex(({ name }) => name === 'active');
     this.#policies = new IdTable({
       kind: 'native filter',
       max: this.#otherPolicies,
-      isIdle: () => true,
+      isIdle: (id) => (board.policyCounters(id)[active] ?? 0) === 0,
     });
     this.#listeners = new IdTable({
       kind: 'listener',

@@ -5,7 +5,7 @@
  * Invariant: only digests leave here. They have few rounds, so that a check blocks nobody: whoever
  * reads them can guess fast, and passwords are to be long and random.
  */
-import { pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHash, pbkdf2Sync } from 'node:crypto';
 import { z } from 'zod';
 import type { PolicyUserInput } from '../../../../native/epoll/index.ts';
 import { condition } from './condition.ts';
@@ -53,8 +53,9 @@ const schema = z.strictObject({
   hide: z.boolean().default(false),
 });
 
+/** The salt follows from the name: a reload that changes no password changes nothing. */
 function digestOf(name: string, password: string): PolicyUserInput {
-  const salt = randomBytes(SALT_BYTES);
+  const salt = createHash('sha256').update(`holdfast ${name}`).digest().subarray(0, SALT_BYTES);
   const digest = pbkdf2Sync(password, salt, ROUNDS, DIGEST_BYTES, 'sha256');
   return { name, rounds: ROUNDS, salt: salt.toString('hex'), digest: digest.toString('hex') };
 }
