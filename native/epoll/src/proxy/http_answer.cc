@@ -297,7 +297,13 @@ bool Shard::passInterim(u32 tunnel) {
 bool Shard::writeAnswerHead(u32 tunnel) {
   Exchange& exchange = exchangeOf(tunnel);
   http1::ResponsePlan plan = http1::planResponse(head_);
-  exchange.response = http1::Body(head_, http1::kBodyBytesMax);
+  const u64 most = exchange.responseBytesMax;
+  exchange.response = http1::Body(head_, most == 0 ? http1::kBodyBytesMax : most);
+  if (exchange.response.violation() != http1::Violation::kNone) {
+    exchange.flags &= ~u32{kExReplayable};
+    upstreamFailed(tunnel, HttpEnd::kEndpointInvalid);
+    return false;
+  }
   exchange.status = head_.status;
   // Nor is an endpoint that was asked for a WebSocket asked for anything else on that connection.
   const bool isSwitchAsked = (exchange.flags & kExWebSocket) != 0;

@@ -42,7 +42,7 @@ const HttpSpec* Shard::findHttp(u32 tunnel) const {
 }
 
 // Reads plain bytes to scratch_ + offset, at most `room`.
-Shard::Received Shard::receive(u32 conn, size_t offset, u32 room) {
+Received Shard::receive(u32 conn, size_t offset, u32 room) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnEof) != 0) return {Received::Kind::kEnd, 0, 0};
   if ((record.flags & kConnTls) != 0) return receiveRecords(conn, offset, room);
@@ -65,7 +65,7 @@ Shard::Received Shard::receive(u32 conn, size_t offset, u32 room) {
 }
 
 // The socket has nothing: it is drained, or what it has is an error.
-Shard::Received Shard::receiveNothing(u32 conn) {
+Received Shard::receiveNothing(u32 conn) {
   Conn& record = conns_[conn];
   record.flags = static_cast<u16>(record.flags & ~kConnReadable);
   if ((record.flags & kConnError) == 0) return {};
@@ -74,7 +74,7 @@ Shard::Received Shard::receiveNothing(u32 conn) {
   return error > 0 ? Received{Received::Kind::kFailed, 0, error} : Received{};
 }
 
-Shard::Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
+Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   Conn& record = conns_[conn];
   IoResult result;
   // What is opened moves behind what is kept.

@@ -15,7 +15,18 @@
 #include "proxy/tunnel.h"
 #include "runtime/http_counters.h"
 
+#include "policy/outcome.h"
+
 namespace holdfast::proxy {
+
+// What a read brought.
+struct Received {
+  enum class Kind : u8 { kBytes, kNothing, kEnd, kFailed };
+
+  Kind kind = Kind::kNothing;
+  size_t bytes = 0;
+  int error = 0;
+};
 
 enum HttpConnFlag : u16 {
   kHttpUnread = 1u << 0,    // `kept` was not looked at yet: no event will tell of it
@@ -99,6 +110,8 @@ struct Exchange {
   ChunkChain note;        // texts for the access record
   ChunkChain kept;        // of a response head or trailers that are not whole, or that wait
   ChunkChain asked;       // what filters see of the request later
+  ChunkChain toEndpoint;  // edits of the request by policies
+  ChunkChain toClient;    // and of whatever response the client gets
   u64 startedNs = 0;      // the head was whole
   u64 triedNs = 0;        // the present endpoint was chosen
   u64 bytesIn = 0;        // content of the request
@@ -113,10 +126,13 @@ struct Exchange {
   u32 tryTick = 0;          // the same, for this try
   u32 perTryTicks = 0;
   u32 idleTicks = 0;
-  u32 bodyTicks = 0;  // the client sends or takes nothing for this long; 0: for ever
-  u32 delayTick = 0;  // a policy holds it up until then; 0: none
-  u32 rateTick = 0;   // when the rate of the request's content is looked at
-  u64 rateBytes = 0;  // content up to the last look
+  u32 bodyTicks = 0;        // the client sends or takes nothing for this long; 0: for ever
+  u32 delayTick = 0;        // a policy holds it up until then; 0: none
+  u32 rateTick = 0;         // when the rate of the request's content is looked at
+  u64 rateBytes = 0;        // content up to the last look
+  u64 requestBytesMax = 0;  // by policies; 0: none
+  u64 responseBytesMax = 0;
+  u32 tickets[policy::kTicketsMax] = {};  // of adaptive limits
   u16 status = 0;
   u16 retryOn = 0;
   u16 circuit = 0;  // board id
@@ -131,6 +147,7 @@ struct Exchange {
   ExchangeStage stage = ExchangeStage::kNew;
   u8 rematches = 0;
   u8 rechoices = 0;
+  u8 ticketCount = 0;
   codec::WebSocketAccept accept{};
 };
 // The budget of design section 3, without the chains.

@@ -154,6 +154,7 @@ void Shard::editRequest(Request& request, EditList& edits) {
   }
   const HttpRouteSpec& route = *request.route;
   editRoute(request, snapshot_.edits(route.requestEditFirst, route.requestEditCount), edits);
+  putKept(exchangePool_[request.exchange].toEndpoint, edits);
   // Frames of messages that are looked at are not compressed.
   if (isMessageAsked(exchangePool_[request.exchange].chain) &&
       (exchangePool_[request.exchange].flags & kExWebSocket) != 0) {
@@ -279,12 +280,11 @@ bool Shard::noteEdits(Request& request, std::string_view cookie) {
   if (!cookie.empty()) {
     edits.add(FieldId::kSetCookie, "Set-Cookie", stickyCookie(request, cookie));
   }
-  return !edits.isFull() && keepEdits(request, edits.all());
+  return !edits.isFull() && keepEdits(edits.all(), &exchangePool_[request.exchange].edits);
 }
 
 // Behind those that are kept already.
-bool Shard::keepEdits(const Request& request, std::span<const http1::FieldEdit> edits) {
-  Exchange& exchange = exchangePool_[request.exchange];
+bool Shard::keepEdits(std::span<const http1::FieldEdit> edits, ChunkChain* chain) {
   // Behind what else is in the scratch, and given back at the end.
   codec::Writer writer(textRoom());
   for (const http1::FieldEdit& edit : edits) {
@@ -295,8 +295,8 @@ bool Shard::keepEdits(const Request& request, std::span<const http1::FieldEdit> 
     writer.putText(edit.name.data(), edit.name.size());
     writer.putText(edit.value.data(), edit.value.size());
   }
-  if (writer.isFailed() || exchange.edits.bytes + writer.size() > kNoteBytesMax) return false;
-  return chunks_.append(exchange.edits, textRoom().data(), writer.size()) == writer.size();
+  if (writer.isFailed() || chain->bytes + writer.size() > kNoteBytesMax) return false;
+  return chunks_.append(*chain, textRoom().data(), writer.size()) == writer.size();
 }
 
 // A cookie that brings the client back to its endpoint (RFC 6265 4.1).
@@ -329,14 +329,15 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     }
     if (spec->via.length != 0) edits.add(FieldId::kVia, "Via", viaOf(*spec, head_.minorVersion));
   }
-  putKept(exchange, edits);
+  putKept(exchange.toClient, edits);
+  putKept(exchange.edits, edits);
   editByFilter(edits);
 }
 
-// Edits of the response that were kept.
-void Shard::putKept(const Exchange& exchange, EditList& edits) {
-  if (exchange.edits.isEmpty() || textRoom().size() < exchange.edits.bytes) return;
-  const size_t length = chunks_.copyTo(exchange.edits, textRoom().data());
+// Edits that were kept.
+void Shard::putKept(const ChunkChain& chain, EditList& edits) {
+  if (chain.isEmpty() || textRoom().size() < chain.bytes) return;
+  const size_t length = chunks_.copyTo(chain, textRoom().data());
   codec::Reader reader(std::span<const u8>(textRoom().data(), length));
   textLength_ += length;
   while (!reader.isAtEnd()) {

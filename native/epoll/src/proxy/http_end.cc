@@ -70,6 +70,12 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
   const bool isOld =
       http.exchange != kNoIndex && (exchangePool_[http.exchange].flags & kExOldClient) != 0;
   if (isOld && !isClosed) plan.hop = http1::Hop::kKeepAlive;
+  HF_UNINITIALIZED EditList all;
+  if (http.exchange != kNoIndex && !exchangePool_[http.exchange].toClient.isEmpty()) {
+    for (const http1::FieldEdit& edit : edits) all.put(edit.kind, edit.id, edit.name, edit.value);
+    putKept(exchangePool_[http.exchange].toClient, all);
+    edits = all.all();
+  }
   plan.edits = edits;
   codec::Writer writer({outScratch_, kHttpOutBytes});
   if (!http1::writeOwnResponseHead(plan, &writer)) {
@@ -153,8 +159,9 @@ void Shard::freeExchange(u32 tunnel) {
   leaveCircuits(tunnel);
   dropHedged(tunnel);
   endExchangeFilters(index);
-  for (ChunkChain* chain :
-       {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept, &exchange.asked}) {
+  leaveLimits(exchange);
+  for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept,
+                            &exchange.asked, &exchange.toEndpoint, &exchange.toClient}) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
   }
   if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;

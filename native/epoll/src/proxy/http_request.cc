@@ -129,7 +129,8 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   } else if (answered != nullptr) {
     retarget(request, *answered);
   }
-  const u64 bodyMax = route.bodyBytesMax == 0 ? http1::kBodyBytesMax : route.bodyBytesMax;
+  u64 bodyMax = route.bodyBytesMax == 0 ? http1::kBodyBytesMax : route.bodyBytesMax;
+  if (exchange.requestBytesMax != 0) bodyMax = std::min(bodyMax, exchange.requestBytesMax);
   exchange.request = http1::Body(head_, bodyMax);
   if (exchange.request.violation() != http1::Violation::kNone) {
     return refuseRequest(tunnel, exchange.request.violation());

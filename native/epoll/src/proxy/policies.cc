@@ -61,22 +61,37 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   facts.path = request.routePath;
   facts.query = request.query;
   facts.headers = http::headerLookupOf(*request.head);
+  if (request.head->hasLength) facts.contentLength = request.head->contentLength;
   if (request.route != nullptr) facts.route = request.route->id;
   outcome_.clear();
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
   const bool goesOn = list.check(policy::Phase::kRequest, facts, tools, nowNs_, &outcome_);
+  const u32 tickets = std::min(outcome_.ticketCount, policy::kTicketsMax - exchange.ticketCount);
+  std::copy_n(outcome_.tickets, tickets, exchange.tickets + exchange.ticketCount);
+  exchange.ticketCount = static_cast<u8>(exchange.ticketCount + tickets);
+  // A place has only so many; others are not held.
+  for (u32 i = tickets; i < outcome_.ticketCount; i++) {
+    policy::leave(outcome_.tickets[i], tools, 0);
+  }
   if (!goesOn && outcome_.verdict == policy::Verdict::kClose) {
     closeByFilter(request.tunnel);
     return false;
   }
-  const bool areKept =
-      outcome_.responseFields.count == 0 || keepEdits(request, outcome_.responseFields.all());
+  const auto least = [](u64 before, u64 limit) {
+    return before == 0 || (limit != 0 && limit < before) ? limit : before;
+  };
+  exchange.requestBytesMax = least(exchange.requestBytesMax, outcome_.requestBytesMax);
+  exchange.responseBytesMax = least(exchange.responseBytesMax, outcome_.responseBytesMax);
+  const auto isKept = [this](const policy::FieldEdits& edits, ChunkChain* chain) {
+    return edits.count == 0 || keepEdits(edits.all(), chain);
+  };
+  const bool areKept = isKept(outcome_.responseFields, &exchange.toClient) &&
+                       isKept(outcome_.requestFields, &exchange.toEndpoint);
   if (!goesOn) {
     HF_UNINITIALIZED EditList edits;
     for (const http1::FieldEdit& edit : outcome_.answerFields.all()) {
       edits.put(edit.kind, edit.id, edit.name, edit.value);
     }
-    putKept(exchange, edits);
     (void)std::snprintf(denied_, sizeof(denied_), "%.*s %.*s %.*s",
                         static_cast<int>(outcome_.kind.size()), outcome_.kind.data(),
                         static_cast<int>(outcome_.policy.size()), outcome_.policy.data(),
@@ -110,6 +125,19 @@ void Shard::endDelay(u32 tunnel) {
   exchange.delayTick = 0;
   exchange.flags &= ~u32{kExParked};
   resumeRequest(tunnel, nullptr);
+}
+
+// The request is over: adaptive limits learn how long its endpoint took.
+void Shard::leaveLimits(Exchange& exchange) {
+  if (exchange.ticketCount == 0) return;
+  u64 micros = 0;
+  if (exchange.firstByteMicros != 0 && exchange.triedNs != 0) {
+    const u64 answeredNs = exchange.startedNs + u64{exchange.firstByteMicros} * 1000;
+    micros = answeredNs > exchange.triedNs ? (answeredNs - exchange.triedNs) / 1000 : 1;
+  }
+  const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+  for (u32 i = 0; i < exchange.ticketCount; i++) policy::leave(exchange.tickets[i], tools, micros);
+  exchange.ticketCount = 0;
 }
 
 }  // namespace holdfast::proxy

@@ -228,13 +228,6 @@ class Shard {
   void discardInput(u32 conn);
 
   // http_client.cc
-  struct Received {
-    enum class Kind : u8 { kBytes, kNothing, kEnd, kFailed };
-
-    Kind kind = Kind::kNothing;
-    size_t bytes = 0;
-    int error = 0;
-  };
   void beginHttp(u32 tunnel);
   Received receive(u32 conn, size_t offset, u32 room);
   Received receiveNothing(u32 conn);
@@ -298,10 +291,10 @@ class Shard {
   std::string_view viaOf(const HttpSpec& spec, u8 minorVersion);
   void editRoute(const Request& request, std::span<const HttpEditSpec> specs, EditList& edits);
   bool noteEdits(Request& request, std::string_view cookie);
-  bool keepEdits(const Request& request, std::span<const http1::FieldEdit> edits);
+  bool keepEdits(std::span<const http1::FieldEdit> edits, ChunkChain* chain);
   std::string_view stickyCookie(const Request& request, std::string_view value);
   void editResponse(u32 tunnel, EditList& edits);
-  void putKept(const Exchange& exchange, EditList& edits);
+  void putKept(const ChunkChain& chain, EditList& edits);
   std::string_view drawHex(u32 digits);
   void putHex(codec::Writer* writer, u32 digits);
 
@@ -340,6 +333,7 @@ class Shard {
   bool passConnection(u32 tunnel, const ListenerSpec& listener, policy::Phase phase);
   bool passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total);
   void endDelay(u32 tunnel);
+  void leaveLimits(Exchange& exchange);
 
   // filters.cc
   void detachFilters();
