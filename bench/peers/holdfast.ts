@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import {
   type Candidate,
   type Presence,
@@ -34,13 +35,45 @@ function configureTls({ tls }: StartOptions): string {
     tls: { mode: terminate, certificates: [{ cert: ${tls.certificate}, key: ${tls.key} }] }`;
 }
 
+/** Rules of the core: as many networks that the load does not come from, then everybody. */
+const RULES = 1_000;
+const FILTERS = fileURLToPath(new URL('../filters/', import.meta.url));
+
+/** Filters of the route that takes the load, and of another one. */
+function configureFilters({ http }: StartOptions): {
+  readonly load: string;
+  readonly other: string;
+} {
+  const none = { load: '', other: '' };
+  switch (http?.filters) {
+    case 'elsewhere':
+      return { load: '', other: `, filters: [${FILTERS}header.ts]` };
+    case 'header':
+    case 'messages':
+      return { ...none, load: `, filters: [${FILTERS}${http.filters}.ts]` };
+    case 'policies': {
+      const rules = Array.from({ length: RULES }, (_, at) => {
+        const network = `10.${at >> 8}.${at & 255}.0/24`;
+        return `{ name: r${at}, action: deny, when: { address: ${network}, path: /private/${at} } }`;
+      });
+      const rbac = `{ use: holdfast/rbac, with: { default: allow, rules: [${rules.join(', ')}] } }`;
+      const rate = '{ use: holdfast/rate-limit, with: { rate: 100000000/s, by: address } }';
+      return { ...none, load: `, filters: [${rbac}, ${rate}]` };
+    }
+    default:
+      return none;
+  }
+}
+
 /** Protocol of the listener, with what keeps limits of HTTP out of the way. */
-function configureProtocol({ http }: StartOptions, generation: number): string {
+function configureProtocol(options: StartOptions, generation: number): string {
+  const { http } = options;
   if (http === undefined) {
     return `
     protocol: tcp
     cluster: origin`;
   }
+  const filters = configureFilters(options);
   return `
     protocol: http
     http:
@@ -52,9 +85,8 @@ function configureProtocol({ http }: StartOptions, generation: number): string {
         - routes:
             - match: { path: { exact: /generation } }
               respond: { status: 200, body: "${generation}" }
-            - match: { path: / }
-              cluster: origin
-              websocket: true`;
+            - { match: { path: /elsewhere }, cluster: origin${filters.other} }
+            - { match: { path: / }, cluster: origin, websocket: true${filters.load} }`;
 }
 
 /** Connections to the origin are kept, as everybody else keeps them. */

@@ -19,7 +19,15 @@ export interface HttpOptions {
    * X-Forwarded-For, -Proto and -Host, and adds nothing else. Host stays in both.
    */
   readonly isBare: boolean;
+  /** Filters of Holdfast, which no other candidate has. Absent: none. */
+  readonly filters?: FilterLoad;
 }
+
+/**
+ * Filters that a measurement asks for: on a route that takes no request, one that reads and sets a
+ * field, one that sees text messages of clients, or 1,000 rules and a rate limit of the core.
+ */
+export type FilterLoad = 'elsewhere' | 'header' | 'messages' | 'policies';
 
 /** Whether a candidate is on this machine. */
 export type Presence =

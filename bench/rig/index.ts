@@ -2,6 +2,7 @@
 export { BUILD, buildLoadgen, buildTlsLoadgen, ROOT } from './build.ts';
 export type {
   Candidate,
+  FilterLoad,
   HttpOptions,
   Presence,
   Protocol,

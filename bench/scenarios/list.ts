@@ -7,6 +7,7 @@
  */
 import { UsageFailure } from '../rig/index.ts';
 import { fanOut } from './fan-out.ts';
+import { httpFilters, wsFilters } from './filters.ts';
 import { generator } from './generator.ts';
 import { httpReload, httpSaturation } from './http.ts';
 import { httpCalls } from './http-calls.ts';
@@ -64,6 +65,8 @@ export const SCENARIOS: readonly Scenario[] = [
   scaling,
   httpSaturation,
   httpReload,
+  httpFilters,
+  wsFilters,
   generator,
 ];
 

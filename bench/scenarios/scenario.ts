@@ -133,6 +133,11 @@ export class Tally {
   readonly #notes = new Set<string>();
   readonly #voids: Record<string, string> = {};
 
+  /** What a figure was set to; undefined when it was not. */
+  valueOf(key: string): number | undefined {
+    return this.#figures[key];
+  }
+
   /** Values that are not numbers (nothing was counted) are left out. */
   figure(key: string, value: number | undefined): void {
     if (value !== undefined && Number.isFinite(value)) this.#figures[key] = value;
