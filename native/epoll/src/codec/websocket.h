@@ -41,6 +41,7 @@ inline constexpr size_t kControlFrameMax = 2 + 4 + kControlPayloadMax;
 inline constexpr u16 kCloseGoingAway = 1001;
 inline constexpr u16 kCloseProtocolError = 1002;
 inline constexpr u16 kCloseInvalidPayload = 1007;
+inline constexpr u16 kClosePolicy = 1008;
 inline constexpr u16 kCloseTooBig = 1009;
 inline constexpr u16 kCloseServiceRestart = 1012;
 inline constexpr u16 kCloseTryAgainLater = 1013;

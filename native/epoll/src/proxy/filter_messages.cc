@@ -106,6 +106,10 @@ bool Shard::passMessages(u32 from, u32 to, size_t length) {
       return false;
     }
     if (!takeFrame(from, to, report)) return false;
+    if (isClient && report.messages != 0 && !takeMessages(record, report.messages)) {
+      endFrames(tunnel, CloseReason::kFilter, codec::kClosePolicy);
+      return false;
+    }
     if (record.state != TunnelState::kOpen || !hasFrames(record)) return false;
     const FilterChain* chain = messageChain(record, side);
     const bool isSerial = chain != nullptr && (chain->mask & kNeedSerial) != 0;

@@ -304,8 +304,8 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
 
 // Passes content on, with its framing taken off and put on again, into the out scratch and from
 // there to `flow.to`. kEnd: the message is whole, and `taken` bytes belong to it. kBroken: `error`.
-Shard::Passed Shard::passContent(const ContentFlow& flow, std::span<const u8> bytes, size_t* taken,
-                                 int* error) {
+Passed Shard::passContent(const ContentFlow& flow, std::span<const u8> bytes, size_t* taken,
+                          int* error) {
   u8 line[http1::kChunkSizeLineBytesMax];
   const auto put = [&](std::string_view text) {
     return putOut(flow.to, reinterpret_cast<const u8*>(text.data()), text.size(), error);

@@ -16,6 +16,7 @@
 #include "runtime/http_counters.h"
 
 #include "policy/outcome.h"
+#include "policy/policy_list.h"
 
 namespace holdfast::proxy {
 
@@ -26,6 +27,20 @@ struct Received {
   Kind kind = Kind::kNothing;
   size_t bytes = 0;
   int error = 0;
+};
+
+// What became of content that was passed on.
+enum class Passed : u8 { kMore, kEnd, kViolation, kBroken };
+// One direction of content: where it is framed by `body` and goes to `to` (kNoIndex: nowhere
+// yet).
+struct ContentFlow {
+  http1::Body* body;
+  http1::HeadScan* scan;
+  ChunkChain* kept;
+  u64* count;
+  u32 to;
+  bool isChunked;
+  const http1::Rules* rules;
 };
 
 enum HttpConnFlag : u16 {
@@ -148,11 +163,18 @@ struct Exchange {
   u8 rematches = 0;
   u8 rechoices = 0;
   u8 ticketCount = 0;
+  u32 limits = kNoIndex;  // of the messages of the WebSocket it asks for: slot
   codec::WebSocketAccept accept{};
 };
 // The budget of design section 3, without the chains.
 inline constexpr size_t kExchangeBytesMax = 512;
 static_assert(sizeof(Exchange) <= kExchangeBytesMax);
+
+// Limits of the messages of a WebSocket, beside its trackers.
+struct MessageLimits {
+  u32 count = 0;
+  policy::LimitHold holds[policy::kLimitHoldsMax];
+};
 
 struct HttpUpstream {
   u32 generation = 0;

@@ -165,6 +165,7 @@ void Shard::freeExchange(u32 tunnel) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
   }
   if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;
+  if (exchange.limits != kNoIndex) limitPool_.release(exchange.limits);
   exchangePool_.release(index);
   http.exchange = kNoIndex;
 }
@@ -440,6 +441,11 @@ Status Shard::prepareHttp(const Snapshot& next) {
   if (Status status = httpUpstreams_.reserve(connsMax()); !status.isOk()) return status;
   const Status frames = framePool_.reserve(2 * sizeof(codec::FrameTracker), clients);
   if (!frames.isOk()) return frames;
+  static_assert(sizeof(MessageLimits) % 8 == 0);
+  const Status limits = limitPool_.reserve(sizeof(MessageLimits), clients);
+  if (!limits.isOk()) return limits;
+  limitsAt_ = static_cast<u32*>(sys::reserve(sizeof(u32) * (size_t{clients} + 1)));
+  if (limitsAt_ == nullptr) return Status::fromErrno(ENOMEM);
   unusedOf_ = static_cast<UnusedList*>(sys::reserve(sizeof(UnusedList) * kEndpointsMax));
   outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
   textScratch_ = static_cast<u8*>(sys::reserve(kHttpTextBytes));

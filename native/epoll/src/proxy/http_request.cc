@@ -291,6 +291,7 @@ bool Shard::acceptWebSocket(Request& request) {
     return false;
   }
   exchange.accept = codec::webSocketAcceptOf(asked.key());
+  if (exchange.limits == kNoIndex) holdMessageLimits(request);
   exchange.flags |= kExWebSocket;
   FramesSettings settings{route.webSocket, route.id};
   const FilterChain* chain = chainOf(exchange.chain);

@@ -37,16 +37,7 @@ bool Shard::passConnection(u32 tunnel, const ListenerSpec& listener, policy::Pha
   return false;
 }
 
-// Asks the policies of a place about a request, unless `flag` says that they were. False when it
-// was answered, or waits.
-bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total) {
-  if (spec.length == 0) return true;
-  Exchange& exchange = exchangePool_[request.exchange];
-  if ((exchange.flags & flag) != 0) return true;
-  exchange.flags |= flag;
-  policy::PolicyList list;
-  list.attachChecked(snapshot_.policies(spec));
-  if (!list.has(policy::Phase::kRequest)) return true;
+policy::Facts Shard::factsOf(const Request& request) {
   const Tunnel& record = tunnels_[request.tunnel];
   policy::Facts facts;
   facts.client = record.client;
@@ -63,6 +54,20 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   facts.headers = http::headerLookupOf(*request.head);
   if (request.head->hasLength) facts.contentLength = request.head->contentLength;
   if (request.route != nullptr) facts.route = request.route->id;
+  return facts;
+}
+
+// Asks the policies of a place about a request, unless `flag` says that they were. False when it
+// was answered, or waits.
+bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total) {
+  if (spec.length == 0) return true;
+  Exchange& exchange = exchangePool_[request.exchange];
+  if ((exchange.flags & flag) != 0) return true;
+  exchange.flags |= flag;
+  policy::PolicyList list;
+  list.attachChecked(snapshot_.policies(spec));
+  if (!list.has(policy::Phase::kRequest)) return true;
+  const policy::Facts facts = factsOf(request);
   outcome_.clear();
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
   const bool goesOn = list.check(policy::Phase::kRequest, facts, tools, nowNs_, &outcome_);
@@ -138,6 +143,36 @@ void Shard::leaveLimits(Exchange& exchange) {
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
   for (u32 i = 0; i < exchange.ticketCount; i++) policy::leave(exchange.tickets[i], tools, micros);
   exchange.ticketCount = 0;
+}
+
+// Finds what limits the messages of the WebSocket that is asked for.
+void Shard::holdMessageLimits(const Request& request) {
+  Exchange& exchange = exchangePool_[request.exchange];
+  MessageLimits limits;
+  for (const TextSpec& spec : {request.listener->policies, request.route->policies}) {
+    policy::PolicyList list;
+    list.attachChecked(snapshot_.policies(spec));
+    if (spec.length == 0 || !list.limits(policy::Counted::kMessages)) continue;
+    const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+    limits.count += list.findLimits(policy::Counted::kMessages, factsOf(request), tools,
+                                    std::span(limits.holds).subspan(limits.count));
+  }
+  if (limits.count == 0) return;
+  exchange.limits = limitPool_.take();  // as many as tunnels
+  ::new (limitPool_.at(exchange.limits)) MessageLimits(limits);
+}
+
+// Takes the tokens of messages that came. False when there are too few of them.
+bool Shard::takeMessages(const Tunnel& tunnel, u32 messages) {
+  const u32 slot = limitsAt_[tunnel.frames.trackers];
+  if (slot == 0) return true;
+  const auto& limits = *reinterpret_cast<const MessageLimits*>(limitPool_.at(slot - 1));
+  const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+  bool isTaken = true;
+  for (u32 i = 0; i < limits.count; i++) {
+    isTaken = policy::takeFrom(limits.holds[i], tools, messages, nowNs_) && isTaken;
+  }
+  return isTaken;
 }
 
 }  // namespace holdfast::proxy

@@ -43,6 +43,9 @@ Shard::~Shard() {
   if (sealScratch_ != nullptr) sys::unreserve(sealScratch_, kSealScratchBytes);
   if (tlsAt_ != nullptr) sys::unreserve(tlsAt_, sideTableBytes());
   if (httpAt_ != nullptr) sys::unreserve(httpAt_, sideTableBytes());
+  if (limitsAt_ != nullptr) {
+    sys::unreserve(limitsAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 1));
+  }
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);

@@ -237,18 +237,6 @@ class Shard {
   bool readContent(u32 tunnel, u32* budget);
   void refuseRequest(u32 tunnel, http1::Violation violation);
   int flushPending(u32 conn);
-  enum class Passed : u8 { kMore, kEnd, kViolation, kBroken };
-  // One direction of content: where it is framed by `body` and goes to `to` (kNoIndex: nowhere
-  // yet).
-  struct ContentFlow {
-    http1::Body* body;
-    http1::HeadScan* scan;
-    ChunkChain* kept;
-    u64* count;
-    u32 to;
-    bool isChunked;
-    const http1::Rules* rules;
-  };
   Passed passContent(const ContentFlow& flow, std::span<const u8> bytes, size_t* taken, int* error);
   bool putOut(u32 to, const u8* bytes, size_t length, int* error);
   bool flushOut(u32 to, int* error);
@@ -334,6 +322,9 @@ class Shard {
   bool passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total);
   void endDelay(u32 tunnel);
   void leaveLimits(Exchange& exchange);
+  [[nodiscard]] policy::Facts factsOf(const Request& request);
+  void holdMessageLimits(const Request& request);
+  [[nodiscard]] bool takeMessages(const Tunnel& tunnel, u32 messages);
 
   // filters.cc
   void detachFilters();
@@ -474,6 +465,7 @@ class Shard {
   bool sendFrame(u32 tunnel, Side to, std::span<const u8> frame);
   codec::Mask drawMask();
   bool fireFrames(u32 tunnel);
+  void releaseTrackers(u32 slot);
   void releaseFrames(u32 tunnel);
   [[nodiscard]] codec::FrameTracker& trackerOf(const Tunnel& tunnel, Side from) {
     return reinterpret_cast<codec::FrameTracker*>(
@@ -550,6 +542,8 @@ class Shard {
   Pool<Exchange> exchangePool_;
   Pool<HttpUpstream> httpUpstreams_;
   SlotPool framePool_;              // two trackers each
+  SlotPool limitPool_;              // MessageLimits
+  u32* limitsAt_ = nullptr;         // by tracker slot: slot of its limits and 1, or 0
   u32* httpAt_ = nullptr;           // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
   UnusedList* unusedOf_ = nullptr;  // by endpoint
   u32 unused_ = 0;                  // connections to endpoints without an exchange

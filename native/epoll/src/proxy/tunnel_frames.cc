@@ -118,10 +118,11 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   httpAt_[record.upstream] = 0;
   const u32 chain = settings == kNoIndex ? 0 : framesSettings_[settings].chain;
   if (chain != 0) (void)holdChain(chain);
+  limitsAt_[slot] = std::exchange(exchangeOf(tunnel).limits, kNoIndex) + 1;
   freeExchange(tunnel);
   freeHttp(tunnel);
   if (settings == kNoIndex) {
-    framePool_.release(slot);
+    releaseTrackers(slot);
     if (!early.isEmpty()) chunks_.clear(early);
     return close(tunnel, CloseReason::kShardLimit, How::kReset);
   }
@@ -225,6 +226,10 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   if (isSign) record.lastActiveTick = activeTick;
   if (tracker.violation() != codec::FrameViolation::kNone) {
     refuseFrames(tunnel, conns_[from].side, report);
+    return false;
+  }
+  if (isClient && report.messages != 0 && !takeMessages(record, report.messages)) {
+    endFrames(tunnel, CloseReason::kFilter, codec::kClosePolicy);
     return false;
   }
   if ((record.frames.flags & kFramesCloseDue) == 0) return true;
@@ -402,6 +407,14 @@ bool Shard::fireFrames(u32 tunnel) {
   return true;
 }
 
+// The trackers of a WebSocket, and what limits its messages.
+void Shard::releaseTrackers(u32 slot) {
+  if (const u32 limits = std::exchange(limitsAt_[slot], 0); limits != 0) {
+    limitPool_.release(limits - 1);
+  }
+  framePool_.release(slot);
+}
+
 // The tunnel ends, for the reason in its record.
 void Shard::releaseFrames(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
@@ -417,7 +430,7 @@ void Shard::releaseFrames(u32 tunnel) {
   if (settings.circuit != kNoIndex) leave(board_.cluster(settings.circuit), Circuit::kConnections);
   if (filters_ != nullptr) endTunnelFilters(tunnel);
   settings.refs--;
-  framePool_.release(record.frames.trackers);
+  releaseTrackers(record.frames.trackers);
   conns_[record.downstream].flags =
       static_cast<u16>(conns_[record.downstream].flags & ~kConnFrames);
 }
