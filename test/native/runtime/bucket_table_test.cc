@@ -84,6 +84,15 @@ TEST(bucketsOweWhatHasPassedAlready) {
   CHECK(!world.table.take(6, rate, 1, kNow + kSecond).isGranted);
 }
 
+TEST(bucketsForgetWhatAnotherRateMade) {
+  World world;
+  CHECK(world.table.take(9, rateOf(1, 24 * 3600 * 1000, 1), 1, kNow).isGranted);
+  const BucketRate fast = rateOf(100, 1000, 2);
+  CHECK(world.table.take(9, fast, 1, kNow).isGranted);
+  CHECK(world.table.take(9, fast, 1, kNow).isGranted);
+  CHECK(!world.table.take(9, fast, 1, kNow).isGranted);
+}
+
 TEST(bucketsRefuseRatesThatMakeNoSense) {
   BucketRate rate;
   CHECK(!makeBucketRate(0, 1000, 1, &rate));

@@ -16,6 +16,8 @@ constexpr u32 kTickBits = 64 - kTagBits;  // 36 years
 constexpr u64 kTickMask = (u64{1} << kTickBits) - 1;
 constexpr u32 kFractionBits = 16;
 constexpr u64 kTicksPerMs = 1'000'000 / kTickNs;
+// A bucket may owe at least so much, however small it is: a read is not split for it.
+constexpr u64 kDebtMsMin = 60'000;
 // Swaps that may fail in a row; each failure is another thread's success.
 constexpr u32 kAttemptsMax = 64;
 
@@ -97,10 +99,11 @@ BucketTake BucketTable::spend(u64 key, const BucketRate& rate, u64 tokens, u64 n
   const u64 cost = costOf(rate, tokens, 2 * kBucketFillMsMax * kTicksPerMs);
   u64 state = slot->state.load(kRelaxed);
   for (u32 attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    // What another key left behind, and a debt that no rate could make, counts for nothing.
+    // What another key left behind counts for nothing, nor does a debt that this rate cannot make:
+    // the rate was another one before a reload.
     const bool isOurs = (state & ~kTickMask) == tagOf(key);
     const u64 held = isOurs ? state & kTickMask : 0;
-    const u64 debtMax = 4 * kBucketFillMsMax * kTicksPerMs;
+    const u64 debtMax = std::max(4 * rate.depthTicks, kDebtMsMin * kTicksPerMs);
     const u64 from = held > nowTick && held - nowTick <= debtMax ? held : nowTick;
     const u64 to = std::min(from + cost, nowTick + debtMax);
     const u64 limit = nowTick + rate.depthTicks;
