@@ -51,6 +51,14 @@ export class FilterRefusal extends Error {
   }
 }
 
+/** Keys of a record that are the log's own. */
+const RESERVED = new Set(['level', 'time', 'pid', 'hostname', 'msg', 'name']);
+
+/** What a filter says beside its message, without what would stand twice in the record. */
+function ownFields(fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => !RESERVED.has(key)));
+}
+
 /** What a thread was told. */
 interface LinkState {
   prepared: FilterPlan | null;
@@ -150,7 +158,7 @@ export class FilterControl {
       return;
     }
     const { level, filter, generation, message, fields } = news.line;
-    this.#options.log[level]({ ...fields, shard, filter, generation }, message);
+    this.#options.log[level]({ ...ownFields(fields), shard, filter, generation }, message);
   }
 
   /** A shard's thread has ended, and with it all that it held. */
@@ -196,10 +204,13 @@ export class FilterControl {
   async #makePool(): Promise<void> {
     if (this.#pool !== null) return;
     const { OffloadPool: Pool } = await import('./offload/index.ts');
-    this.#pool = new Pool();
+    const { log } = this.#options;
+    this.#pool = new Pool({
+      onError: (error) => log.error({ err: error }, 'a thread of the pool ended; another starts'),
+    });
   }
 
-  /** A shard that ended is no fault: its successor prepares the plan when it gets a snapshot. */
+  /** Whatever keeps a shard from it is a fault: a "setup" may block a thread, or end it. */
   async #prepareOn(link: ShardLink, plan: FilterPlan): Promise<FilterFault[]> {
     const { mode, prepareTimeoutMs: timeoutMs = PREPARE_TIMEOUT_MS } = this.#options;
     const state = this.#stateOf(link);
@@ -214,11 +225,10 @@ export class FilterControl {
       return [...faults];
     } catch (error) {
       if (!(error instanceof ShardCallError)) throw error;
-      if (error.reason === 'gone') return [];
       if (error.reason === 'timeout') await this.#giveUp(link);
-      const filter = plan.instances[0]?.filter ?? '';
-      const message = `${error.message}; "setup" of a filter blocks, as a rule`;
-      return [{ filter, message: error.reason === 'timeout' ? message : error.message }];
+      const does = { timeout: 'blocks', gone: 'ends the thread', failed: 'fails' }[error.reason];
+      const message = `${error.message}; "setup" of a filter ${does}, as a rule`;
+      return [{ filter: plan.instances[0]?.filter ?? '', message }];
     }
   }
 

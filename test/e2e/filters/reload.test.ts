@@ -228,3 +228,50 @@ test('a change of a filter file is a reload, and so is one of what it imports', 
   await loaded('filter file', 'applied', from);
   assert.equal(await version(t, scene), 'three');
 });
+
+test('a setup that ends its shard ends one shard only, and the reload is refused', async (t) => {
+  const scene = await startFilters(t, { 'versioned.ts': stream('one') }, { ...ROUTES, shards: 2 });
+  const from = scene.gateway.records.length;
+  const bad = stream('two').replace(
+    '=> ({ log, shard, generation })',
+    '=> { if (generation > 1) process.exit(1); return { log, shard, generation }; }',
+  );
+  write(scene, 'versioned.ts', bad);
+  const report = await reload(scene);
+  const { message } = report['error'] as { message: string };
+  assert.equal(report.result, 'failed');
+  assert.match(
+    message,
+    /^filter "versioned": shard 0 has ended.*"setup" of a filter ends the thread/,
+  );
+  const restarted = await scene.gateway.logged(({ msg }) => msg === 'shard restarted', from);
+  assert.equal(restarted['shard'], 0);
+  const died = scene.gateway.records
+    .slice(from)
+    .filter(({ msg }) => msg.startsWith('a shard died'));
+  assert.equal(died.length, 1);
+  for (let i = 0; i < 6; i++) assert.equal(await version(t, scene), 'one');
+});
+
+test('what a filter is told is checked at a reload, at its line', async (t) => {
+  const text = `import { defineStreamFilter, respond } from 'holdfast/sdk';
+import * as z from 'zod';
+export default defineStreamFilter({
+  name: 'told',
+  config: z.strictObject({ word: z.string() }),
+  setup: ({ config }) => config.word,
+  onRequest: (_, { shared }) => respond(200, {}, shared),
+});
+`;
+  const routes = (told: object): HttpSetup => ({
+    isRouted: true,
+    http: routesOf([{ path: '/told', filters: [{ use: './told.ts', with: told }] }]),
+  });
+  const scene = await startFilters(t, { 'told.ts': text }, routes({ word: 'one' }));
+  const word = async (): Promise<string> => (await scene.ask(t, get('/told'))).text;
+  await assert.rejects(scene.reload(routes({ word: 7 })), /"code":"HF1102".*"message":"word: /);
+  await assert.rejects(scene.reload(routes({ word: 'x', more: 1 })), /"code":"HF1102".*more/);
+  assert.equal(await word(), 'one');
+  await scene.reload(routes({ word: 'two' }));
+  assert.equal(await word(), 'two');
+});

@@ -183,6 +183,21 @@ test('a shard that does not answer is given up, and the others are not asked', a
   assert.deepEqual(second.calls, []);
 });
 
+test('a shard that ends while it sets filters up is a fault, and the others are not asked', async (t) => {
+  const { control, shards, plan } = createScene(t);
+  const [first, second] = shards;
+  assert.ok(first !== undefined && second !== undefined);
+  first.isMute = true;
+  const refused = assert.rejects(
+    control.prepare(await plan(source('one'))),
+    /shard 0 has ended; "setup" of a filter ends the thread/,
+  );
+  while (first.calls.length === 0) await settle();
+  await first.terminate();
+  await refused;
+  assert.deepEqual(second.calls, []);
+});
+
 test('a shard that cannot run the plan says so where a snapshot is waiting', async (t) => {
   const { control, shards, plan } = createScene(t);
   const one = await plan(source('one', "() => { throw new Error('no'); }"));

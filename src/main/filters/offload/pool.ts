@@ -28,6 +28,8 @@ export interface OffloadPoolOptions {
   readonly threads?: number;
   /** Jobs that may wait; what comes beyond is shed. */
   readonly queueMax?: number;
+  /** Called when a thread ended by an error that was no job’s. */
+  readonly onError?: (error: Error) => void;
 }
 
 /** What the pool counted. */
@@ -71,6 +73,8 @@ export class OffloadPool {
       execArgv: ['--disable-warning=ExperimentalWarning'],
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
     });
+    // Without a listener it would end the process.
+    this.#pool.on('error', (error: Error) => options.onError?.(error));
   }
 
   /** Programs that jobs may name. Those of former generations stay as long as they are listed. */
