@@ -8,7 +8,7 @@ import { close, defineMessageFilter } from 'holdfast/sdk';
 
 export default defineMessageFilter({
   name: 'bench-messages',
-  needs: { messages: { from: ['client'], kinds: ['text'] } },
+  needs: { messages: { from: 'client', kinds: ['text'] } },
   onMessage(message) {
     return message.bytes[0] === 0 ? close(1008, 'NUL') : undefined;
   },

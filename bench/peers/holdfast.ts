@@ -60,7 +60,7 @@ function configureFilters({ http }: StartOptions): {
       const rate = '{ use: holdfast/rate-limit, with: { rate: 100000000/s, by: address } }';
       return { ...none, load: `, filters: [${rbac}, ${rate}]` };
     }
-    default:
+    case undefined:
       return none;
   }
 }
