@@ -40,10 +40,10 @@ const RULES = 1_000;
 const FILTERS = fileURLToPath(new URL('../filters/', import.meta.url));
 
 /** Filters of the route that takes the load, and of another one. */
-function configureFilters({ http }: StartOptions): {
-  readonly load: string;
-  readonly other: string;
-} {
+function configureFilters(
+  { http }: StartOptions,
+  generation: number,
+): { readonly load: string; readonly other: string } {
   const none = { load: '', other: '' };
   switch (http?.filters) {
     case 'elsewhere':
@@ -51,6 +51,10 @@ function configureFilters({ http }: StartOptions): {
     case 'header':
     case 'messages':
       return { ...none, load: `, filters: [${FILTERS}${http.filters}.ts]` };
+    case 'swap': {
+      const file = generation % 2 === 0 ? 'messages' : 'messages-odd';
+      return { ...none, load: `, filters: [${FILTERS}${file}.ts]` };
+    }
     case 'policies': {
       const rules = Array.from({ length: RULES }, (_, at) => {
         const network = `10.${at >> 8}.${at & 255}.0/24`;
@@ -73,7 +77,7 @@ function configureProtocol(options: StartOptions, generation: number): string {
     protocol: tcp
     cluster: origin`;
   }
-  const filters = configureFilters(options);
+  const filters = configureFilters(options, generation);
   return `
     protocol: http
     http:

@@ -25,9 +25,10 @@ export interface HttpOptions {
 
 /**
  * Filters that a measurement asks for: on a route that takes no request, one that reads and sets a
- * field, one that sees text messages of clients, or 1,000 rules and a rate limit of the core.
+ * field, one that sees text messages of clients, the same with other code at every reload, or 1,000
+ * rules and a rate limit of the core.
  */
-export type FilterLoad = 'elsewhere' | 'header' | 'messages' | 'policies';
+export type FilterLoad = 'elsewhere' | 'header' | 'messages' | 'swap' | 'policies';
 
 /** Whether a candidate is on this machine. */
 export type Presence =

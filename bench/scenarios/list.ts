@@ -34,7 +34,7 @@ import { tlsIdleMass } from './tls-idle-mass.ts';
 import { tlsStorm } from './tls-storm.ts';
 import { wsEcho } from './ws-echo.ts';
 import { wsIdleMass } from './ws-idle-mass.ts';
-import { wsReload } from './ws-reload.ts';
+import { wsFilterReload, wsReload } from './ws-reload.ts';
 
 /** In the order in which a full run goes through them. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -67,6 +67,7 @@ export const SCENARIOS: readonly Scenario[] = [
   httpReload,
   httpFilters,
   wsFilters,
+  wsFilterReload,
   generator,
 ];
 

@@ -7,7 +7,7 @@
  * that hand over to new processes keep the old ones for their WebSockets.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Rig, readMemory } from '../rig/index.ts';
+import { type HttpOptions, Rig, readMemory } from '../rig/index.ts';
 import {
   type Bench,
   declareLatency,
@@ -46,9 +46,9 @@ async function reload(rig: Rig, wanted: number): Promise<{ reloads: number; each
   return { reloads, eachMs: tookMs / Math.max(1, reloads) };
 }
 
-async function measure(bench: Bench, tally: Tally): Promise<void> {
+async function measure(bench: Bench, tally: Tally, http: HttpOptions): Promise<void> {
   const { parts, candidate, scale } = bench;
-  await using rig = await Rig.start(parts, candidate, { http: { isBare: false } });
+  await using rig = await Rig.start(parts, candidate, { http });
   const connections = limitConnections(bench, rig, tally, WEBSOCKETS);
   tally.parameter('webSockets', connections);
   tally.parameter('ratePerSecond', RATE);
@@ -115,5 +115,16 @@ export const wsReload: Scenario = {
   ],
   leavesOut: ({ name, title }) =>
     RELOADING.has(name) ? undefined : `${title} does not reload on a signal`,
-  measure,
+  measure: (bench, tally) => measure(bench, tally, { isBare: false }),
+};
+
+/** The same, where every message is looked at, and each reload brings other code for that. */
+export const wsFilterReload: Scenario = {
+  ...wsReload,
+  name: 'ws-filter-reload',
+  question: 'What do 9,000 WebSockets feel of 1,000 reloads that swap the code of their filter?',
+  groups: ['filters'],
+  plots: [],
+  leavesOut: ({ role }) => (role === 'product' ? undefined : 'it has no such filters'),
+  measure: (bench, tally) => measure(bench, tally, { isBare: false, filters: 'swap' }),
 };
