@@ -93,6 +93,12 @@ const TEXTS: FilterTexts = {
   ),
 };
 
+/** Three messages of a client, and no more for an hour. */
+const LIMIT = {
+  use: 'holdfast/rate-limit',
+  with: { count: 'messages', rate: '1/h', burst: 3, by: ['path'] },
+};
+
 const names = Object.keys(TEXTS).map((file) => file.replace('.ts', ''));
 
 const shared = shareFilters(TEXTS, () => ({
@@ -105,6 +111,8 @@ const shared = shareFilters(TEXTS, () => ({
     })),
     { path: '/both', filters: ['./words.ts', './answers.ts'], more: { websocket: true } },
     { path: '/plain', more: { websocket: true } },
+    { path: '/limited', filters: [LIMIT], more: { websocket: true } },
+    { path: '/limited-words', filters: [LIMIT, './words.ts'], more: { websocket: true } },
   ]),
 }));
 
@@ -132,6 +140,20 @@ test('messages are dropped, replaced and passed on, in their order', async (t) =
   endpoint.send(endpointFrame(TEXT, 'drop'));
   assert.equal(await readText(client), 'drop', 'the other direction was not asked for');
 });
+
+for (const path of ['/limited', '/limited-words']) {
+  test(`too many messages of a client end ${path} with 1008, those before arrive`, async (t) => {
+    const { client, endpoint } = await join(t, path);
+    for (const text of ['one', 'two', 'three']) {
+      client.send(clientFrame(TEXT, text));
+      assert.equal(await readText(endpoint), text);
+      endpoint.send(endpointFrame(TEXT, 'not counted'));
+      assert.equal(await readText(client), 'not counted');
+    }
+    client.send(clientFrame(TEXT, 'four'));
+    assert.equal(await readCloseCode(client), 1008);
+  });
+}
 
 test('what was not asked for are the bytes that were sent', async (t) => {
   const { client, endpoint } = await join(t, '/words');

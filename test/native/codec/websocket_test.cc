@@ -437,5 +437,67 @@ TEST(randomStreamsAreCountedWhateverTheCuts) {
   }
 }
 
+// A message in any number of fragments, with control frames between them, is unwrapped to what was
+// put in, and the control frames stay as they are.
+TEST(messagesAreUnwrappedAndControlFramesKept) {
+  Random random(5);
+  for (u32 round = 0; round < 300 && check::failures() == 0; ++round) {
+    const bool isMasked = random.chance(1, 2);
+    const u32 key = random.nextU32();
+    Mask mask;
+    for (u32 i = 0; i < 4; ++i) mask.bytes[i] = static_cast<u8>(key >> 8 * i);
+    const Mask* used = isMasked ? &mask : nullptr;
+    const Opcode opcode = random.chance(1, 2) ? Opcode::kText : Opcode::kBinary;
+    Bytes room(300'000);
+    Writer writer(room);
+    Bytes payload;
+    Bytes controls;
+    const u32 fragments = 1 + random.below(4);
+    for (u32 i = 0; i < fragments; ++i) {
+      Bytes part(random.below(random.chance(1, 5) ? 70'000 : 300));
+      for (u8& byte : part) byte = static_cast<u8>(random.nextU32());
+      payload.insert(payload.end(), part.begin(), part.end());
+      const size_t at = writer.size();
+      writeMessage(i == 0 ? opcode : Opcode::kContinuation, part, used, &writer);
+      if (i + 1 < fragments) room[at] = static_cast<u8>(room[at] & 0x7f);
+      if (!random.chance(1, 2)) continue;
+      const size_t from = writer.size();
+      writePing(Bytes{1, 2, 3}, used, &writer);
+      controls.insert(controls.end(), room.begin() + from, room.begin() + writer.size());
+    }
+    CHECK(!writer.isFailed());
+    Bytes frames(room.begin(), room.begin() + writer.size());
+    Bytes same = frames;
+    const Unwrapped message = unwrapMessage(frames);
+    CHECK(message.opcode == opcode);
+    CHECK_EQ(message.bytes, payload.size());
+    CHECK(std::equal(payload.begin(), payload.end(), frames.begin()));
+    const Unwrapped kept = keepControls(same);
+    CHECK_EQ(kept.bytes, controls.size());
+    CHECK(std::equal(controls.begin(), controls.end(), same.begin()));
+  }
+}
+
+// take() can stop behind each frame, and the sum is the same.
+TEST(aTrackerStopsBehindAFrameWhenItIsAsked) {
+  Bytes room(64);
+  Writer writer(room);
+  writePing({}, &kKey, &writer);
+  writeMessage(Opcode::kText, Bytes{'a', 'b'}, &kKey, &writer);
+  writePong({}, &kKey, &writer);
+  FrameRules rules = kClientRules;
+  rules.stopsAtFrame = true;
+  FrameTracker tracker;
+  std::vector<size_t> ends;
+  for (size_t at = 0; at < writer.size();) {
+    const FrameReport report = tracker.take(std::span(room).subspan(at, writer.size() - at), rules);
+    CHECK_EQ(report.frames, 1u);
+    at += report.taken;
+    ends.push_back(at);
+  }
+  CHECK((ends == std::vector<size_t>{6, 14, 20}));
+  CHECK_EQ(tracker.messages(), 1u);
+}
+
 }  // namespace
 }  // namespace holdfast::codec

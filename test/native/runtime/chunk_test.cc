@@ -50,6 +50,18 @@ TEST(chunkChainsAgreeWithStrings) {
       pool.consume(chains[at], length);
       model[at].erase(0, length);
     }
+    if (!model[at].empty() && random.chance(1, 4)) {
+      const size_t offset = random.below(static_cast<u32>(model[at].size()));
+      const size_t length = random.below(static_cast<u32>(model[at].size() - offset) + 1);
+      std::string part(length, ' ');
+      pool.copyFrom(chains[at], offset, length, reinterpret_cast<u8*>(part.data()));
+      CHECK(model[at].compare(offset, length, part) == 0);
+    }
+    if (!model[at].empty() && random.chance(1, 8)) {
+      const size_t length = 1 + random.below(static_cast<u32>(model[at].size()));
+      pool.cut(chains[at], length);
+      model[at].resize(length);
+    }
     CHECK_EQ(chains[at].bytes, model[at].size());
     CHECK_EQ(chains[at].isEmpty(), model[at].empty());
     const std::string front = frontOf(pool, chains[at]);

@@ -146,9 +146,9 @@ test('rate-limit: rates, bursts and keys', () => {
     { kind: 'address', name: '', prefixBits: 64 },
     { kind: 'header', name: 'X-Key', prefixBits: 64 },
   ]);
-  const bytes = policyOf('holdfast/rate-limit', { count: 'bytes', rate: '1MiB/s', burst: '4MiB' });
-  assert.ok(bytes.kind === 'rate-limit');
-  assert.deepEqual([bytes.count, bytes.burst, bytes.phase], [1_048_576, 4_194_304, 'none']);
+  const talk = policyOf('holdfast/rate-limit', { count: 'messages', rate: '1k/s', burst: '4k' });
+  assert.ok(talk.kind === 'rate-limit');
+  assert.deepEqual([talk.count, talk.burst, talk.phase], [1_000, 4_000, 'none']);
   const early = policyOf('holdfast/rate-limit', { count: 'connections', rate: '5/30s' });
   assert.ok(early.kind === 'rate-limit');
   assert.deepEqual([early.count, early.periodMs, early.phase], [5, 30_000, 'accept']);

@@ -147,14 +147,13 @@ const PERIODS: Readonly<Record<string, number>> = {
 const RATE_PERIOD_MS_MAX = 7 * 86_400_000;
 const RATE_COUNT_MAX = 1e12;
 
-/** Parses `100/s`, `10/m`, `5/30s`, and `1MiB/s` where bytes are counted. */
+/** Parses `100/s`, `10/m`, `5/30s`. */
 export function parseRate(value: unknown): Parsed<Rate> {
-  const hint = 'write a count and a period: "100/s", "10/m", "5/30s", or "1MiB/s" for bytes';
+  const hint = 'write a count and a period: "100/s", "10/m", "5/30s"';
   const match = typeof value === 'string' ? /^([^/]{1,40})\/([^/]{1,40})$/.exec(value) : null;
   if (match === null) return refuse(`${quote(value)} is not a rate`, hint);
   const [, amount = '', period = ''] = match;
-  const isCount = /^[\d.]+[kKM]?$/.test(amount);
-  const parsedCount = isCount ? parseCount(amount) : parseSize(amount);
+  const parsedCount = parseCount(amount);
   const parsedPeriod = parseDuration(Object.hasOwn(PERIODS, period) ? `1${period}` : period);
   if (!parsedCount.ok || !parsedPeriod.ok) return refuse(`${quote(value)} is not a rate`, hint);
   const rate = { count: parsedCount.value, periodMs: parsedPeriod.value };

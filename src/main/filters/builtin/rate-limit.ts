@@ -1,5 +1,5 @@
 /**
- * holdfast/rate-limit: so many requests, connections, messages or bytes in a time, for each key.
+ * holdfast/rate-limit: so many requests, connections or messages in a time, for each key.
  *
  * Path: a native filter. Buckets lie on the board, so that a limit holds for all shards together.
  * Invariant: a use keeps its buckets over reloads. Where the table of buckets is full, requests
@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import type { PolicyBase, PolicyKeyInput } from '../../../../native/epoll/index.ts';
 import { condition } from './condition.ts';
-import { count, label, oneOrMore, parsed, parseRate, size, status, text } from './fields.ts';
+import { count, label, oneOrMore, parsed, parseRate, status, text } from './fields.ts';
 import { baseOf, type CheckTools, type FilterPlace, nativeFilter } from './native-filter.ts';
 
 /** Parts of a key. */
@@ -32,10 +32,10 @@ const schema = z.strictObject({
   shadow: z.boolean().optional(),
   status: status.optional(),
   when: condition.optional(),
-  count: z.enum(['requests', 'connections', 'messages', 'bytes']).default('requests'),
+  count: z.enum(['requests', 'connections', 'messages']).default('requests'),
   by: oneOrMore(key, KEY_PARTS_MAX).default(['address']),
   rate: parsed(parseRate),
-  burst: z.union([count(1, 1e12), size(1, 1e12)]).optional(),
+  burst: count(1, 1e12).optional(),
   retryAfter: z.boolean().default(true),
   fields: z.boolean().default(false),
 });
@@ -60,7 +60,6 @@ const COUNTED: Readonly<
   requests: { phase: 'request', places: ['listener', 'route'] },
   connections: { phase: 'accept', places: ['listener', 'tcp-listener'] },
   messages: { phase: 'none', places: ['listener', 'route'] },
-  bytes: { phase: 'none', places: ['listener', 'route', 'tcp-listener'] },
 };
 
 const PLACE_WORDS: Readonly<Record<FilterPlace, string>> = {
