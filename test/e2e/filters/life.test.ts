@@ -6,11 +6,21 @@
  * rest of the gateway goes on.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeDirectory } from '../harness.ts';
 import { seenIn } from '../http/http-origin.ts';
 import { get } from '../http/http-scene.ts';
 import { valueOf } from '../http/message.ts';
-import { routesOf, said, startFilters, streamFilter, tryAsk } from './filter-scene.ts';
+import {
+  routesOf,
+  said,
+  startFilters,
+  streamFilter,
+  tryAsk,
+  writeFilters,
+} from './filter-scene.ts';
 
 const THINKER = streamFilter(
   'thinker',
@@ -145,4 +155,40 @@ test('work is given away; what would come too late is shed with 503', async (t) 
   const { text } = await scene.gateway.admin('GET', '/metrics?scope=filter');
   assert.match(text, /holdfast_offload_jobs_total\{result="done"\} [1-9]/);
   assert.match(text, /holdfast_offload_run_seconds_count [1-9]/);
+});
+
+const HOOK = `import { registerHooks } from 'node:module';
+import { appendFileSync } from 'node:fs';
+registerHooks({
+  load(url, about, next) {
+    appendFileSync(process.env.SEEN, url + '\\n');
+    return next(url, about);
+  },
+});
+`;
+
+test('a gateway without filters loads nothing of what runs them, in no thread', async (t) => {
+  const directory = makeDirectory(t);
+  writeFilters(directory, { 'hook.mjs': HOOK });
+  const seen = join(directory, 'seen');
+  const text = streamFilter('first', "onRequest: () => respond(200, {}, 'filtered')");
+  const scene = await startFilters(
+    t,
+    { 'first.ts': text },
+    {
+      env: { NODE_OPTIONS: `--import ${join(directory, 'hook.mjs')}`, SEEN: seen },
+      isRouted: true,
+      http: routesOf([{ path: '/first' }]),
+    },
+  );
+  const loaded = (): string[] =>
+    readFileSync(seen, 'utf8')
+      .split('\n')
+      .filter((url) => /src\/(shard|main)\/(filters|builtin)\/|node_modules\/piscina/.test(url));
+  assert.equal((await scene.ask(t, get('/first'))).status, 200);
+  assert.deepEqual(loaded(), []);
+  await scene.reload({ http: routesOf([{ path: '/first', filters: ['./first.ts'] }]) });
+  assert.equal((await scene.ask(t, get('/first'))).text, 'filtered');
+  assert.ok(loaded().some((url) => url.endsWith('src/shard/filters/host.ts')));
+  assert.ok(!loaded().some((url) => url.includes('piscina')), 'nothing is given away');
 });
