@@ -9,7 +9,13 @@
  */
 import type { PolicyFault, PolicyInput } from '../../../native/epoll/index.ts';
 import { BUILT_IN_MODULES, type Program } from '../../shard/filters/index.ts';
-import { checkNativeFilter, findingOfFault, isNativeFilter } from './builtin/index.ts';
+import { suggest } from '../config/index.ts';
+import {
+  checkNativeFilter,
+  findingOfFault,
+  isNativeFilter,
+  listNativeFilters,
+} from './builtin/index.ts';
 import type { CheckReply, ModuleSummary } from './check/index.ts';
 import type { CheckedModules } from './checked-modules.ts';
 import type { FilterFinding, FilterPlace, FilterSite, FilterUse } from './sites.ts';
@@ -52,6 +58,13 @@ const KINDS = ['network', 'stream', 'message'];
 
 function findingAt(path: FilterUse['path'], message: string): FilterFinding {
   return { path, file: '', line: 0, column: 0, message };
+}
+
+/** A built-in filter that is not there, with the one that was probably meant. */
+function describeMissing(specifier: string): string {
+  const guess = suggest(specifier, [...listNativeFilters(), ...Object.keys(BUILT_IN_MODULES)]);
+  const hint = guess === null ? '' : `; did you mean "${guess}"?`;
+  return `there is no built-in filter "${specifier}"${hint}`;
 }
 
 /** Every use once, although each route lists those of its listener again. */
@@ -141,7 +154,7 @@ export async function checkUses(
   for (const [specifier, group] of groups) {
     const reply = replies.get(specifier);
     if (reply === undefined) {
-      const message = `there is no built-in filter "${specifier}"`;
+      const message = describeMissing(specifier);
       findings.push(...group.map(({ path }) => findingAt([...path, 'use'], message)));
       continue;
     }

@@ -79,7 +79,7 @@ test('validate shows every fault at once', async (t) => {
     /^HF1101 11 \/missing\.ts:1:1: it has no default export/,
     /^HF1102 12 limit: /,
     /^HF1102 13 "good" takes no configuration/,
-    /^HF1103 14 there is no built-in filter "holdfast\/rback"/,
+    /^HF1103 14 there is no built-in filter "holdfast\/rback"; did you mean "holdfast\/rbac"\?$/,
   ];
   assert.equal(shown.length, expected.length, shown.join('\n'));
   for (const [i, pattern] of expected.entries()) assert.match(`${shown[i]}`, pattern);
