@@ -4,10 +4,12 @@
 // deadlines, and frees what closed. In a worker the shard's epoll is where the thread sleeps: the
 // host loop's descriptor is one entry in it (watchHost), so a turn costs one epoll_wait. Invariant:
 // a connection stays in its shard for life, and only its shard touches its records, its descriptors
-// and its pending chains. No call here enters JavaScript.
+// and its pending chains. JavaScript is entered in one place, at the end of a turn, where filters
+// wait (filters.cc), and nowhere without them.
 //
 // Its parts are shard.cc (turn, admission, snapshot), tunnel_*.cc (from a PROXY header to the end;
-// frames: WebSockets), http_*.cc (requests, connections to endpoints, responses) and listing.cc.
+// frames: WebSockets), http_*.cc (requests, connections to endpoints, responses), filter*.cc and
+// policies.cc (what filters decide) and listing.cc.
 #pragma once
 
 #include <memory>
