@@ -281,6 +281,7 @@ test('a thousand reloads that swap code keep the heap flat, and dispose of each'
   const grown = (await heapAfter()) - before;
   assert.equal(shard.host.counts.chains, 1);
   assert.equal(disposed().length, 1199);
-  assert.ok(grown < 512 * 1024, `the heap grew by ${grown} bytes over 1,000 reloads`);
+  // An instance that stayed would be several kilobytes for each reload.
+  assert.ok(grown < 1024 * 1024, `the heap grew by ${grown} bytes over 1,000 reloads`);
   assert.ok(loader.loadedCount < 20, 'the same sources are loaded once');
 });
