@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "proxy/filter_host.h"
+#include "proxy/frames.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -106,7 +107,8 @@ bool Shard::passMessages(u32 from, u32 to, size_t length) {
       return false;
     }
     if (!takeFrame(from, to, report)) return false;
-    if (isClient && report.messages != 0 && !takeMessages(record, report.messages)) {
+    const bool isLimited = isClient && limitPool_.inUse() != 0 && report.messages != 0;
+    if (isLimited && !takeMessages(record, report.messages)) {
       endFrames(tunnel, CloseReason::kFilter, codec::kClosePolicy);
       return false;
     }

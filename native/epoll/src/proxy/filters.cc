@@ -166,13 +166,13 @@ void Shard::retireFilterChain(u32 id) {
 void Shard::wake() { (void)sys::eventSignal(block_->wakeFd.load(std::memory_order_relaxed)); }
 
 bool Shard::isFilterWorkLeft() const {
-  return filters_ != nullptr && (!filters_->batch.isEmpty() || !filters_->due.empty() ||
-                                 !filters_->ends.empty() || !filters_->late.words.empty());
+  return !filters_->batch.isEmpty() || !filters_->due.empty() || !filters_->ends.empty() ||
+         !filters_->late.words.empty();
 }
 
 // Between two tasks: a batch that the next one might not find room in is handed over.
 void Shard::runFiltersIfFull() {
-  if (filters_ != nullptr && filters_->batch.isNearlyFull()) runFilters();
+  if (filters_->batch.isNearlyFull()) runFilters();
 }
 
 // Hands over what waits, and lets holders go on.

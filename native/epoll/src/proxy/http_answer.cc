@@ -248,7 +248,7 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
   const std::span<const u8> whole = *bytes;
   *bytes = bytes->subspan(head_.length);
   if (head_.isSwitch) {
-    if (!askResponse(tunnel, whole)) upgrade(tunnel, *bytes);
+    if (!hasFilters() || !askResponse(tunnel, whole)) upgrade(tunnel, *bytes);
     return false;
   }
   if (head_.status < 200) return passInterim(tunnel);
@@ -265,7 +265,7 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
     const u32 wanted = condition & exchange.retryOn;
     if (wanted != 0 && retryExchange(tunnel, wanted)) return false;
   }
-  if (askResponse(tunnel, whole)) return false;
+  if (hasFilters() && askResponse(tunnel, whole)) return false;
   return writeAnswerHead(tunnel);
 }
 

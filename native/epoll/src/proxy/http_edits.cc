@@ -154,10 +154,11 @@ void Shard::editRequest(Request& request, EditList& edits) {
   }
   const HttpRouteSpec& route = *request.route;
   editRoute(request, snapshot_.edits(route.requestEditFirst, route.requestEditCount), edits);
-  putKept(exchangePool_[request.exchange].toEndpoint, edits);
+  const Exchange& exchange = exchangePool_[request.exchange];
+  if (!exchange.toEndpoint.isEmpty()) putKept(exchange.toEndpoint, edits);
+  if (!hasFilters()) return;
   // Frames of messages that are looked at are not compressed.
-  if (isMessageAsked(exchangePool_[request.exchange].chain) &&
-      (exchangePool_[request.exchange].flags & kExWebSocket) != 0) {
+  if ((exchange.flags & kExWebSocket) != 0 && isMessageAsked(exchange.chain)) {
     edits.remove(FieldId::kSecWebSocketExtensions);
   }
   editByFilter(edits);
@@ -329,14 +330,14 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     }
     if (spec->via.length != 0) edits.add(FieldId::kVia, "Via", viaOf(*spec, head_.minorVersion));
   }
-  putKept(exchange.toClient, edits);
-  putKept(exchange.edits, edits);
-  editByFilter(edits);
+  if (!exchange.toClient.isEmpty()) putKept(exchange.toClient, edits);
+  if (!exchange.edits.isEmpty()) putKept(exchange.edits, edits);
+  if (filterAnswer_ != nullptr) editByFilter(edits);
 }
 
 // Edits that were kept.
 void Shard::putKept(const ChunkChain& chain, EditList& edits) {
-  if (chain.isEmpty() || textRoom().size() < chain.bytes) return;
+  if (textRoom().size() < chain.bytes) return;
   const size_t length = chunks_.copyTo(chain, textRoom().data());
   codec::Reader reader(std::span<const u8>(textRoom().data(), length));
   textLength_ += length;

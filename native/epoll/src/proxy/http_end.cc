@@ -158,11 +158,15 @@ void Shard::freeExchange(u32 tunnel) {
   writeRequestRecord(tunnel, exchange.status, exchange.end);
   leaveCircuits(tunnel);
   dropHedged(tunnel);
-  endExchangeFilters(index);
-  leaveLimits(exchange);
-  for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept,
-                            &exchange.asked, &exchange.toEndpoint, &exchange.toClient}) {
+  if (exchange.chain != 0) endExchangeFilters(index);
+  if (exchange.ticketCount != 0) leaveLimits(exchange);
+  for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept}) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
+  }
+  if (hasFilters() || (exchange.flags & (kExListenerPassed | kExRoutePassed)) != 0) {
+    for (ChunkChain* chain : {&exchange.asked, &exchange.toEndpoint, &exchange.toClient}) {
+      if (!chain->isEmpty()) chunks_.clear(*chain);
+    }
   }
   if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;
   if (exchange.limits != kNoIndex) limitPool_.release(exchange.limits);

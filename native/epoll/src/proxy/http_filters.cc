@@ -196,7 +196,7 @@ void Shard::parkExchange(u32 tunnel, const FilterRecord& asked, bool isWritten) 
 // Asks about a request whose head is the first of `total` bytes in the scratch. True when it waits.
 bool Shard::askRequest(const Request& request, FilterHook hook, size_t total) {
   Exchange& exchange = exchangePool_[request.exchange];
-  if (filters_ == nullptr || !isAsked(exchange, hook)) return false;
+  if (!isAsked(exchange, hook)) return false;
   HttpConn& http = httpOf(request.tunnel);
   const FilterRecord asked = exchangeRecord(request.exchange, hook);
   const bool isWritten = putHead(filters_->batch, asked, request);
@@ -214,7 +214,6 @@ bool Shard::askRequest(const Request& request, FilterHook hook, size_t total) {
 
 // Asks about the endpoint that was chosen. True when the exchange waits.
 bool Shard::askEndpoint(u32 tunnel) {
-  if (filters_ == nullptr) return false;
   Exchange& exchange = exchangeOf(tunnel);
   if (!isAsked(exchange, FilterHook::kEndpoint)) return false;
   const FilterRecord asked = exchangeRecord(httpOf(tunnel).exchange, FilterHook::kEndpoint);
@@ -227,7 +226,6 @@ bool Shard::askEndpoint(u32 tunnel) {
 
 // Asks about the response whose head is in head_, at the front of `bytes`. True when it waits.
 bool Shard::askResponse(u32 tunnel, std::span<const u8> bytes) {
-  if (filters_ == nullptr) return false;
   Exchange& exchange = exchangeOf(tunnel);
   const bool isDone = (exchange.flags & kExResponseSeen) != 0;
   if (isDone || !isAsked(exchange, FilterHook::kResponse)) return false;
@@ -319,7 +317,7 @@ void Shard::resumeRequest(u32 tunnel, const FilterAnswer* answered) {
     http.scan = http1::HeadScan{};
     if (!isRead()) return;
   }
-  advanceExchange(tunnel, total, answered);
+  advanceExchange(tunnel, *findListener(tunnels_[tunnel].listener), total, answered);
 }
 
 // Writes the head in the scratch anew with the edits of the answer, and what came behind it.
@@ -401,21 +399,28 @@ bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
       }
       return true;
     case FilterVerdict::kChoose:
-      request.chosenCluster = answered.first;
-      request.chosenHash = answered.second;
+      request.routed = &answered;
       return true;
     default:
       return true;
   }
 }
 
-// Path and host as the filters of the route changed them.
-void Shard::retarget(Request& request, const FilterAnswer& answered) {
+// Path and host as the filters of the route changed them, and the hash key that they chose.
+void Shard::retarget(const FilterAnswer& answered, http1::RequestPlan* plan, Exchange* exchange) {
   for (u32 i = 0; i < answered.editCount; i++) {
     const http1::FieldEdit edit = answered.edit(i);
-    if (edit.name == ":host") request.newHost = edit.value;
-    if (edit.name == ":path") request.newTarget = edit.value;
+    if (edit.name == ":host") plan->host = edit.value;
+    if (edit.name != ":path") continue;
+    const size_t mark = edit.value.find('?');
+    plan->hasQuery = mark != std::string_view::npos;
+    plan->path = edit.value.substr(0, mark);
+    plan->query = plan->hasQuery ? edit.value.substr(mark + 1) : std::string_view();
   }
+  const std::string_view hash = answered.second;
+  if (answered.verdict != FilterVerdict::kChoose || hash.empty()) return;
+  exchange->hasHash = true;
+  exchange->hash = sipHash13(board_.addressKey(), hash.data(), hash.size());
 }
 
 void Shard::resumeEndpoint(u32 tunnel, const FilterAnswer* answered) {
@@ -443,6 +448,7 @@ void Shard::resumeEndpoint(u32 tunnel, const FilterAnswer* answered) {
   const EndpointSpec* endpoints = snapshot_.endpoints(cluster);
   for (u32 i = 0; i < cluster.endpointCount; i++) {
     if (endpoints[i].id != record.endpoint) continue;
+    if (attachUnused(tunnel)) return sendRequest(tunnel);
     if (useEndpoint(tunnel, cluster, endpoints[i])) startConnect(tunnel);
     return;
   }
@@ -489,7 +495,6 @@ void Shard::resumeResponse(u32 tunnel, const FilterAnswer* answered) {
 // The exchange is over.
 void Shard::endExchangeFilters(u32 index) {
   Exchange& exchange = exchangePool_[index];
-  if (exchange.chain == 0) return;
   FilterEnd end;
   end.record = exchangeRecord(index, FilterHook::kEnd);
   end.chain = exchange.chain;

@@ -84,17 +84,18 @@ void Shard::startExchange(u32 tunnel, size_t total) {
     exchange.flags |= kExKeepAsked;
   }
   exchange.bodyTicks = ticksOf(spec.bodyMs);
-  exchange.chain = holdChain(listener.filterChain);
+  if (listener.filterChain != 0) exchange.chain = holdChain(listener.filterChain);
   HttpCell& cell = board_.http(options_.index, record.listener);
   cell.count(HttpCounter::kRequests);
   cell.count(HttpCounter::kRequestsActive);
-  advanceExchange(tunnel, total, nullptr);
+  advanceExchange(tunnel, listener, total, nullptr);
 }
 
 // Takes the request, whose head is in head_ on the first bytes of `total` in the scratch, as far as
 // it gets: to a filter that it waits for, to an answer, or to an endpoint. `answered` is what
 // filters said of it; null: none was asked.
-void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answered) {
+void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t total,
+                            const FilterAnswer* answered) {
   Tunnel& record = tunnels_[tunnel];
   HttpConn& http = httpOf(tunnel);
   Exchange& exchange = exchangePool_[http.exchange];
@@ -104,8 +105,8 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   Request request;
   request.tunnel = tunnel;
   request.exchange = http.exchange;
-  request.listener = findListener(record.listener);
-  request.spec = &snapshot_.http(request.listener->http);
+  request.listener = &listener;
+  request.spec = &snapshot_.http(listener.http);
   request.head = &head_;
   request.isTrusted =
       request.spec->cidrCount != 0 && snapshot_.isForwarderTrusted(*request.spec, record.client);
@@ -115,19 +116,23 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   if (answered != nullptr && !takeVerdict(request, *answered)) return;
   if (!findTarget(request)) return;
   if (exchange.stage == ExchangeStage::kNew) {
-    if (!passPolicies(request, request.listener->policies, kExListenerPassed, total)) return;
-    if (askRequest(request, FilterHook::kRequest, total)) return;
+    const TextSpec& policies = request.listener->policies;
+    if (policies.length != 0 && !passPolicies(request, policies, kExListenerPassed, total)) return;
+    if (hasFilters() && askRequest(request, FilterHook::kRequest, total)) return;
     exchange.stage = ExchangeStage::kMatching;
   }
   if (!findRoute(request)) return;
   const HttpRouteSpec& route = *request.route;
   if (exchange.stage == ExchangeStage::kMatching) {
     enterRoute(request);
-    if (!passPolicies(request, route.policies, kExRoutePassed, total)) return;
-    if (askRequest(request, FilterHook::kRouted, total)) return;
+    if (route.policies.length != 0 &&
+        !passPolicies(request, route.policies, kExRoutePassed, total)) {
+      return;
+    }
+    if (hasFilters() && askRequest(request, FilterHook::kRouted, total)) return;
     exchange.stage = ExchangeStage::kRouted;
   } else if (answered != nullptr) {
-    retarget(request, *answered);
+    request.routed = answered;
   }
   u64 bodyMax = route.bodyBytesMax == 0 ? http1::kBodyBytesMax : route.bodyBytesMax;
   if (exchange.requestBytesMax != 0) bodyMax = std::min(bodyMax, exchange.requestBytesMax);
@@ -137,11 +142,14 @@ void Shard::advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answer
   }
   if (route.action != HttpAction::kCluster) return actHere(request);
   if (head_.upgrade == http1::UpgradeTo::kWebSocket && !acceptWebSocket(request)) return;
-  const u32 position = clusterFor(request);
+  const u32 position = hasFilters() ? clusterFor(request)
+                                    : routeTables_[request.listener->http].pickCluster(
+                                          request.number, random_.nextU32());
   if (position >= snapshot_.clusterCount()) {
     return answerEarly(request, 503, HttpEnd::kNoEndpoint);
   }
   const ClusterSpec& cluster = snapshot_.cluster(position);
+  record.cluster = static_cast<u16>(cluster.id);
   const bool isConnectRetried = (route.retryOn & kRetryConnect) != 0;
   record.retriesLeft = static_cast<u8>(
       std::min(std::max(cluster.retries, isConnectRetried ? route.retries : 0), 255u));
@@ -172,7 +180,8 @@ void Shard::enterRoute(Request& request) {
     exchange.chain = chain;
   }
   exchange.flags &= ~u32{kExPicked};
-  if (route.action == HttpAction::kCluster) (void)clusterFor(request);
+  // Filters are shown its name.
+  if (hasFilters() && route.action == HttpAction::kCluster) (void)clusterFor(request);
 }
 
 // Position of the cluster that the request goes to: the one a filter chose, or that of the route,
@@ -181,8 +190,10 @@ u32 Shard::clusterFor(const Request& request) {
   Tunnel& record = tunnels_[request.tunnel];
   Exchange& exchange = exchangePool_[request.exchange];
   u32 position = kNoIndex;
-  if (!request.chosenCluster.empty()) {
-    const auto found = filters_->clusters.find(request.chosenCluster);
+  const FilterAnswer* routed = request.routed;
+  const bool isChosen = routed != nullptr && routed->verdict == FilterVerdict::kChoose;
+  if (isChosen && !routed->first.empty()) {
+    const auto found = filters_->clusters.find(routed->first);
     if (found == filters_->clusters.end()) return kNoIndex;
     position = found->second;
   } else if ((exchange.flags & kExPicked) != 0 && findCluster(record.cluster) != kNoIndex) {
@@ -370,24 +381,13 @@ bool Shard::openExchange(Request& request) {
     return false;
   }
   if (route.host.length != 0) plan.host = snapshot_.text(route.host);
-  if (!request.newHost.empty()) plan.host = request.newHost;
-  if (!request.newTarget.empty()) {
-    const size_t mark = request.newTarget.find('?');
-    plan.hasQuery = mark != std::string_view::npos;
-    plan.path = request.newTarget.substr(0, mark);
-    plan.query = plan.hasQuery ? request.newTarget.substr(mark + 1) : std::string_view();
-  }
   // HTTP/1.0 may come without one.
   if (plan.host.empty()) plan.host = "localhost";
   if ((exchange.flags & kExWebSocket) != 0) plan.hop = http1::Hop::kWebSocket;
   if (plan.isChunked) exchange.flags |= kExRequestChunked;
   std::string_view cookie;
   exchange.hash = hashOf(request, &exchange.hasHash, &cookie);
-  if (!request.chosenHash.empty()) {
-    exchange.hasHash = true;
-    exchange.hash =
-        sipHash13(board_.addressKey(), request.chosenHash.data(), request.chosenHash.size());
-  }
+  if (request.routed != nullptr) retarget(*request.routed, &plan, &exchange);
   HF_UNINITIALIZED EditList edits;
   editRequest(request, edits);
   plan.edits = edits.all();
@@ -402,7 +402,7 @@ bool Shard::openExchange(Request& request) {
     return false;
   }
   if (!request.id.empty() && request.listener->accessLog != 0) noteForLog(request);
-  if (!noteEdits(request, cookie) || !keepAsked(request)) {
+  if (!noteEdits(request, cookie) || (hasFilters() && !keepAsked(request))) {
     answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }

@@ -5,6 +5,7 @@
 // the text scratch and the snapshot, none of which changes meanwhile.
 #pragma once
 
+#include "proxy/filter_batch.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -26,11 +27,7 @@ struct Shard::Request {
   std::string_view id;      // of the request, where the listener has them
   std::string_view trace;   // traceparent, where it was made
   bool isTrusted = false;
-  // What filters of the route decided; empty: nothing.
-  std::string_view chosenCluster;
-  std::string_view chosenHash;
-  std::string_view newTarget;
-  std::string_view newHost;
+  const FilterAnswer* routed = nullptr;  // what filters of the route said; null: none was asked
 
   // Values of the head; a null view where there is none. `name` of a field in lower case.
   [[nodiscard]] std::string_view field(std::string_view name) const;

@@ -110,15 +110,6 @@ bool isRouteValid(const HttpRouteSpec& route, const u8* bytes, const SnapshotHea
 
 }  // namespace
 
-http1::Rules rulesOf(const HttpSpec& spec) {
-  http1::Rules rules;
-  rules.headBytesMax = spec.headBytesMax;
-  rules.targetBytesMax = spec.targetBytesMax;
-  rules.fieldsMax = spec.fieldsMax;
-  rules.isUnderscoreAllowed = (spec.flags & kHttpUnderscore) != 0;
-  return rules;
-}
-
 bool flattenHttp(const HttpParts& parts, FlatHttp* flat, std::vector<u8>* texts,
                  std::vector<Cidr>* cidrs) {
   HttpSpec spec;

@@ -110,7 +110,14 @@ struct HttpRouteSpec {
 };
 
 // How requests are read.
-[[nodiscard]] http1::Rules rulesOf(const HttpSpec& spec);
+[[nodiscard]] inline http1::Rules rulesOf(const HttpSpec& spec) {
+  http1::Rules rules;
+  rules.headBytesMax = spec.headBytesMax;
+  rules.targetBytesMax = spec.targetBytesMax;
+  rules.fieldsMax = spec.fieldsMax;
+  rules.isUnderscoreAllowed = (spec.flags & kHttpUnderscore) != 0;
+  return rules;
+}
 
 // The parts of HTTP, laid flat. Texts go to `texts`, networks to `cidrs`.
 struct FlatHttp {

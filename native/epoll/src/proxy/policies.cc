@@ -60,7 +60,6 @@ policy::Facts Shard::factsOf(const Request& request) {
 // Asks the policies of a place about a request, unless `flag` says that they were. False when it
 // was answered, or waits.
 bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total) {
-  if (spec.length == 0) return true;
   Exchange& exchange = exchangePool_[request.exchange];
   if ((exchange.flags & flag) != 0) return true;
   exchange.flags |= flag;
@@ -134,7 +133,6 @@ void Shard::endDelay(u32 tunnel) {
 
 // The request is over: adaptive limits learn how long its endpoint took.
 void Shard::leaveLimits(Exchange& exchange) {
-  if (exchange.ticketCount == 0) return;
   u64 micros = 0;
   if (exchange.firstByteMicros != 0 && exchange.triedNs != 0) {
     const u64 answeredNs = exchange.startedNs + u64{exchange.firstByteMicros} * 1000;

@@ -97,14 +97,16 @@ bool Shard::turn(int timeoutMs) {
   admit();
   runDeadlines();
   if (drainCursor_ != kNoIndex) spreadDrain();
-  if (filters_ != nullptr) runFilters();
+  if (hasFilters()) [[unlikely]]
+    runFilters();
   if (closedHead_ != kNoIndex) freeClosed();
   armTimer();
   // What a budget left over runs next turn: the descriptor becomes readable again by our own
   // signal.
   const bool isWorkLeft = established_.count() > 0 || exchanges_.count() > 0 || wheel_.isBehind() ||
                           drainCursor_ != kNoIndex || !board_.mailbox(options_.index).isEmpty() ||
-                          (records_.has_value() && isStepLeft()) || isFilterWorkLeft();
+                          (records_.has_value() && isStepLeft()) ||
+                          (hasFilters() && isFilterWorkLeft());
   if (isWorkLeft) (void)sys::eventSignal(block_->wakeFd.load(kRelaxed));
   bump(count(ShardCounter::kTurns));
   if (events > 0) bump(count(ShardCounter::kEvents), static_cast<u64>(events));
@@ -214,7 +216,8 @@ u32 Shard::runList(TaskList<Pool<Conn>>& list, u32 budget) {
   const u32 tasks = std::min(list.count(), budget);
   for (u32 i = 0; i < tasks; i++) {
     runTask(list.pop());
-    runFiltersIfFull();
+    if (hasFilters()) [[unlikely]]
+      runFiltersIfFull();
     const bool isClockDue = (i + 1) % kTasksPerClock == 0;
     if (isClockDue && sys::nowNs() - nowNs_ > kTurnNsMax) break;
   }

@@ -250,7 +250,8 @@ class Shard {
   struct Request;
   struct EditList;
   void startExchange(u32 tunnel, size_t total);
-  void advanceExchange(u32 tunnel, size_t total, const FilterAnswer* answered);
+  void advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t total,
+                       const FilterAnswer* answered);
   bool findTarget(Request& request);
   bool findRoute(Request& request);
   void enterRoute(Request& request);
@@ -336,6 +337,7 @@ class Shard {
   void leaveChain(u32 id);
   void forgetChain(FilterChain& chain);
   void wake();
+  [[nodiscard]] bool hasFilters() const { return filters_ != nullptr; }
   [[nodiscard]] bool isFilterWorkLeft() const;
   void runFiltersIfFull();
   void runFilters();
@@ -371,7 +373,7 @@ class Shard {
   void closeByFilter(u32 tunnel);
   bool rewriteHead(const FilterAnswer& answered, size_t* total);
   bool takeVerdict(Request& request, const FilterAnswer& answered);
-  void retarget(Request& request, const FilterAnswer& answered);
+  void retarget(const FilterAnswer& answered, http1::RequestPlan* plan, Exchange* exchange);
   bool editAsked(u32 tunnel, const FilterAnswer& answered);
   void endExchangeFilters(u32 index);
 

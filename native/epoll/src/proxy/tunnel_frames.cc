@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "proxy/filter_host.h"
+#include "proxy/frames.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -118,7 +119,10 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   httpAt_[record.upstream] = 0;
   const u32 chain = settings == kNoIndex ? 0 : framesSettings_[settings].chain;
   if (chain != 0) (void)holdChain(chain);
-  limitsAt_[slot] = std::exchange(exchangeOf(tunnel).limits, kNoIndex) + 1;
+  // What is not limited touches no memory of limits.
+  if (const u32 limits = std::exchange(exchangeOf(tunnel).limits, kNoIndex); limits != kNoIndex) {
+    limitsAt_[slot] = limits + 1;
+  }
   freeExchange(tunnel);
   freeHttp(tunnel);
   if (settings == kNoIndex) {
@@ -228,7 +232,8 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
     refuseFrames(tunnel, conns_[from].side, report);
     return false;
   }
-  if (isClient && report.messages != 0 && !takeMessages(record, report.messages)) {
+  const bool isLimited = isClient && limitPool_.inUse() != 0 && report.messages != 0;
+  if (isLimited && !takeMessages(record, report.messages)) {
     endFrames(tunnel, CloseReason::kFilter, codec::kClosePolicy);
     return false;
   }
@@ -241,37 +246,6 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
     if (!tracker.isClosed() && !sendClose(tunnel, conns_[to].side, code, text)) return false;
   }
   return !settleClose(tunnel);
-}
-
-codec::FrameRules Shard::frameRulesOf(const Tunnel& tunnel, Side from) {
-  const FramesSettings& settings = settingsOf(tunnel);
-  const bool isClient = from == Side::kDownstream;
-  codec::FrameRules rules;
-  if (settings.spec.frameBytesMax != 0) {
-    rules.payloadMax = std::min(settings.spec.frameBytesMax, codec::kFramePayloadMax);
-  }
-  rules.sender = isClient ? codec::FrameSender::kClient : codec::FrameSender::kEndpoint;
-  rules.isValidated = settings.spec.isValidated != 0;
-  rules.hasDeflate = settings.hasDeflate;
-  return rules;
-}
-
-// What a tracker found is counted, and taken as a sign of life.
-void Shard::noteFrames(u32 tunnel, Side from, const codec::FrameReport& report) {
-  Tunnel& record = tunnels_[tunnel];
-  const bool isClient = from == Side::kDownstream;
-  if (report.messages != 0) {
-    board_.http(options_.index, record.listener)
-        .count(isClient ? HttpCounter::kMessagesFromClients : HttpCounter::kMessagesFromEndpoints,
-               report.messages);
-  }
-  if (isClient && report.frames != 0) {
-    record.frames.flags = (record.frames.flags | kFramesHeard) & ~kFramesPinged & kFramesFlags;
-    if (report.has(codec::Opcode::kPong)) record.pongTick = nowTick_;
-  }
-  if (report.closeCode != 0 && record.frames.closeCode == 0) {
-    record.frames.closeCode = report.closeCode;
-  }
 }
 
 // `from` sent a frame that breaks a rule: each side that has no frame under way is told, and that
@@ -409,8 +383,8 @@ bool Shard::fireFrames(u32 tunnel) {
 
 // The trackers of a WebSocket, and what limits its messages.
 void Shard::releaseTrackers(u32 slot) {
-  if (const u32 limits = std::exchange(limitsAt_[slot], 0); limits != 0) {
-    limitPool_.release(limits - 1);
+  if (limitPool_.inUse() != 0 && limitsAt_[slot] != 0) {
+    limitPool_.release(std::exchange(limitsAt_[slot], 0) - 1);
   }
   framePool_.release(slot);
 }

@@ -107,25 +107,22 @@ void Shard::startConnect(u32 tunnel) {
     }
     record.endpoint = pick.endpoint->id;
     record.flags |= kTunnelEndpointHeld;
-    if (isForHttp && askEndpoint(tunnel)) return;
+    if (isForHttp) {
+      if (hasFilters() && askEndpoint(tunnel)) return;
+      if (attachUnused(tunnel)) return sendRequest(tunnel);
+    }
     if (!useEndpoint(tunnel, cluster, *pick.endpoint)) return;
   }
 }
 
-// Takes an unused connection to the endpoint that was picked, or makes one. True when that failed
-// and another endpoint is to be picked.
+// Makes a connection to the endpoint that was picked. True when that failed and another endpoint is
+// to be picked.
 bool Shard::useEndpoint(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint) {
   Tunnel& record = tunnels_[tunnel];
   const bool isForHttp = isHttp(tunnel);
-  if (isForHttp) {
-    if (attachUnused(tunnel)) {
-      sendRequest(tunnel);
-      return false;
-    }
-    if (!enterConnect(tunnel, cluster)) {
-      giveUpConnect(tunnel, CloseReason::kEndpointLimit);
-      return false;
-    }
+  if (isForHttp && !enterConnect(tunnel, cluster)) {
+    giveUpConnect(tunnel, CloseReason::kEndpointLimit);
+    return false;
   }
   if (cluster.tls != kNoIndex) record.flags |= kTunnelSecured;
   record.connectMicros = microsOf(sys::nowNs());
