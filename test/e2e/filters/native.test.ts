@@ -28,6 +28,30 @@ test('native filters and filters in TypeScript stand in one list', async (t) => 
   assert.equal((await scene.ask(t, get('/both', { 'X-Bad': '1' }))).status, 403);
 });
 
+test('a route that a filter leads to asks its own native filters', async (t) => {
+  const lead = streamFilter(
+    'lead',
+    `onRouted(request) {
+    if (request.route !== 'lead') return undefined;
+    request.rewrite({ target: '/closed' });
+    return rematch();
+  }`,
+  );
+  const rbac = (told: string) => ({ use: 'holdfast/rbac', with: { default: told } });
+  const scene = await startFilters(
+    t,
+    { 'lead.ts': lead },
+    {
+      isRouted: true,
+      http: routesOf([
+        { path: '/lead', filters: [rbac('allow'), './lead.ts'] },
+        { path: '/closed', filters: [rbac('deny')] },
+      ]),
+    },
+  );
+  assert.equal((await scene.ask(t, get('/lead'))).status, 403);
+});
+
 test('a file of networks is followed, and what is wrong with it is told', async (t) => {
   const ip = { use: 'holdfast/ip-access', with: { denyFile: './deny.txt' } };
   const scene = await startFilters(

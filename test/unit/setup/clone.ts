@@ -10,6 +10,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -20,7 +21,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const LAYERS = ['runtime', 'codec', 'tls', 'http', 'proxy', 'binding'];
+const LAYERS = readdirSync(join(ROOT, 'native/epoll/src'));
 
 type Stamps = typeof import('../../../src/main/setup/stamps.mjs');
 

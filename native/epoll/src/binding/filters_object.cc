@@ -4,6 +4,8 @@
 // callback scope, so that microtasks, and with them the Promises of filters, run when it closes.
 // The core takes the answers before that, because the arrays are the host's again afterwards.
 // Invariant: an exception of the host, which promises to have none, ends the thread and not less.
+#include <optional>
+
 #include "binding/arguments.h"
 #include "binding/objects.h"
 #include "proxy/filter_host.h"
@@ -47,16 +49,19 @@ void ShardObject::attachFilters(const Napi::CallbackInfo& info) {
     if (env.IsExceptionPending()) {
       const Napi::Error error = env.GetAndClearPendingException();
       (void)napi_fatal_exception(env, error.Value());
-      return u32{0};
+      return std::optional<u32>();
     }
-    return result.IsNumber() ? result.As<Napi::Number>().Uint32Value() : u32{0};
+    if (result.IsEmpty() || !result.IsNumber()) return std::optional<u32>();
+    return std::optional<u32>(result.As<Napi::Number>().Uint32Value());
   };
   proxy::FilterHost host;
   host.run = [this, callJs](u32 words) {
     host_.enterScript();
     const Napi::HandleScope handles(filters_.run.Env());
     const Napi::CallbackScope scope(filters_.run.Env(), *filters_.scope);
-    shard_->settleFilters(callJs(filters_.run, words));
+    // A thread that is being ended answers nothing: who waits goes on waiting, and ends with it.
+    const std::optional<u32> answers = callJs(filters_.run, words);
+    if (answers.has_value()) shard_->settleFilters(*answers);
   };
   host.drained = [this, callJs](u32 chain) {
     host_.enterScript();

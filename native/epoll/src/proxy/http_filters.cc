@@ -396,6 +396,8 @@ bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
         exchange.stage = ExchangeStage::kMatching;
         board_.route(options_.index, exchange.route).countEnd(0);
         exchange.route = kNoIndex;
+        // The policies of the next route are its own.
+        exchange.flags &= ~u32{kExRoutePassed};
       }
       return true;
     case FilterVerdict::kChoose:

@@ -60,7 +60,9 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
       sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
   constexpr u16 kLookedInto = kConnTls | kConnFrames;
   if ((source.flags | sink.flags) & kLookedInto) {
-    if (filters_ == nullptr) return readSecured(from, to, budget, room);
+    const bool isFiltered =
+        hasFilters() && (source.flags & kConnFrames) != 0 && settingsOf(tunnel).chain != 0;
+    if (!isFiltered) return readSecured(from, to, budget, room);
     return !isHeld(from) && readSecured(from, to, budget, std::min(room, kFilterReadBytes));
   }
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
