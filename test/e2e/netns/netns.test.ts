@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GatewayProcess, makeDirectory } from '../harness.ts';
 import { runCommand } from '../peers/cli.ts';
 import { createFileOwner } from '../peers/file-owner.ts';
@@ -17,6 +18,8 @@ import { Origin } from '../peers/origin.ts';
 import { Wire } from '../peers/wire.ts';
 
 /** Drops the privilege to enter namespaces and stays root otherwise. */
+/** Longer than an idle thread that loads configurations lives. */
+const LOADER_ENDS_MS = 30_000;
 const WITHOUT_PRIVILEGE = ['setpriv', '--bounding-set', '-sys_admin', '--inh-caps', '-sys_admin'];
 
 const file = createFileOwner();
@@ -133,6 +136,11 @@ clusters:
       const wire = await peer.connect(name, ownPort);
       assert.equal(await peer.line(wire), name);
       assert.equal(await peer.say(wire, 'hello'), 'hello');
+    }
+    // The thread that loaded the configuration ends when nothing is to be loaded for a while.
+    const deadline = performance.now() + LOADER_ENDS_MS;
+    while (threadsOf(gateway.pid) !== threads && performance.now() < deadline) {
+      await delay(100);
     }
     assert.equal(threadsOf(gateway.pid), threads);
     assertAllThreadsAtHome(gateway.pid);

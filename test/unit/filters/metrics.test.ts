@@ -5,6 +5,7 @@
  * Invariant: only hooks that were called have series; shards are summed.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { describeBusy, filterFamilies, offloadFamilies } from '../../../src/main/filters/index.ts';
 import { createCounterMemory, FilterCounters, HOOK } from '../../../src/shard/filters/index.ts';
@@ -13,6 +14,16 @@ const OWNERS = [
   { filter: 'auth', site: 'web' },
   { filter: 'redact', site: 'web/rooms' },
 ];
+
+test('docs/metrics.md names every family of filters, and no others', () => {
+  const page = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+  const described = [...page.matchAll(/^\| `(holdfast_(?:filter|offload)_[a-z_]+)` \| /gm)];
+  const none = { bounds: [0.1], counts: [0], count: 0, sum: 0 };
+  const failures = { shed: 0, deadline: 0, cancelled: 0, failed: 0 };
+  const counts = { queued: 0, running: 0, done: 0, failures, wait: none, run: none };
+  const shown = [...filterFamilies([], []), ...offloadFamilies(counts)].map(({ name }) => name);
+  assert.deepEqual(described.map(([, name]) => name).toSorted(), shown.toSorted());
+});
 
 test('hooks that were called have series, summed over shards', () => {
   const shards = [1, 2].map(() => new FilterCounters(createCounterMemory()));
