@@ -22,7 +22,8 @@ test('docs/metrics.md names every family of filters, and no others', () => {
   const failures = { shed: 0, deadline: 0, cancelled: 0, failed: 0 };
   const counts = { queued: 0, running: 0, done: 0, failures, wait: none, run: none };
   const shown = [...filterFamilies([], []), ...offloadFamilies(counts)].map(({ name }) => name);
-  assert.deepEqual(described.map(([, name]) => name).toSorted(), shown.toSorted());
+  const names = described.map(([, name]) => String(name));
+  assert.deepEqual(names.toSorted(), shown.toSorted());
 });
 
 test('hooks that were called have series, summed over shards', () => {
