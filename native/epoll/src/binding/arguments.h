@@ -45,6 +45,23 @@ class Fields {
   Problem& problem_;
 };
 
+// Where item `at` of a list stands.
+inline std::string placeOf(const std::string& path, const char* list, u32 at) {
+  return path + "." + list + "[" + std::to_string(at) + "]";
+}
+
+// The number of a word; the words are those of the addon's face.
+template <typename Kind, size_t kCount>
+Kind kindOf(const Fields& fields, const char* name, const char* const (&words)[kCount]) {
+  constexpr size_t kWordMax = 64;
+  const std::string given = fields.stringOf(name, kWordMax);
+  for (u32 i = 0; i < kCount; i++) {
+    if (given == words[i]) return static_cast<Kind>(i);
+  }
+  fields.wrong(name, "one of the words of the addon");
+  return static_cast<Kind>(0);
+}
+
 // `{ip, port}` or `{path}` into a sockaddr; the length, or 0 with the problem noted.
 u32 readSocketAddress(Napi::Value value, const std::string& path, Problem& problem,
                       sockaddr_storage* out);

@@ -18,7 +18,6 @@ inline constexpr u32 kTrustedMax = 4096;      // of one listener
 inline constexpr u32 kEditsMax = 256;         // of one route and direction
 inline constexpr u32 kListMax = 1024;         // conditions, splits and methods: checked again
 inline constexpr size_t kTextMax = 1u << 20;  // of one text: content of an answer is the longest
-inline constexpr size_t kWordMax = 64;
 inline constexpr u32 kRetriesMax = 255;
 
 constexpr const char* kPathKinds[] = {"exact", "prefix", "segments", "regex"};
@@ -35,20 +34,6 @@ static_assert(std::size(kActions) == static_cast<size_t>(proxy::HttpAction::kCou
 static_assert(std::size(kEditKinds) == static_cast<size_t>(proxy::HttpEditParts::Kind::kCount));
 static_assert(std::size(proxy::kHashSourceNames) == static_cast<size_t>(proxy::HashSource::kCount));
 static_assert(std::size(proxy::kTraceModeNames) == static_cast<size_t>(proxy::TraceMode::kCount));
-
-std::string placeOf(const std::string& path, const char* list, u32 at) {
-  return path + "." + list + "[" + std::to_string(at) + "]";
-}
-
-template <typename Kind, size_t kCount>
-Kind kindOf(const Fields& fields, const char* name, const char* const (&words)[kCount]) {
-  const std::string given = fields.stringOf(name, kWordMax);
-  for (u32 i = 0; i < kCount; i++) {
-    if (given == words[i]) return static_cast<Kind>(i);
-  }
-  fields.wrong(name, "one of the words in http-input.ts");
-  return static_cast<Kind>(0);
-}
 
 std::vector<std::string> textsOf(const Fields& fields, const char* name, u32 most) {
   const Napi::Array items = fields.arrayOf(name, most);

@@ -11,24 +11,9 @@
 namespace holdfast::binding {
 namespace {
 
-inline constexpr size_t kWordMax = 64;
 inline constexpr size_t kTextMax = 16 * 1024;
 constexpr const char* kEditKinds[] = {"add", "set", "remove"};
 inline constexpr u32 kNestingMax = policy::kTestNestingMax + 2;  // the compiler says what is wrong
-
-std::string placeOf(const std::string& path, const char* list, u32 at) {
-  return path + "." + list + "[" + std::to_string(at) + "]";
-}
-
-template <typename Kind, size_t kCount>
-Kind kindOf(const Fields& fields, const char* name, const char* const (&words)[kCount]) {
-  const std::string given = fields.stringOf(name, kWordMax);
-  for (u32 i = 0; i < kCount; i++) {
-    if (given == words[i]) return static_cast<Kind>(i);
-  }
-  fields.wrong(name, "one of the words in policy-input.ts");
-  return static_cast<Kind>(0);
-}
 
 std::vector<std::string> textsOf(const Fields& fields, const char* name) {
   const Napi::Array items = fields.arrayOf(name, policy::kNetworksMax);

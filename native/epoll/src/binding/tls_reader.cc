@@ -58,10 +58,6 @@ std::vector<std::string> textsOf(const Fields& fields, const char* name, u32 mos
   return texts;
 }
 
-std::string placeOf(const std::string& path, const char* list, u32 at) {
-  return path + "." + list + "[" + std::to_string(at) + "]";
-}
-
 void readDomain(Napi::Value value, const std::string& path, Problem& problem,
                 proxy::TlsDomainParts* domain) {
   static constexpr const char* kClientAuth[] = {"off", "optional", "required"};

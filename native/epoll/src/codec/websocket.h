@@ -43,6 +43,7 @@ inline constexpr u16 kCloseProtocolError = 1002;
 inline constexpr u16 kCloseInvalidPayload = 1007;
 inline constexpr u16 kClosePolicy = 1008;
 inline constexpr u16 kCloseTooBig = 1009;
+inline constexpr u16 kCloseInternalError = 1011;
 inline constexpr u16 kCloseServiceRestart = 1012;
 inline constexpr u16 kCloseTryAgainLater = 1013;
 

@@ -114,6 +114,8 @@ class FilterAnswers {
   FilterAnswers(const u32* words, u32 wordCount, const u8* bytes, u32 byteCount)
       : words_(words), bytes_(bytes), wordCount_(wordCount), byteCount_(byteCount) {}
   [[nodiscard]] bool next(FilterAnswer* answer);
+  // After the last one: there was more, and it made no sense.
+  [[nodiscard]] bool isBroken() const { return at_ < wordCount_; }
 
  private:
   [[nodiscard]] bool isSpan(u32 offset, u32 length) const {

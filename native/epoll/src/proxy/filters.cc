@@ -209,12 +209,18 @@ void Shard::settleFilters(u32 words) {
   FilterAnswers rest(filters.memory.outWords, std::min(words, kFilterWords),
                      filters.memory.outBytes, kFilterBytes);
   FilterAnswer answer;
+  FilterAnswer refusal;
+  refusal.verdict = FilterVerdict::kClose;
+  refusal.code = codec::kCloseInternalError;
+  refusal.record = 0;
   const auto next = [&] { return early.next(&answer) || rest.next(&answer); };
   bool isAnswer = next();
   for (const FilterRecord& record : filters.running) {
     if (record.hook == FilterHook::kEnd) continue;
     const bool isIts = isAnswer && answer.record == record.at;
-    settle(record, isIts ? &answer : nullptr);
+    // Of whom nobody knows what was decided does not go on.
+    const bool isLost = !isAnswer && (early.isBroken() || rest.isBroken());
+    settle(record, isIts ? &answer : isLost ? &refusal : nullptr);
     if (isIts) isAnswer = next();
   }
   filters.running.clear();

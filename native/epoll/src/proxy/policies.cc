@@ -20,25 +20,15 @@ bool Shard::passConnection(u32 tunnel, const ListenerSpec& listener, policy::Pha
   list.attachChecked(snapshot_.policies(listener.policies));
   if (!list.has(phase)) return true;
   if (regexScratch_ == nullptr) regexScratch_ = std::make_unique<http::RegexScratch>();
-  const Tunnel& record = tunnels_[tunnel];
-  policy::Facts facts;
-  facts.client = record.client;
-  const Conn& client = conns_[record.downstream];
-  facts.isTls = (client.flags & kConnTls) != 0;
-  if (facts.isTls && tlsOf(record.downstream).facts != kNoIndex) {
-    const TlsFactsView view = facts_.view(tlsOf(record.downstream).facts);
-    facts.subject = view.subject;
-    facts.altNames = view.altNames;
-  }
   outcome_.clear();
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
-  if (list.check(phase, facts, tools, nowNs_, &outcome_)) return true;
+  if (list.check(phase, factsOf(tunnel), tools, nowNs_, &outcome_)) return true;
   close(tunnel, CloseReason::kFilter, How::kReset);
   return false;
 }
 
-policy::Facts Shard::factsOf(const Request& request) {
-  const Tunnel& record = tunnels_[request.tunnel];
+policy::Facts Shard::factsOf(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
   policy::Facts facts;
   facts.client = record.client;
   facts.isTls = (conns_[record.downstream].flags & kConnTls) != 0;
@@ -47,6 +37,11 @@ policy::Facts Shard::factsOf(const Request& request) {
     facts.subject = view.subject;
     facts.altNames = view.altNames;
   }
+  return facts;
+}
+
+policy::Facts Shard::factsOf(const Request& request) {
+  policy::Facts facts = factsOf(request.tunnel);
   facts.method = static_cast<u8>(request.head->method);
   facts.host = request.host;
   facts.path = request.routePath;

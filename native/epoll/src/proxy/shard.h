@@ -325,6 +325,7 @@ class Shard {
   bool passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total);
   void endDelay(u32 tunnel);
   void leaveLimits(Exchange& exchange);
+  [[nodiscard]] policy::Facts factsOf(u32 tunnel);
   [[nodiscard]] policy::Facts factsOf(const Request& request);
   void holdMessageLimits(const Request& request);
   [[nodiscard]] bool takeMessages(const Tunnel& tunnel, u32 messages);

@@ -202,6 +202,15 @@ void addChain(const FilterChainParts& parts, FlatTls& texts, FlatChains* flat) {
   flat->specs.push_back(spec);
 }
 
+// True when `isGood` holds for each listener and each route.
+template <typename Judge>
+bool isEveryPlace(const u8* bytes, const SnapshotHeader& header, Judge isGood) {
+  const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
+  const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
+  return std::all_of(listeners, listeners + header.listenerCount, isGood) &&
+         std::all_of(routes, routes + header.httpRouteCount, isGood);
+}
+
 // Chains inside the bytes, with ids in range, each once; and those that listeners and routes name.
 bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
   if (!lies(header.chainsOffset, header.chainCount, sizeof(FilterChainSpec), header.bytes) ||
@@ -227,15 +236,7 @@ bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
     if (!isText(names[i], header.textBytes)) return false;
   }
   const auto isNamed = [&](u32 id) { return id <= kFilterChainMax && isKnown[id]; };
-  const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
-  for (u32 i = 0; i < header.listenerCount; i++) {
-    if (!isNamed(listeners[i].filterChain)) return false;
-  }
-  const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
-  for (u32 i = 0; i < header.httpRouteCount; i++) {
-    if (!isNamed(routes[i].filterChain)) return false;
-  }
-  return true;
+  return isEveryPlace(bytes, header, [&](const auto& place) { return isNamed(place.filterChain); });
 }
 
 // The policies of every listener and route, each list whole.
@@ -247,15 +248,7 @@ bool arePoliciesValid(const u8* bytes, const SnapshotHeader& header) {
     policy::PolicyList list;
     return list.attach({bytes + header.policiesOffset + spec.offset, spec.length});
   };
-  const auto* listeners = reinterpret_cast<const ListenerSpec*>(bytes + header.listenersOffset);
-  for (u32 i = 0; i < header.listenerCount; i++) {
-    if (!isValid(listeners[i].policies)) return false;
-  }
-  const auto* routes = reinterpret_cast<const HttpRouteSpec*>(bytes + header.httpRoutesOffset);
-  for (u32 i = 0; i < header.httpRouteCount; i++) {
-    if (!isValid(routes[i].policies)) return false;
-  }
-  return true;
+  return isEveryPlace(bytes, header, [&](const auto& place) { return isValid(place.policies); });
 }
 
 // A sealed memfd with these bytes, or -errno.
