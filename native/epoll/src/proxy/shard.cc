@@ -19,7 +19,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-Shard::Shard(Board& board, const ShardOptions& options)
+ShardState::ShardState(Board& board, const ShardOptions& options)
     : board_(board),
       options_(options),
       block_(&board.shard(options.index)),
@@ -34,6 +34,10 @@ Shard::Shard(Board& board, const ShardOptions& options)
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
 }
+
+ShardState::~ShardState() = default;
+
+Shard::Shard(Board& board, const ShardOptions& options) : ShardState(board, options) {}
 
 Shard::~Shard() {
   stop();
