@@ -19,6 +19,35 @@ export interface FilterChainInput {
   readonly messageBytesMax: number;
   /** A larger message is passed on, or ends the tunnel with 1009. */
   readonly oversize: 'pass' | 'close';
+  /** Of a TCP listener: how its frames are told apart; null: what one read brings is a message. */
+  readonly framing: FramingInput | null;
+}
+
+/** A number in a header: where it begins, and its size in bytes (1, 2, 3, 4 or 8). */
+export interface FramingFieldInput {
+  readonly at: number;
+  readonly size: number;
+}
+
+/** A protocol of frames with a length, as numbers; see `defineCodec` of the SDK. */
+export interface FramingInput {
+  /** What each direction begins with, at most 32 bytes. */
+  readonly magic: readonly number[];
+  readonly endian: 'big' | 'little';
+  /** Largest frame with its header, at most 67,108,864. */
+  readonly frameBytesMax: number;
+  /** The field that tells variants apart; null: there is one, with value 0. */
+  readonly by: FramingFieldInput | null;
+  /** At most 256. */
+  readonly variants: readonly {
+    readonly value: number;
+    /** Bytes of the header, at most 1,024. */
+    readonly header: number;
+    /** At most 4 fields that are added up. */
+    readonly length: readonly FramingFieldInput[];
+    /** -1,024 to 1,024. */
+    readonly lengthPlus: number;
+  }[];
 }
 
 /** The arrays that batches and answers stand in; whoever makes them never moves them. */

@@ -14,7 +14,12 @@ import type { AccessFormat, HttpAbi, HttpBoard, TemplateFault, TemplateUse } fro
 import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
 import type { PolicyBoard, PolicyFault, PolicyInput } from './policy-input.ts';
 
-export type { FilterChainInput, FilterMemoryInput, NativeFilters } from './filter-input.ts';
+export type {
+  FilterChainInput,
+  FilterMemoryInput,
+  FramingInput,
+  NativeFilters,
+} from './filter-input.ts';
 export type {
   AccessFormat,
   HttpAbi,

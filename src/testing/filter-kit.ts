@@ -77,7 +77,7 @@ export class FilterKit {
     const isLate = place === 'route' && (needs.mask & NEED.request) !== 0;
     const mask = isLate ? (needs.mask & ~NEED.request) | NEED.routed : needs.mask;
     const members = [{ instance: INSTANCE_ID, place }];
-    this.#chain = { ...needs, mask, id: CHAIN_ID, members };
+    this.#chain = { ...needs, mask, id: CHAIN_ID, members, framing: null };
     this.#host = new FilterHost({
       core: this.#core,
       memory: this.#core.memory,

@@ -14,7 +14,7 @@
 
 #include "sim/http_client.h"
 #include "sim/http_endpoint.h"
-#include "sim/http_filters.h"
+#include "sim/filters.h"
 #include "sim/scenario.h"
 
 namespace holdfast::sim {

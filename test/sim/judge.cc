@@ -34,6 +34,7 @@ void Scenario::judge() {
       outcome_.closedBy[i] += board_->cell(shard, 0).closed[i].load(std::memory_order_relaxed);
     }
   }
+  for (const auto& filters : filters_) filters->judge();
   judgeCounters();
   judgeTimeouts();
   judgeReasons();

@@ -33,11 +33,14 @@ Scenario::Scenario(u64 seed, Series series, bool isTracing) : world_(seed) {
   drawKnobs();
   drawSnapshot();
   if (series == Series::kTls) drawTls();
+  policies_.hasFilters = world_.random.chance(1, 4);
+  if (policies_.hasFilters) drawFilters();
   startGateway();
 }
 
 Scenario::~Scenario() {
   shards_.clear();
+  filters_.clear();
   acceptor_.reset();
   board_.reset();
   world = nullptr;
@@ -164,6 +167,21 @@ void Scenario::drawTls() {
   if (secured_.isEndpoint) parts_.clusters[0].tls = 1;
 }
 
+// What is sent is looked at, in one direction or both, in pieces of any size.
+void Scenario::drawFilters() {
+  Random& random = world_.random;
+  proxy::FilterChainParts chain;
+  chain.id = 1;
+  chain.mask = proxy::kNeedMessage | proxy::kNeedBinary;
+  for (const u32 need : {proxy::kNeedFromClient, proxy::kNeedFromEndpoint, proxy::kNeedSerial,
+                         proxy::kNeedAccept, proxy::kNeedOpen, proxy::kNeedEnd}) {
+    if (random.chance(2, 3)) chain.mask |= need;
+  }
+  chain.messageBytesMax = 1 + random.below(random.chance(1, 2) ? 300 : 20'000);
+  parts_.filterChains = {chain};
+  parts_.listeners[0].filterChain = chain.id;
+}
+
 int Scenario::compile() {
   const int fd = proxy::compileSnapshot(parts_);
   HF_ASSERT(fd >= 0);
@@ -197,6 +215,12 @@ void Scenario::startGateway() {
     shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
     HF_ASSERT(shards_.back()->start().isOk());
     epollFds_.push_back(world_.lastEpollFd);
+    if (policies_.hasFilters) {
+      const proxy::FilterChainParts& chain = parts_.filterChains[0];
+      filters_.push_back(std::make_unique<SimFilters>(world_, *shards_.back()));
+      filters_.back()->attach();
+      filters_.back()->know(chain.id, (chain.mask & proxy::kNeedSerial) != 0);
+    }
     HF_ASSERT(shards_.back()->applySnapshot(snapshot).isOk());
   }
   sys::close(snapshot);
@@ -361,6 +385,7 @@ void Scenario::step() {
     const u32 index = random.below(shardCount_);
     // A thread that seldom gets its core finds much to do when it does.
     if (world_.isBulk && random.chance(29, 30)) return;
+    if (policies_.hasFilters && random.chance(1, 3)) (void)filters_[index]->answerLate(false);
     if (world_.isReady(epollFds_[index]) || random.chance(1, 8)) turnShard(index);
   } else if (kind < 90) {
     (void)acceptor_->turn();
@@ -485,6 +510,7 @@ bool Scenario::moveWorld() {
 
 bool Scenario::runGateway() {
   bool hasRun = false;
+  for (const auto& filters : filters_) hasRun |= filters->answerLate(true);
   if (world_.isReady(acceptorEpollFd_)) {
     (void)acceptor_->turn();
     hasRun = true;
@@ -503,9 +529,10 @@ void Scenario::checkTurn(u32 index) {
   shard.assertConserved();
   const BoardHeader& header = board_->header();
   const u64 pending = header.pendingBytes.load(std::memory_order_relaxed);
-  // With TLS a conn may hold what was opened or has begun; chunks are not shared.
+  // With TLS a conn may hold what was opened or has begun, with filters what waits for them; chunks
+  // are not shared.
   u64 beyond = 0;
-  if (library_ != nullptr) {
+  if (library_ != nullptr || policies_.hasFilters) {
     for (const auto& each : shards_) {
       beyond += each->tunnels() * 2 * (proxy::kBeyondCapBytes + 4 * u64{kChunkBytes});
     }

@@ -11,6 +11,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/shard.h"
 
+#include "sim/filters.h"
 #include "sim/peers.h"
 #include "sim/world.h"
 
@@ -47,6 +48,7 @@ class Scenario {
     bool hasDrain = false;
     bool hasReloads = false;
     bool hasMemoryCap = false;
+    bool hasFilters = false;  // of what connections send
     bool hasSilentPeers = false;
     bool hasFlood = false;  // more clients at once than a mailbox holds
   };
@@ -54,6 +56,7 @@ class Scenario {
   void drawKnobs();
   void drawSnapshot();
   void drawTls();
+  void drawFilters();
   int compile();
   void startGateway();
 
@@ -108,7 +111,8 @@ class Scenario {
   std::unique_ptr<Board> board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;
   std::vector<std::unique_ptr<proxy::Shard>> shards_;
-  std::vector<int> epollFds_;  // of each shard
+  std::vector<std::unique_ptr<SimFilters>> filters_;  // of each shard
+  std::vector<int> epollFds_;                         // of each shard
   int acceptorEpollFd_ = -1;
   int listenFd_ = -1;
   u32 clientsLeft_ = 0;

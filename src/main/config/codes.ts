@@ -530,7 +530,7 @@ export const FINDINGS = {
     code: 'HF1103',
     severity: 'error',
     title: 'A filter stands where it can do nothing.',
-    mend: 'Filters of connections stand on listeners; filters of requests and messages on listeners with HTTP and on their routes.',
+    mend: 'Filters of connections stand on listeners; filters of requests on listeners with HTTP and on their routes, those of messages also on listeners of TCP.',
   },
 } as const satisfies Readonly<Record<string, FindingRow>>;
 

@@ -259,6 +259,8 @@ export interface ListenerConfig {
   /** Null where `protocol` is `tcp`. */
   readonly http: HttpConfig | null;
   readonly filters: readonly FilterConfig[];
+  /** What tells messages of TCP apart; null: what one read brings is one. */
+  readonly codec: FilterConfig | null;
 }
 
 /** Texts by name, that routes can ask for. */

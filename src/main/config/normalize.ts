@@ -61,6 +61,7 @@ function toListener(listener: ParsedListener, world: World): ListenerConfig {
     cluster: hasHosts ? null : (listener.cluster ?? null),
     http: toHttp(listener, base),
     filters: toFilters(listener.filters, base),
+    codec: listener.codec === undefined ? null : { use: listener.codec.use, with: null, base },
   };
 }
 

@@ -33,6 +33,19 @@ export function parseFilterName(value: string): Parsed<string> {
   return refuse(`${quote(value)} names no filter`, hint);
 }
 
+/** What tells the messages of a TCP listener apart. */
+export function codec(is: string) {
+  const use = text(
+    { is: 'The codec: a path relative to this file, or a package.', example: './telemetry.ts' },
+    'codec',
+    parseFilterName,
+  );
+  const schema = z.strictObject({ use });
+  return shorthand(schema, 'use', { type: 'string', examples: ['./telemetry.ts'] })
+    .optional()
+    .meta({ description: is, 'x-example': './telemetry.ts' });
+}
+
 /** Filters of a listener or of a route, in order. */
 export function filters(is: string) {
   const filter = shorthand(

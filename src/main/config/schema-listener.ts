@@ -21,7 +21,7 @@ import {
 } from './field.ts';
 import * as limit from './limits.ts';
 import { maxAge } from './schema-age.ts';
-import { filters } from './schema-filters.ts';
+import { codec, filters } from './schema-filters.ts';
 import { listenerHttp } from './schema-http.ts';
 import { DAY, KIB, MIB, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
 import { listenerTls, routes } from './schema-tls.ts';
@@ -168,5 +168,8 @@ export const listener = z.strictObject({
   http: listenerHttp,
   filters: filters(
     'Filters of every connection, or request of HTTP, that comes in here; they see a request before its route is sought.',
+  ),
+  codec: codec(
+    'Of TCP: how frames end, so that message filters see whole ones. Without it they see what one read brought.',
   ),
 });

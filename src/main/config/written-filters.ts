@@ -11,7 +11,7 @@ import { asMap, type Item, items, type PlainMap, type Report } from './plain.ts'
 import { parseFilterName } from './schema-filters.ts';
 
 /** Where a filter stands: what can be asked of it depends on that. */
-export type FilterPlace = 'listener' | 'tcp-listener' | 'route';
+export type FilterPlace = 'listener' | 'tcp-listener' | 'route' | 'codec';
 
 /** One use of a filter. */
 export interface WrittenFilter {
@@ -47,17 +47,20 @@ function listsOf({ map, path }: Item): List[] {
   return [...own, ...routes];
 }
 
-/** All uses, in the order of the file. */
+function useOf(item: unknown, path: ValuePath, place: FilterPlace): WrittenFilter[] {
+  const { use, with: config = null } = typeof item === 'string' ? { use: item } : asMap(item);
+  if (typeof use !== 'string' || !parseFilterName(use).ok) return [];
+  return [{ path, use, with: plain(config), place }];
+}
+
+/** All uses, in the order of the file; the codec of a listener after its filters. */
 export function listFilters(root: unknown): WrittenFilter[] {
-  return items(asMap(root), 'listeners')
-    .flatMap(listsOf)
-    .flatMap(({ raw, path, place }) =>
-      raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => {
-        const { use, with: config = null } = typeof item === 'string' ? { use: item } : asMap(item);
-        if (typeof use !== 'string' || !parseFilterName(use).ok) return [];
-        return [{ path: [...path, i], use, with: plain(config), place }];
-      }),
-    );
+  return items(asMap(root), 'listeners').flatMap((listener) => [
+    ...listsOf(listener).flatMap(({ raw, path, place }) =>
+      raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => useOf(item, [...path, i], place)),
+    ),
+    ...useOf(listener.map['codec'], [...listener.path, 'codec'], 'codec'),
+  ]);
 }
 
 /** Refuses lists that are too long. */

@@ -14,14 +14,19 @@ export interface MaskMember {
   readonly place: 'listener' | 'route';
 }
 
+/** What a chain is used for: a listener of HTTP, one of TCP, or a route. */
+export type ChainUse = 'listener' | 'tcp-listener' | 'route';
+
 const BEFORE_ROUTE = NEED.accept | NEED.request;
 const HEADERS = NEED.allRequestHeaders | NEED.allResponseHeaders;
+const DIRECTIONS = NEED.fromClient | NEED.fromEndpoint;
+const MESSAGES = NEED.message | DIRECTIONS | NEED.text | NEED.binary | NEED.serial;
 
-function maskOf(member: MaskMember, isRoute: boolean): number {
+function maskOf(member: MaskMember, use: ChainUse): number {
   const { kind, place } = member;
   const { mask } = member.needs;
-  if (!isRoute) {
-    if (kind === 'message') return 0;
+  if (use !== 'route') {
+    if (kind === 'message') return use === 'listener' ? 0 : mask & (MESSAGES | NEED.end);
     const moments = kind === 'network' ? NEED.accept | NEED.open : NEED.request;
     // Also a chain that only ends has something to tell.
     return mask & (moments | NEED.end | (kind === 'stream' ? HEADERS : 0));
@@ -32,16 +37,16 @@ function maskOf(member: MaskMember, isRoute: boolean): number {
 }
 
 /** The needs of a chain. */
-export function chainNeeds(members: readonly MaskMember[], isRoute: boolean): NeedsPlan {
+export function chainNeeds(members: readonly MaskMember[], use: ChainUse): NeedsPlan {
   return joinNeeds(
     members.map((member) => {
-      const mask = maskOf(member, isRoute);
+      const mask = maskOf(member, use);
       const isUsed = mask !== 0;
       const { requestHeaders, responseHeaders, messageBytesMax, oversize } = member.needs;
       return {
         mask,
         requestHeaders: isUsed ? requestHeaders : [],
-        responseHeaders: isUsed && isRoute ? responseHeaders : [],
+        responseHeaders: isUsed && use === 'route' ? responseHeaders : [],
         messageBytesMax: isUsed ? messageBytesMax : 0,
         oversize,
       };

@@ -13,7 +13,7 @@ import { type FindingName, type LoadResult, placeFindings } from '../config/inde
 import { checkTypes } from './check/index.ts';
 import { type CheckedUse, checkUses, type UseChecks } from './check-uses.ts';
 import { CheckedModules } from './checked-modules.ts';
-import { describeFinding, type FilterFinding, type FilterSite } from './sites.ts';
+import { describeFinding, type FilterFinding, type FilterSite, type FilterUse } from './sites.ts';
 
 /** Programs whose types are known to be right. */
 const TYPED_MAX = 1024;
@@ -83,12 +83,24 @@ export class FilterChecks {
 
 /** Sites as they are written, one for each use: for checks, not for plans. */
 function toSites({ filters }: LoadResult): FilterSite[] {
-  return filters.map(({ path, use, with: config, place }, i) => {
-    const uses = [{ path, specifier: use, config }];
-    const isRoute = place === 'route';
-    const site = { listener: isRoute ? [] : uses, route: isRoute ? uses : null };
-    return { key: `${i}`, ...site, isTcp: place === 'tcp-listener' };
+  const written = filters.map(({ path, use, with: config, place }) => {
+    return { place, use: { path, specifier: use, config } };
   });
+  return written.map(({ place, use }, i) => {
+    const key = `${i}`;
+    if (place === 'route') return { key, listener: [], route: [use] };
+    if (place !== 'codec') {
+      return { key, listener: [use], route: null, isTcp: place === 'tcp-listener' };
+    }
+    // Who looks at its messages matters.
+    const others = written.filter((one) => one !== written[i] && isSameListener(one.use, use));
+    const isTcp = others.every((one) => one.place === 'tcp-listener');
+    return { key, listener: others.map((one) => one.use), route: null, isTcp, codec: use };
+  });
+}
+
+function isSameListener({ path }: FilterUse, other: FilterUse): boolean {
+  return path[0] === other.path[0] && path[1] === other.path[1];
 }
 
 /** The module of a program, where it is a file of the user's with types. */

@@ -8,6 +8,7 @@
  * first fault. Modules are loaded in processes of their own, native filters are not loaded at all.
  */
 import type { PolicyFault, PolicyInput } from '../../../native/epoll/index.ts';
+import { NEED } from '../../sdk/definition/index.ts';
 import { BUILT_IN_MODULES, type Program } from '../../shard/filters/index.ts';
 import { suggest } from '../config/index.ts';
 import {
@@ -70,7 +71,8 @@ function describeMissing(specifier: string): string {
 /** Every use once, although each route lists those of its listener again. */
 function listUses(sites: readonly FilterSite[]): PlacedUse[] {
   const places = new Map<FilterUse, FilterPlace>();
-  for (const { listener, route, isTcp } of sites) {
+  for (const { listener, route, isTcp, codec } of sites) {
+    if (codec !== undefined && codec !== null) places.set(codec, 'codec');
     for (const use of listener) places.set(use, isTcp === true ? 'tcp-listener' : 'listener');
     for (const use of route ?? []) places.set(use, 'route');
   }
@@ -80,16 +82,50 @@ function listUses(sites: readonly FilterSite[]): PlacedUse[] {
 /** A filter that stands where it can do nothing. */
 function checkPlace(place: FilterPlace, { use, summary }: CheckedUse): FilterFinding[] {
   const at = [...use.path, 'use'];
-  const { name, kind } = summary;
+  const { name, kind, needs } = summary;
+  if (place === 'codec') {
+    return kind === 'codec' ? [] : [findingAt(at, `"${name}" is a ${kind} filter, not a codec`)];
+  }
   if (!KINDS.includes(kind)) return [findingAt(at, `"${name}" is a ${kind}, not a filter`)];
   if (place === 'route' && kind === 'network') {
     return [findingAt(at, `"${name}" is a network filter; those stand on listeners`)];
   }
-  if (place === 'tcp-listener' && kind !== 'network') {
-    const message = `"${name}" is a ${kind} filter; those need a listener with "protocol: http"`;
+  if (place === 'tcp-listener' && kind === 'stream') {
+    const message = `"${name}" is a stream filter; those need a listener with "protocol: http"`;
     return [findingAt(at, message)];
   }
+  if (place === 'tcp-listener' && kind === 'message') {
+    return checkMessages(needs.mask).map((what) => findingAt(at, `"${name}" ${what}`));
+  }
   return [];
+}
+
+/** What a message filter asks for that TCP does not have. */
+function checkMessages(mask: number): string[] {
+  const isRequest = (mask & (NEED.open | NEED.allRequestHeaders)) !== 0;
+  return [
+    ...(isRequest ? ['looks at the request of a WebSocket (onOpen); TCP has none'] : []),
+    ...((mask & NEED.message) !== 0 && (mask & NEED.binary) === 0
+      ? ['asks for text; messages of TCP are binary: needs.messages.kinds must name it']
+      : []),
+  ];
+}
+
+/** Codecs without anybody who looks at their messages. */
+function checkCodecs(
+  sites: readonly FilterSite[],
+  checked: CheckedUses['checked'],
+): FilterFinding[] {
+  return sites.flatMap(({ listener, codec, isTcp }) => {
+    if (codec === undefined || codec === null) return [];
+    if (isTcp !== true)
+      return [findingAt(codec.path, 'a codec is for listeners with "protocol: tcp"')];
+    const isKnown = listener.every((use) => checked.has(use) || isNativeFilter(use.specifier));
+    if (!isKnown) return [];
+    const kinds = listener.map((use) => checked.get(use)?.summary.kind);
+    if (kinds.includes('message')) return [];
+    return [findingAt(codec.path, 'a codec is for message filters, and this listener has none')];
+  });
 }
 
 /** What a check of a module found, at the uses of the module. */
@@ -139,6 +175,10 @@ export async function checkUses(
   const findings: FilterFinding[] = [];
   for (const { use, place } of placed) {
     if (!isNativeFilter(use.specifier)) continue;
+    if (place === 'codec') {
+      findings.push(findingAt([...use.path, 'use'], `"${use.specifier}" is a filter, not a codec`));
+      continue;
+    }
     const check = checkNativeFilter(use.specifier, use.config, place, base);
     const { input } = check;
     const faults = input === null ? [] : checkPolicies([input]).map(findingOfFault);
@@ -167,5 +207,6 @@ export async function checkUses(
       findings.push(...checkPlace(places.get(use) ?? 'listener', found));
     }
   }
+  findings.push(...checkCodecs(sites, checked));
   return { checked, policies, files, findings };
 }

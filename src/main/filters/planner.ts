@@ -125,9 +125,11 @@ export class FilterPlanner {
     const generation = this.#generation + 1;
     for (const site of sites) {
       const members = this.#members(site, { checked: found.checked, instances, generation, base });
-      const needs = chainNeeds(members, site.route !== null);
+      const listener = site.isTcp === true ? 'tcp-listener' : 'listener';
+      const needs = chainNeeds(members, site.route === null ? listener : 'route');
       if ((needs.mask & MOMENTS) === 0) continue;
-      const chain = this.#chainFor(needs, members, chains);
+      const framing = framingOf(site, found.checked);
+      const chain = this.#chainFor({ ...needs, framing }, members, chains);
       if (chain === null) return refusal([tooManyChains(site)]);
       chainOf.set(site.key, chain.id);
     }
@@ -266,12 +268,12 @@ export class FilterPlanner {
   }
 
   #chainFor(
-    needs: NeedsPlan,
+    needs: NeedsPlan & Pick<ChainPlan, 'framing'>,
     members: readonly ChainMember[],
     chains: Map<string, ChainPlan>,
   ): ChainPlan | null {
     const plain = members.map(({ instance, place }) => ({ instance, place }));
-    const key = keyOfChain({ mask: needs.mask, members: plain });
+    const key = keyOfChain({ ...needs, members: plain });
     const known = chains.get(key) ?? this.#chains.get(key);
     const id = known?.id ?? this.#freeId(chains);
     if (id === null) return null;
@@ -306,8 +308,17 @@ export class FilterPlanner {
   }
 }
 
-function keyOfChain(chain: Pick<ChainPlan, 'mask' | 'members'>): string {
-  return JSON.stringify([chain.mask, chain.members]);
+function keyOfChain(chain: Pick<ChainPlan, 'mask' | 'members' | 'framing'>): string {
+  return JSON.stringify([chain.mask, chain.members, chain.framing]);
+}
+
+/** How the codec of a site tells frames apart; null without one. */
+function framingOf(
+  { codec, route }: FilterSite,
+  checked: ReadonlyMap<FilterUse, CheckedUse>,
+): ChainPlan['framing'] {
+  if (codec === undefined || codec === null || route !== null) return null;
+  return checked.get(codec)?.summary.framing ?? null;
 }
 
 function tooManyChains(site: FilterSite): FilterFinding {

@@ -10,7 +10,7 @@
 export type SitePath = readonly (string | number)[];
 
 /** Where a filter stands: what can be asked of it depends on that. */
-export type FilterPlace = 'listener' | 'tcp-listener' | 'route';
+export type FilterPlace = 'listener' | 'tcp-listener' | 'route' | 'codec';
 
 /** One use of a filter: `{ use: ./auth.ts, with: {...} }`. */
 export interface FilterUse {
@@ -31,6 +31,8 @@ export interface FilterSite {
   readonly route: readonly FilterUse[] | null;
   /** True where the listener relays bytes as they are. */
   readonly isTcp?: boolean;
+  /** What tells the messages of a TCP listener apart. */
+  readonly codec?: FilterUse | null;
 }
 
 /** Something wrong with a filter. */

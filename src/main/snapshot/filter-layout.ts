@@ -51,12 +51,19 @@ function toUses(filters: readonly FilterConfig[], path: SitePath): FilterUse[] {
   }));
 }
 
+function toCodecUse(codec: FilterConfig | null, path: SitePath): FilterUse | null {
+  if (codec === null) return null;
+  return { path: [...path, 'codec'], specifier: codec.use, config: codec.with };
+}
+
 function sitesOf(listener: ListenerConfig, position: number): FilterSite[] {
   const path = ['listeners', position];
   const { name, http } = listener;
   const own = toUses(listener.filters, path);
   const isTcp = http === null;
-  const first = own.length === 0 ? [] : [{ key: name, listener: own, route: null, isTcp }];
+  const codec = toCodecUse(listener.codec, path);
+  const isFiltered = own.length > 0 || codec !== null;
+  const first = isFiltered ? [{ key: name, listener: own, route: null, isTcp, codec }] : [];
   const routes = (http?.hosts ?? []).flatMap(({ routes: list }, i) =>
     list.flatMap((route, j): FilterSite[] => {
       if (own.length + route.filters.length === 0) return [];
@@ -74,8 +81,9 @@ export function listFilterSites(config: Config): FilterSite[] {
 
 /** URL from which paths and packages lead; empty without filters. */
 export function filterBase({ listeners }: Config): string {
-  const all = listeners.flatMap(({ filters, http }) => [
+  const all = listeners.flatMap(({ filters, codec, http }) => [
     ...filters,
+    ...(codec === null ? [] : [codec]),
     ...(http?.hosts ?? []).flatMap(({ routes }) => routes.flatMap((route) => route.filters)),
   ]);
   return all[0]?.base ?? '';
@@ -116,13 +124,14 @@ export function placeOf(
 /** Chains as the core takes them. */
 export function compileChains({ plan }: FilterLayout): FilterChainInput[] {
   return (plan?.chains ?? []).map(
-    ({ id, mask, requestHeaders, responseHeaders, messageBytesMax, oversize }) => ({
+    ({ id, mask, requestHeaders, responseHeaders, messageBytesMax, oversize, framing }) => ({
       id,
       mask,
       requestHeaders,
       responseHeaders,
       messageBytesMax,
       oversize,
+      framing,
     }),
   );
 }

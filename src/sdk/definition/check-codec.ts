@@ -12,6 +12,8 @@ type Report = (field: string, message: string) => void;
 const FRAME_BYTES_MAX = 64 << 20;
 const HEADER_BYTES_MAX = 1024;
 const VARIANTS_MAX = 256;
+const LENGTHS_MAX = 4;
+const MAGIC_BYTES_MAX = 32;
 const FIELD_SIZES = [1, 2, 3, 4, 8];
 const KINDS = ['request', 'oneway', 'response', 'heartbeat', 'goaway'];
 const VARIANT_FIELDS = ['kind', 'header', 'length', 'lengthPlus', 'requestId', 'timeout', 'status'];
@@ -49,8 +51,8 @@ function checkVariant(variant: unknown, path: string, report: Report): void {
     return;
   }
   const { length, lengthPlus } = variant;
-  if (!Array.isArray(length)) {
-    report(`${path}.length`, 'must be a list of fields');
+  if (!Array.isArray(length) || length.length > LENGTHS_MAX) {
+    report(`${path}.length`, `must be a list of at most ${LENGTHS_MAX} fields`);
   } else {
     length.forEach((field, index) => {
       checkField(field, `${path}.length.${index}`, header, report);
@@ -68,8 +70,9 @@ function checkVariant(variant: unknown, path: string, report: Report): void {
 export function checkCodec(codec: Fields, report: Report): void {
   const { magic, endian, frameBytesMax, by, variants } = codec;
   const isByte = (byte: unknown): boolean => isWithin(byte, 0, 255);
-  if (magic !== undefined && !(Array.isArray(magic) && magic.length > 0 && magic.every(isByte))) {
-    report('magic', 'must be a list of bytes');
+  const isMagic = Array.isArray(magic) && isWithin(magic.length, 1, MAGIC_BYTES_MAX);
+  if (magic !== undefined && !(isMagic && magic.every(isByte))) {
+    report('magic', `must be a list of 1 to ${MAGIC_BYTES_MAX} bytes`);
   }
   if (endian !== undefined && endian !== 'big' && endian !== 'little') {
     report('endian', 'must be "big" or "little"');

@@ -5,6 +5,7 @@
  * Invariant: plain values that can be cloned to another thread. An id means one thing until every
  * shard has let go of it: an instance or chain that did not change keeps its id over reloads.
  */
+import type { FramingInput } from '../../../native/epoll/index.ts';
 import type { NeedsPlan } from '../../sdk/definition/index.ts';
 
 /** The sources of a module and of the files it imports, as they were checked. */
@@ -47,6 +48,8 @@ export interface ChainMember {
 export interface ChainPlan extends NeedsPlan {
   readonly id: number;
   readonly members: readonly ChainMember[];
+  /** Of a TCP listener with a codec: what its messages are; null: what one read brings. */
+  readonly framing: FramingInput | null;
 }
 
 /** All filters of one generation. */

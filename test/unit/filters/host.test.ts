@@ -51,7 +51,7 @@ function createHost(filters: readonly unknown[]) {
     kind: instance.filter.kind,
     needs: compileNeeds(instance.filter),
   }));
-  const chain = { ...chainNeeds(members, true), id: 5, members };
+  const chain = { ...chainNeeds(members, 'route'), id: 5, members, framing: null };
   const counters = new FilterCounters(createCounterMemory());
   const host = new FilterHost({
     core,

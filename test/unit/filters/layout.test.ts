@@ -108,7 +108,7 @@ test('the worked example is what host and core write', async () => {
   };
   const instance = new FilterInstance(plan, filter as unknown as AnyFilter, () => {});
   const members = [{ instance: 1, place: 'listener' as const }];
-  const chain = { ...instance.needs, id: 3, members };
+  const chain = { ...instance.needs, id: 3, members, framing: null };
   const { memory } = core;
   const counters = new FilterCounters(createCounterMemory());
   const host = new FilterHost({

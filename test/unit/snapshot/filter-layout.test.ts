@@ -62,6 +62,7 @@ const PLAN: FilterPlan = {
       responseHeaders: [],
       messageBytesMax: 0,
       oversize: 'pass',
+      framing: null,
     },
   ],
 };
@@ -137,6 +138,7 @@ test('chains and native filters stand where their sites are', () => {
       responseHeaders: [],
       messageBytesMax: 0,
       oversize: 'pass',
+      framing: null,
     },
   ]);
   const routes = input.listeners[0]?.http?.hosts[0]?.routes ?? [];

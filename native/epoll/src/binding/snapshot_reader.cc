@@ -193,6 +193,57 @@ std::vector<std::string> readNames(const Fields& fields, const char* name) {
   return names;
 }
 
+codec::FramingField readFramingField(Napi::Value value, const std::string& path,
+                                     Problem& problem) {
+  const Fields fields(value, path, problem);
+  codec::FramingField field;
+  field.at = static_cast<u16>(fields.u32Of("at", codec::kFramingHeaderMax));
+  field.size = static_cast<u8>(fields.u32Of("size", 8));
+  return field;
+}
+
+codec::FramingVariant readFramingVariant(Napi::Value value, const std::string& path,
+                                         Problem& problem) {
+  const Fields fields(value, path, problem);
+  codec::FramingVariant variant;
+  variant.value = fields.u64Of("value");
+  variant.header = static_cast<u16>(fields.u32Of("header", codec::kFramingHeaderMax));
+  const Napi::Value plus = fields.valueOf("lengthPlus");
+  if (!plus.IsNumber()) fields.wrong("lengthPlus", "a number");
+  if (plus.IsNumber()) variant.lengthPlus = plus.As<Napi::Number>().Int32Value();
+  const Napi::Array lengths = fields.arrayOf("length", codec::kFramingLengthsMax);
+  for (u32 i = 0; i < lengths.Length() && problem.isNone(); i++) {
+    variant.length[i] = readFramingField(lengths.Get(i), placeOf(path, "length", i), problem);
+    variant.lengthCount++;
+  }
+  return variant;
+}
+
+codec::FramingSpec readFraming(Napi::Value value, const std::string& path, Problem& problem) {
+  const Fields fields(value, path, problem);
+  codec::FramingSpec framing;
+  framing.frameBytesMax = fields.u32Of("frameBytesMax", codec::kFramingFrameMax);
+  const std::string endian = fields.stringOf("endian", 8);
+  framing.isLittleEndian = endian == "little" ? 1 : 0;
+  if (endian != "big" && endian != "little") fields.wrong("endian", "big or little");
+  const Napi::Array magic = fields.arrayOf("magic", codec::kFramingMagicMax);
+  for (u32 i = 0; i < magic.Length() && problem.isNone(); i++) {
+    framing.magic[i] = static_cast<u8>(magic.Get(i).ToNumber().Uint32Value());
+    framing.magicBytes++;
+  }
+  const Napi::Value by = fields.valueOf("by");
+  if (!by.IsNull()) framing.by = readFramingField(by, path + ".by", problem);
+  const Napi::Array variants = fields.arrayOf("variants", codec::kFramingVariantsMax);
+  for (u32 i = 0; i < variants.Length() && problem.isNone(); i++) {
+    framing.variants[i] = readFramingVariant(variants.Get(i), placeOf(path, "variants", i), problem);
+    framing.variantCount++;
+  }
+  if (problem.isNone() && !codec::isFramingValid(framing)) {
+    fields.wrong("variants", "frames whose fields lie within their headers");
+  }
+  return framing;
+}
+
 proxy::FilterChainParts readFilterChain(Napi::Value value, const std::string& path,
                                         Problem& problem) {
   const Fields fields(value, path, problem);
@@ -205,6 +256,8 @@ proxy::FilterChainParts readFilterChain(Napi::Value value, const std::string& pa
   if (oversize != "close" && oversize != "pass") fields.wrong("oversize", "pass or close");
   chain.requestFields = readNames(fields, "requestHeaders");
   chain.responseFields = readNames(fields, "responseHeaders");
+  const Napi::Value framing = fields.valueOf("framing");
+  if (!framing.IsNull()) chain.framing = {readFraming(framing, path + ".framing", problem)};
   return chain;
 }
 

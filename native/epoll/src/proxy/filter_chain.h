@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/framing.h"
 #include "codec/http1_field.h"
 #include "proxy/filter_layout.h"
 #include "runtime/base.h"
@@ -42,6 +43,7 @@ struct FilterChain {
   bool isOversizeClosed = false;  // a longer message ends the tunnel; otherwise it is passed on
   std::vector<FilterField> requestFields{};
   std::vector<FilterField> responseFields{};
+  std::vector<codec::FramingSpec> framing{};  // of TCP: one, or none where chunks are what is shown
 };
 
 // What control code says of a chain, before it is laid flat.
@@ -52,6 +54,7 @@ struct FilterChainParts {
   bool isOversizeClosed = false;
   std::vector<std::string> requestFields{};
   std::vector<std::string> responseFields{};
+  std::vector<codec::FramingSpec> framing{};  // one or none
 };
 
 }  // namespace holdfast::proxy

@@ -31,16 +31,23 @@ bool Shard::isMessageAsked(u32 id) const {
   return chain != nullptr && (chain->mask & kNeedMessage) != 0;
 }
 
+// The chain that an open tunnel runs.
+u32 Shard::tunnelChain(const Tunnel& tunnel) const {
+  if (!hasChunks(tunnel)) return framesSettings_[tunnel.frames.settings].chain;
+  return filters_->connections[conns_[tunnel.downstream].tunnel].chain;
+}
+
 // The chain that wants to see messages of `from`; null: none.
 const FilterChain* Shard::messageChain(const Tunnel& tunnel, Side from) const {
-  const FilterChain* chain = chainOf(framesSettings_[tunnel.frames.settings].chain);
+  const FilterChain* chain = chainOf(tunnelChain(tunnel));
   if (chain == nullptr || (chain->mask & kNeedMessage) == 0) return nullptr;
   const u32 need = from == Side::kDownstream ? kNeedFromClient : kNeedFromEndpoint;
   return (chain->mask & need) != 0 ? chain : nullptr;
 }
 
 MessageHold& Shard::holdOf(const Tunnel& tunnel, Side from) {
-  return filters_->holds[2 * size_t{tunnel.frames.trackers} + (from == Side::kDownstream ? 0 : 1)];
+  const size_t at = conns_[tunnel.downstream].tunnel;
+  return filters_->holds[2 * at + (from == Side::kDownstream ? 0 : 1)];
 }
 
 // True when a filter has ended the tunnel: nothing behind that passes.
@@ -154,7 +161,7 @@ bool Shard::takeFrame(u32 from, u32 to, const codec::FrameReport& report) {
   }
   if (report.frames != 0 && tracker.isClosed()) {
     // A message that the close cut off is nothing.
-    if (hold.waiting != 0) return holdMessage(from, false);
+    if (hold.waiting != 0) return holdMessage(from, own, false);
     codec::Opcode opcode;
     return giveControls(from, to, own, &opcode);
   }
@@ -166,11 +173,11 @@ bool Shard::takeFrame(u32 from, u32 to, const codec::FrameReport& report) {
   const bool isShown = (chain.mask & (isBinary ? kNeedBinary : kNeedText)) != 0;
   if (report.messages != 0) {
     if (!isShown && hold.waiting == 0) return giveHeld(from, to, own);
-    return holdMessage(from, isShown);
+    return holdMessage(from, own, isShown);
   }
   if (report.frames != 0 && !tracker.isInMessage()) {
     // A ping or pong between two messages.
-    return hold.waiting == 0 ? giveHeld(from, to, own) : holdMessage(from, false);
+    return hold.waiting == 0 ? giveHeld(from, to, own) : holdMessage(from, own, false);
   }
   const bool isLong = own > chain.messageBytesMax + kFilterFramingMax;
   if (hold.waiting != 0 || isControl || (isShown && !isLong)) return true;
@@ -182,14 +189,13 @@ bool Shard::takeFrame(u32 from, u32 to, const codec::FrameReport& report) {
   return giveHeld(from, to, own);
 }
 
-// What is behind the messages that wait is one more that does: shown to the filters, or only in its
-// place. False when reading should stop.
-bool Shard::holdMessage(u32 from, bool isShown) {
+// The first `wireBytes` behind the messages that wait are one more that does: shown to the filters,
+// or only in its place. False when reading should stop.
+bool Shard::holdMessage(u32 from, u32 wireBytes, bool isShown) {
   const u32 tunnel = conns_[from].tunnel;
   const Tunnel& record = tunnels_[tunnel];
   const Side side = conns_[from].side;
   MessageHold& hold = holdOf(record, side);
-  const u32 wireBytes = hold.raw.bytes - hold.queuedBytes;
   FilterRecord asked;
   asked.at = kUnseenRecord;
   asked.hook = FilterHook::kMessage;
@@ -226,17 +232,19 @@ Shard::MessagePut Shard::putMessage(const FilterRecord& asked, const MessageHold
                                     u32 offset) {
   FilterBatch& batch = filters_->batch;
   const Tunnel& record = tunnels_[asked.handle.index];
-  const u32 id = framesSettings_[record.frames.settings].chain;
+  const u32 id = tunnelChain(record);
   const u32 most = chainOf(id)->messageBytesMax;
   // Many small frames.
   if (asked.wireBytes > most + kFilterFramingMax) return MessagePut::kTooLong;
+  const bool isPlain = hasChunks(record);
   const u32 side = asked.isFromEndpoint ? kFilterFlagFromEndpoint : 0;
   if (!batch.begin(asked, id, side, kMessageRecordWords, asked.wireBytes)) {
     return MessagePut::kNoRoom;
   }
   u8* bytes = batch.bytesEnd();
   chunks_.copyFrom(hold.raw, offset, asked.wireBytes, bytes);
-  const codec::Unwrapped message = codec::unwrapMessage({bytes, asked.wireBytes});
+  codec::Unwrapped message{asked.wireBytes, codec::Opcode::kBinary};
+  if (!isPlain) message = codec::unwrapMessage({bytes, asked.wireBytes});
   if (message.bytes > most) return MessagePut::kTooLong;
   if (message.opcode == codec::Opcode::kBinary) batch.put(5, side | kFilterFlagBinary);
   batch.putSpan(6, batch.byteCount(), static_cast<u32>(message.bytes));
@@ -319,11 +327,20 @@ void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer
       chunks_.consume(hold.raw, wireBytes);
       return closeByMessage(tunnel, *answer);
     case FilterVerdict::kDrop: {
+      if (hasChunks(owner)) {
+        chunks_.consume(hold.raw, wireBytes);
+        break;
+      }
       codec::Opcode opcode;
       isOpen = giveControls(from, to, wireBytes, &opcode);
       break;
     }
     case FilterVerdict::kReplace: {
+      if (hasChunks(owner)) {
+        chunks_.consume(hold.raw, wireBytes);
+        isOpen = givePlain(from, to, answer->first);
+        break;
+      }
       codec::Opcode opcode = codec::Opcode::kText;
       isOpen = giveControls(from, to, wireBytes, &opcode);
       if (!isOpen) break;
@@ -349,7 +366,8 @@ void Shard::finishHeld(u32 tunnel, Side side) {
   if (hold.waiting != 0 || record.state != TunnelState::kOpen) return;
   const u32 from = side == Side::kDownstream ? record.downstream : record.upstream;
   const u32 to = side == Side::kDownstream ? record.upstream : record.downstream;
-  if (trackerOf(record, side).violation() != codec::FrameViolation::kNone) {
+  const bool isPlain = hasChunks(record);
+  if (!isPlain && trackerOf(record, side).violation() != codec::FrameViolation::kNone) {
     return refuseHeld(tunnel, side);
   }
   if ((record.frames.flags & kFramesCloseDue) != 0 && settleClose(tunnel)) return;
@@ -364,7 +382,7 @@ void Shard::finishHeld(u32 tunnel, Side side) {
     } else {
       chunks_.cut(hold.raw, before);
     }
-    if (!passFrames(from, to, rest)) return;
+    if (!pass(from, to, rest)) return;
   }
   const Conn& source = conns_[from];
   if ((source.flags & (kConnReadable | kConnEof | kConnError)) != 0) queue(from);
@@ -382,7 +400,8 @@ void Shard::refuseHeld(u32 tunnel, Side side) {
 
 // A filter of messages ends the tunnel.
 void Shard::closeByMessage(u32 tunnel, const FilterAnswer& answer) {
-  if (answer.code == 0) return close(tunnel, CloseReason::kFilter, How::kReset);
+  if (answer.code == 0 || hasChunks(tunnels_[tunnel]))
+    return close(tunnel, CloseReason::kFilter, How::kReset);
   closeText_ = answer.first;
   endFrames(tunnel, CloseReason::kFilter, static_cast<u16>(answer.code));
   closeText_ = {};
@@ -404,7 +423,7 @@ void Shard::askOpen(u32 tunnel, const Exchange& exchange) {
 // The record of a message finds room now.
 void Shard::askTunnelAgain(const FilterRecord& record) {
   const Tunnel& tunnel = tunnels_[record.handle.index];
-  if (tunnel.state != TunnelState::kOpen || !hasFrames(tunnel)) return;
+  if (tunnel.state != TunnelState::kOpen || !isFollowed(tunnel)) return;
   const Side side = record.isFromEndpoint ? Side::kUpstream : Side::kDownstream;
   MessageHold& hold = holdOf(tunnel, side);
   // It is the last of those that wait.
@@ -436,16 +455,22 @@ void Shard::settleOpen(u32 tunnel, const FilterAnswer* answer) {
   }
 }
 
-// The WebSocket is over; its trackers are there still.
-void Shard::endTunnelFilters(u32 tunnel) {
-  const Tunnel& record = tunnels_[tunnel];
+// Lets go of what both directions of a tunnel hold. True when something waited for an answer.
+bool Shard::releaseHolds(u32 tunnel) {
   bool isParked = false;
   for (const Side side : {Side::kDownstream, Side::kUpstream}) {
-    MessageHold& hold = holdOf(record, side);
+    MessageHold& hold = holdOf(tunnels_[tunnel], side);
     isParked = isParked || hold.waiting != 0;
     if (!hold.raw.isEmpty()) chunks_.clear(hold.raw);
     hold = MessageHold{};
   }
+  return isParked;
+}
+
+// The WebSocket is over; its trackers are there still.
+void Shard::endTunnelFilters(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  const bool isParked = releaseHolds(tunnel);
   const u32 chain = framesSettings_[record.frames.settings].chain;
   FilterEnd end;
   end.record.hook = FilterHook::kEnd;

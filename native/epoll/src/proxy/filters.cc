@@ -74,7 +74,10 @@ Status Shard::attachFilters(const FilterMemory& memory, FilterHost host) {
   filters->connectionsBytes = tunnels * sizeof(ConnectionFilters);
   filters->connections = static_cast<ConnectionFilters*>(sys::reserve(filters->connectionsBytes));
   filters_ = std::move(filters);
-  if (filters_->holds != nullptr && filters_->connections != nullptr) return Status::ok();
+  if (outScratch_ == nullptr) outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
+  const bool hasMemory =
+      filters_->holds != nullptr && filters_->connections != nullptr && outScratch_ != nullptr;
+  if (hasMemory) return Status::ok();
   detachFilters();
   return Status::fromErrno(ENOMEM);
 }
@@ -115,6 +118,7 @@ void Shard::applyChains() {
     };
     fill(spec.requestFirst, spec.requestCount, &chain.requestFields);
     fill(spec.responseFirst, spec.responseCount, &chain.responseFields);
+    if (spec.framing != kNoIndex) chain.framing = {snapshot_.framing(spec.framing)};
   }
   for (FilterChain& chain : chains) forgetChain(chain);
   filters_->clusters.clear();
@@ -288,7 +292,7 @@ void Shard::settle(const FilterRecord& record, const FilterAnswer* answer) {
     }
     case FilterHolder::kTunnel: {
       const Tunnel* tunnel = tunnels_.resolve(record.handle);
-      if (tunnel == nullptr || tunnel->state != TunnelState::kOpen || !hasFrames(*tunnel)) return;
+      if (tunnel == nullptr || tunnel->state != TunnelState::kOpen || !isFollowed(*tunnel)) return;
       if (record.hook == FilterHook::kOpen) {
         if (!isParked) settleOpen(record.handle.index, answer);
         return;
@@ -399,13 +403,19 @@ void Shard::endConnection(u32 tunnel) {
   const Tunnel& record = tunnels_[tunnel];
   FilterEnd end;
   end.record.hook = FilterHook::kEnd;
-  end.record.holder = FilterHolder::kConnection;
+  end.record.holder = FilterHolder::kTunnel;
   end.record.handle = tunnels_.handleOf(tunnel);
   end.chain = held.chain;
   end.reason = kCloseReasonTable[static_cast<size_t>(record.reason)].name;
   end.bytesIn = conns_[record.downstream].bytesIn;
   end.bytesOut = record.upstream == kNoIndex ? 0 : conns_[record.upstream].bytesIn;
   end.micros = u64{nowTick_ - record.openedTick} * kTickMs * 1000;
+  if (hasChunks(record)) {
+    tellEnd(end, releaseHolds(tunnel));
+    conns_[record.downstream].flags =
+        static_cast<u16>(conns_[record.downstream].flags & ~kConnFrames);
+  }
+  end.record.holder = FilterHolder::kConnection;
   tellEnd(end, held.asked != 0);
   leaveChain(held.chain);
   held = ConnectionFilters{};

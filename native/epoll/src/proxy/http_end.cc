@@ -451,7 +451,7 @@ Status Shard::prepareHttp(const Snapshot& next) {
   limitsAt_ = static_cast<u32*>(sys::reserve(sizeof(u32) * (size_t{clients} + 1)));
   if (limitsAt_ == nullptr) return Status::fromErrno(ENOMEM);
   unusedOf_ = static_cast<UnusedList*>(sys::reserve(sizeof(UnusedList) * kEndpointsMax));
-  outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
+  if (outScratch_ == nullptr) outScratch_ = static_cast<u8*>(sys::reserve(kHttpOutBytes));
   textScratch_ = static_cast<u8*>(sys::reserve(kHttpTextBytes));
   regexScratch_ = std::make_unique<http::RegexScratch>();
   u32* side = static_cast<u32*>(sys::reserve(sideTableBytes()));

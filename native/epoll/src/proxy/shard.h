@@ -125,6 +125,7 @@ class Shard : private ShardState {
   bool noteDrained(u32 conn, bool isShort);
   size_t fillRecords(u32 conn, u32 room, IoResult* result);
   bool takeRecords(u32 from, u32 to, size_t total, u32* budget);
+  void endRecords(u32 conn);
   tls::Opened openAll(u32 conn, size_t total);
   void refuseRecords(u32 conn, const tls::Opened& opened);
   tls::Opened openRecords(u32 conn, size_t total);
@@ -323,6 +324,7 @@ class Shard : private ShardState {
 
   // filter_messages.cc
   [[nodiscard]] bool isMessageAsked(u32 chain) const;
+  [[nodiscard]] u32 tunnelChain(const Tunnel& tunnel) const;
   [[nodiscard]] const FilterChain* messageChain(const Tunnel& tunnel, Side from) const;
   [[nodiscard]] MessageHold& holdOf(const Tunnel& tunnel, Side from);
   [[nodiscard]] bool isClosedByFilter(const Tunnel& tunnel) const;
@@ -331,7 +333,7 @@ class Shard : private ShardState {
   bool passMessages(u32 from, u32 to, size_t length);
   bool takeFrame(u32 from, u32 to, const codec::FrameReport& report);
   void holdRest(u32 tunnel, Side side, std::span<const u8> bytes);
-  bool holdMessage(u32 from, bool isShown);
+  bool holdMessage(u32 from, u32 wireBytes, bool isShown);
   enum class MessagePut : u8 { kWritten, kNoRoom, kTooLong };
   MessagePut putMessage(const FilterRecord& asked, const MessageHold& hold, u32 offset);
   bool giveHeld(u32 from, u32 to, u32 length);
@@ -344,7 +346,16 @@ class Shard : private ShardState {
   void askTunnelAgain(const FilterRecord& record);
   void settleOpen(u32 tunnel, const FilterAnswer* answer);
   void closeByMessage(u32 tunnel, const FilterAnswer& answer);
+  bool releaseHolds(u32 tunnel);
   void endTunnelFilters(u32 tunnel);
+
+  // filter_chunks.cc
+  void openChunks(u32 tunnel);
+  bool passChunks(u32 from, u32 to, size_t length);
+  bool cutChunks(u32 from, u32 to);
+  u32 measureChunk(u32 from, const FilterChain& chain, u32 own);
+  bool givePlain(u32 from, u32 to, std::string_view bytes);
+  void dropPart(const Tunnel& tunnel, Side side);
 
   // http_hedge.cc
   bool startHedge(u32 tunnel);

@@ -90,7 +90,15 @@ class ShardState {
   [[nodiscard]] FramesSettings& settingsOf(const Tunnel& tunnel) {
     return framesSettings_[tunnel.frames.settings];
   }
+  // True for a WebSocket.
   [[nodiscard]] bool hasFrames(const Tunnel& tunnel) const {
+    return isFollowed(tunnel) && tunnel.frames.settings != kChunkSettings;
+  }
+  // True for a TCP connection whose filters look at what is sent.
+  [[nodiscard]] bool hasChunks(const Tunnel& tunnel) const {
+    return isFollowed(tunnel) && tunnel.frames.settings == kChunkSettings;
+  }
+  [[nodiscard]] bool isFollowed(const Tunnel& tunnel) const {
     return (conns_[tunnel.downstream].flags & kConnFrames) != 0;
   }
 

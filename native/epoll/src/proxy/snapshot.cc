@@ -185,6 +185,7 @@ bool isTlsValid(const u8* bytes, const SnapshotHeader& header) {
 struct FlatChains {
   std::vector<FilterChainSpec> specs;
   std::vector<TextSpec> names;
+  std::vector<codec::FramingSpec> framings;
 };
 
 void addChain(const FilterChainParts& parts, FlatTls& texts, FlatChains* flat) {
@@ -199,6 +200,10 @@ void addChain(const FilterChainParts& parts, FlatTls& texts, FlatChains* flat) {
   spec.responseFirst = static_cast<u32>(flat->names.size());
   spec.responseCount = static_cast<u32>(parts.responseFields.size());
   for (const std::string& name : parts.responseFields) flat->names.push_back(texts.addText(name));
+  if (!parts.framing.empty()) {
+    spec.framing = static_cast<u32>(flat->framings.size());
+    flat->framings.push_back(parts.framing.front());
+  }
   flat->specs.push_back(spec);
 }
 
@@ -215,9 +220,12 @@ bool isEveryPlace(const u8* bytes, const SnapshotHeader& header, Judge isGood) {
 bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
   if (!lies(header.chainsOffset, header.chainCount, sizeof(FilterChainSpec), header.bytes) ||
       !lies(header.chainNamesOffset, header.chainNameCount, sizeof(TextSpec), header.bytes) ||
+      !lies(header.framingsOffset, header.framingCount, sizeof(codec::FramingSpec), header.bytes) ||
       header.chainCount > kFilterChainMax) {
     return false;
   }
+  const auto* framings = reinterpret_cast<const codec::FramingSpec*>(bytes + header.framingsOffset);
+  if (!std::all_of(framings, framings + header.framingCount, codec::isFramingValid)) return false;
   std::vector<bool> isKnown(kFilterChainMax + 1);
   isKnown[0] = true;
   const auto* chains = reinterpret_cast<const FilterChainSpec*>(bytes + header.chainsOffset);
@@ -225,6 +233,7 @@ bool areChainsValid(const u8* bytes, const SnapshotHeader& header) {
     const FilterChainSpec& chain = chains[i];
     if (chain.id > kFilterChainMax || isKnown[chain.id] || (chain.mask & ~kFilterNeeds) != 0 ||
         chain.messageBytesMax > kFilterMessageMax ||
+        (chain.framing != kNoIndex && chain.framing >= header.framingCount) ||
         u64{chain.requestFirst} + chain.requestCount > header.chainNameCount ||
         u64{chain.responseFirst} + chain.responseCount > header.chainNameCount) {
       return false;
@@ -344,6 +353,8 @@ int compileSnapshot(const SnapshotParts& parts) {
   header.chainCount = static_cast<u32>(chains.specs.size());
   header.chainNamesOffset = place(bytes, chains.names);
   header.chainNameCount = static_cast<u32>(chains.names.size());
+  header.framingsOffset = place(bytes, chains.framings);
+  header.framingCount = static_cast<u32>(chains.framings.size());
   header.policiesOffset = place(bytes, http.policies);
   header.policyBytes = static_cast<u32>(http.policies.size());
   // From here on there are keys in it, so that it must not grow.

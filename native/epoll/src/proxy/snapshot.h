@@ -107,6 +107,8 @@ struct FilterChainSpec {
   u32 requestCount = 0;
   u32 responseFirst = 0;
   u32 responseCount = 0;
+  u32 framing = kNoIndex;  // position; kNoIndex: none
+  u32 reserved = 0;
 };
 
 struct ClusterSpec {
@@ -169,6 +171,7 @@ struct SnapshotHeader {
   u32 editsOffset = 0, editCount = 0;
   u32 chainsOffset = 0, chainCount = 0;
   u32 chainNamesOffset = 0, chainNameCount = 0;
+  u32 framingsOffset = 0, framingCount = 0;
   u32 policiesOffset = 0, policyBytes = 0;
   AccessFormat accessFormat = AccessFormat::kJson;
   TextSpec accessTemplate;  // compiled
@@ -257,6 +260,9 @@ class Snapshot {
   // Names of fields in lower case, from a chain's ranges.
   [[nodiscard]] std::string_view filterName(u32 at) const {
     return text(array<TextSpec>(header_->chainNamesOffset)[at]);
+  }
+  [[nodiscard]] const codec::FramingSpec& framing(u32 at) const {
+    return array<codec::FramingSpec>(header_->framingsOffset)[at];
   }
   // Of a listener or a route; empty: none.
   [[nodiscard]] std::span<const u8> policies(const TextSpec& spec) const {

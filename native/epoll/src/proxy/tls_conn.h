@@ -29,6 +29,8 @@ enum TlsConnFlag : u16 {
   kTlsFailed = 1u << 6,     // never a clean end: no close_notify
   kTlsAway = 1u << 7,       // a step is with the handshake pool: nothing is read meanwhile
   kTlsTicketDue = 1u << 8,  // to an endpoint: stays on its engine until a ticket came
+  kTlsEndDue = 1u << 9,     // close_notify was read; what filters hold goes first
+  kTlsAbortDue = 1u << 10,  // the same for a broken rule
 };
 
 struct TlsConn {

@@ -38,7 +38,7 @@ enum ConnFlag : u16 {
   kConnCutReads = 1u << 12,
   kConnNodelayDue = 1u << 13,  // TCP_NODELAY is set before the second write: the first never waits
   kConnTls = 1u << 14,         // what goes over the socket is TLS; its TlsConn has the rest
-  kConnFrames = 1u << 15,      // what it sends are WebSocket frames, which are followed
+  kConnFrames = 1u << 15,      // what it sends is followed: WebSocket frames, or chunks of TCP
 };
 
 // One socket. Fields read per event come first.
@@ -116,7 +116,10 @@ enum FramesFlag : u16 {
 };
 inline constexpr u16 kFramesFlags = 0x1f;
 // Sets of settings of WebSockets that a shard can have at a time.
-inline constexpr u32 kFramesSettingsMax = 2048;
+inline constexpr u32 kFramesSettingsMax = 2047;
+inline constexpr u16 kFramesSettingsBits = 0x7ff;
+// In their place: no WebSocket, but a TCP connection whose filters look at what is sent.
+inline constexpr u32 kChunkSettings = kFramesSettingsMax;
 
 // Of an open WebSocket: where its trackers and settings are, and when its peer is looked after.
 struct TunnelFrames {

@@ -137,7 +137,7 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   ::new (framePool_.at(slot)) codec::FrameTracker[2];
   const u32 pingTick = spec.pingMs == 0 ? 0 : nowTick_ + ticksOf(spec.pingMs);
   record.frames =
-      TunnelFrames{slot, static_cast<u16>(settings & (kFramesSettingsMax - 1)), 0, 0, pingTick};
+      TunnelFrames{slot, static_cast<u16>(settings & kFramesSettingsBits), 0, 0, pingTick};
   record.pongTick = 0;
   record.idleTicks = ticksOf(spec.idleMs);
   if (spec.maxAgeMs != 0) record.ageTick = drawAge(spec.maxAgeMs, spec.maxAgeJitterPermille);

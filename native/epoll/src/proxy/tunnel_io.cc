@@ -61,9 +61,14 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   constexpr u16 kLookedInto = kConnTls | kConnFrames;
   if ((source.flags | sink.flags) & kLookedInto) {
     const bool isFiltered =
-        hasFilters() && (source.flags & kConnFrames) != 0 && settingsOf(tunnel).chain != 0;
+        hasFilters() && (source.flags & kConnFrames) != 0 && tunnelChain(tunnel) != 0;
     if (!isFiltered) return readSecured(from, to, budget, room);
-    return !isHeld(from) && readSecured(from, to, budget, std::min(room, kFilterReadBytes));
+    if (isHeld(from)) return false;
+    if ((source.flags & kConnTls) != 0 && (tlsOf(from).flags & (kTlsEndDue | kTlsAbortDue)) != 0) {
+      endRecords(from);
+      return false;
+    }
+    return readSecured(from, to, budget, std::min(room, kFilterReadBytes));
   }
   if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
 
@@ -232,6 +237,7 @@ void Shard::endOfStream(u32 conn) {
   record.flags = static_cast<u16>(record.flags & ~kConnReadable);
   Tunnel& tunnel = tunnels_[record.tunnel];
   tunnel.lastActiveTick = nowTick_;
+  if ((record.flags & kConnFrames) != 0 && hasChunks(tunnel)) dropPart(tunnel, record.side);
   const u32 other = peerIndex(record);
   if ((conns_[other].flags & kConnEof) == 0 && record.side == Side::kDownstream) {
     tunnel.flags |= kTunnelClientFirst;

@@ -259,6 +259,7 @@ void Shard::opened(u32 tunnel) {
   record.flags |= kTunnelEstablished | kTunnelOptionsDue;
   record.state = TunnelState::kOpen;
   record.lastActiveTick = nowTick_;
+  if (filters_ != nullptr) openChunks(tunnel);
   armAccessRecord(tunnel);
   if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
   rearm(tunnel);

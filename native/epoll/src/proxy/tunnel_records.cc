@@ -116,22 +116,30 @@ bool Shard::takeRecords(u32 from, u32 to, size_t total, u32* budget) {
   Conn& source = conns_[from];
   const tls::Opened opened = openAll(from, total);
   *budget -= std::min(*budget, static_cast<u32>(opened.produced));
+  bool isPassed = true;
   if (opened.produced != 0) {
     source.bytesIn += opened.produced;
-    if (!pass(from, to, opened.produced)) return false;
+    isPassed = pass(from, to, opened.produced);
+    // What filters hold is no reason to lose what came behind it.
+    if (!isPassed && !isHeld(from)) return false;
   }
   if (opened.isReplyDue) replyDue(from);
   if ((source.flags & kConnOpen) == 0) return false;
   if (opened.event == tls::OpenEvent::kNeedMore || opened.event == tls::OpenEvent::kOutputFull) {
-    return true;
+    return isPassed;
   }
-  if (opened.event == tls::OpenEvent::kCloseNotify) {
-    endOfStream(from);
-  } else {
-    refuseRecords(from, opened);
-    relayReset(from, EPROTO);
-  }
+  const bool isClean = opened.event == tls::OpenEvent::kCloseNotify;
+  if (!isClean) refuseRecords(from, opened);
+  tlsOf(from).flags |= isClean ? kTlsEndDue : kTlsAbortDue;
+  source.flags |= kConnReadable;
+  if (isPassed) endRecords(from);
   return false;
+}
+
+// The peer said that it has ended, or broke a rule, and all that came before has gone.
+void Shard::endRecords(u32 conn) {
+  if ((tlsOf(conn).flags & kTlsAbortDue) != 0) return relayReset(conn, EPROTO);
+  endOfStream(conn);
 }
 
 // Opens what lies in the scratch; a record that is not whole waits.
@@ -226,7 +234,10 @@ bool Shard::mayReply(u32 conn, size_t length) {
 
 // Gives `length` plain bytes of the scratch to `to`. False when the sink broke.
 bool Shard::pass(u32 from, u32 to, size_t length) {
-  if ((conns_[from].flags & kConnFrames) != 0) return passFrames(from, to, length);
+  if ((conns_[from].flags & kConnFrames) != 0) {
+    const bool isChunk = tunnels_[conns_[from].tunnel].frames.settings == kChunkSettings;
+    return isChunk ? passChunks(from, to, length) : passFrames(from, to, length);
+  }
   return (conns_[to].flags & kConnTls) != 0 ? passSealed(from, to, length)
                                             : deliver(from, to, length);
 }

@@ -147,6 +147,8 @@ namespace holdfast {
   X(HttpInvalid, "http-violation", "client", "The client broke a rule of HTTP.")                  \
   X(FrameInvalid, "websocket-violation", "either",                                                \
     "A frame broke a rule of WebSocket or its limit.")                                            \
+  X(CodecInvalid, "codec-violation", "either",                                                    \
+    "Bytes of a TCP connection are no frame of its listener's codec.")                            \
   X(PongTimeout, "pong-timeout", "client", "The client answered no ping in time.")                \
   X(Filter, "filter", "gateway", "A filter closed the connection.")                               \
   X(AddressLimit, "address-limit", "gateway",                                                     \

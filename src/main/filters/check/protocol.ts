@@ -4,6 +4,7 @@
  * Path: check-module.ts starts worker.ts with a CheckOrder and gets one CheckReply.
  * Invariant: plain values; no function of a filter ever reaches the main thread.
  */
+import type { FramingInput } from '../../../../native/epoll/index.ts';
 import type { NeedsPlan } from '../../../sdk/definition/index.ts';
 import type { Program } from '../../../shard/filters/index.ts';
 
@@ -42,6 +43,8 @@ export interface ModuleSummary {
   readonly kind: string;
   readonly name: string;
   readonly needs: NeedsPlan;
+  /** Of a codec: its description; else null. */
+  readonly framing: FramingInput | null;
 }
 
 /** What was found. */

@@ -6,7 +6,7 @@
  * exits or leaks while it is loaded costs this process only.
  */
 import { checkDefinition, compileNeeds, type NeedsSource } from '../../../sdk/definition/index.ts';
-import type { ConfigSchema, SchemaIssue } from '../../../sdk/index.ts';
+import type { Codec, ConfigSchema, SchemaIssue } from '../../../sdk/index.ts';
 import { ModuleLoader, type Program } from '../../../shard/filters/index.ts';
 import type {
   CheckOrder,
@@ -16,6 +16,7 @@ import type {
   SourceFault,
 } from './protocol.ts';
 import { lineOf, toSourceFault } from './source-fault.ts';
+import { toFraming } from './to-framing.ts';
 
 const loader = new ModuleLoader();
 
@@ -93,7 +94,9 @@ async function check(order: CheckOrder): Promise<CheckReply> {
   const configFaults = await checkConfigs(order, definition);
   const offload = await recordOffload(order, definition.offload);
   const { kind, name } = definition;
-  const summary: ModuleSummary = { kind, name, needs: compileNeeds(definition) };
+  const isCodec = kind === 'codec';
+  const framing = isCodec ? toFraming(module['default'] as Codec) : null;
+  const summary: ModuleSummary = { kind, name, needs: compileNeeds(definition), framing };
   return { summary, program, offload, sourceFaults, configFaults };
 }
 

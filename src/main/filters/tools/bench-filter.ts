@@ -104,7 +104,7 @@ class Rig {
       write: () => {},
     });
     const members = [{ instance: instance.plan.id, place: 'listener' as const }];
-    this.chain = { ...instance.needs, id: 1, members };
+    this.chain = { ...instance.needs, id: 1, members, framing: null };
     const plan = { generation: GENERATION, programs: [], instances: [instance.plan] };
     this.host.commit({ ...plan, chains: [this.chain] }, new Map([[instance.plan.id, instance]]));
   }

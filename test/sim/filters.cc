@@ -1,5 +1,5 @@
 // A host that waits, counts and lets go.
-#include "sim/http_filters.h"
+#include "sim/filters.h"
 
 #include <cstring>
 #include <string_view>
