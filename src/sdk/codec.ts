@@ -1,7 +1,8 @@
 /**
  * Codecs of your own: length-framed protocols described as numbers, not as code.
  *
- * Path: the description is checked when it is loaded; frame-reader.ts cuts bytes by it.
+ * Path: a TCP listener names it as `codec`, and the core cuts what both sides send by it, for message
+ * filters; frame-reader.ts does the same in tests.
  * Invariant: all fields are big endian unless `endian` says otherwise, and lie within the header of
  * their variant. A frame's size is known from its header alone.
  */
@@ -21,7 +22,7 @@ export interface CodecVariant {
   readonly kind: FrameKind;
   /** Bytes of the header. */
   readonly header: number;
-  /** Fields whose values, added up, are the bytes that follow the header. */
+  /** At most 4 fields whose values, added up, are the bytes that follow the header. */
   readonly length: readonly CodecField[];
   /** Added to that sum; -4 where a length counts itself. Without it 0. */
   readonly lengthPlus?: number;
@@ -35,7 +36,10 @@ export interface CodecVariant {
 /** A protocol of frames. */
 export interface Codec {
   readonly name: string;
-  /** The first bytes of every connection; refused otherwise. Without it anything goes. */
+  /**
+   * The first bytes of each direction, at most 32, which belong to its first frame; refused otherwise.
+   * Without it anything goes.
+   */
   readonly magic?: readonly number[];
   readonly endian?: 'big' | 'little';
   /** Largest frame, header included, at most 64 MiB. */

@@ -1,5 +1,5 @@
 /**
- * Message filters: what WebSocket messages may contain.
+ * Message filters: what WebSocket messages, or chunks and frames of TCP, may contain.
  *
  * Path: listeners and routes name them; only messages that `needs` asks for cross, in batches.
  * Invariant: messages of one tunnel and direction keep their order. A hook that returns a Promise
@@ -21,7 +21,7 @@ export type MessageOutcome<Order extends 'sync' | 'serial'> = Order extends 'ser
   ? MaybePromise<Continue | Drop | Replace | Close>
   : Continue | Drop | Replace | Close;
 
-/** A filter of WebSocket messages. */
+/** A filter of messages. */
 export interface MessageFilter<Config, Shared, State, Order extends 'sync' | 'serial'>
   extends FilterBase<Config, Shared> {
   readonly needs: MessageNeeds;
@@ -29,9 +29,9 @@ export interface MessageFilter<Config, Shared, State, Order extends 'sync' | 'se
   readonly order?: Order;
   /** Makes what this filter keeps for one tunnel. Runs before its first hook. */
   begin?(shared: Shared): State;
-  /** The tunnel was opened by this request; no message has passed. */
+  /** The WebSocket was opened by this request; no message has passed. Not on TCP listeners. */
   onOpen?(request: RequestView, scope: Scope<Shared, State>): MaybePromise<Continue | Close>;
-  /** A whole message. */
+  /** A whole message; of TCP what one read brought, or with a codec a whole frame. */
   onMessage?(message: MessageView, scope: Scope<Shared, State>): MessageOutcome<Order>;
   /** The tunnel is over. Always runs, once. */
   onEnd?(record: EndRecord, scope: Scope<Shared, State>): void;

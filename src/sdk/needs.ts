@@ -11,17 +11,20 @@ export interface StreamNeeds {
   readonly responseHeaders?: true | readonly string[];
 }
 
-/** Which WebSocket messages a message filter sees. */
+/** Which messages a message filter sees. */
 export interface MessageNeeds {
   /** Fields of the request that opened the tunnel, for onOpen. */
   readonly requestHeaders?: true | readonly string[];
   readonly messages: {
     readonly from: 'client' | 'endpoint' | 'both';
-    /** Without it: text. */
+    /** Without it: text. Messages of TCP are binary. */
     readonly kinds?: readonly ('text' | 'binary')[];
     /** Largest message that crosses; without it 64 KiB, at most 256 KiB. */
     readonly bytesMax?: number;
-    /** What becomes of larger ones: the tunnel closes with 1009 (without it), or they pass unseen. */
+    /**
+     * What becomes of larger ones: the tunnel closes (without it; with 1009), or they pass unseen.
+     * A chunk of TCP is cut instead.
+     */
     readonly larger?: 'close' | 'pass';
   };
 }

@@ -116,6 +116,10 @@ function checkTogether(item: Item, { report }: HttpCheck): void {
     const message = '"routes" by server name are for bytes that are relayed as they are';
     report('notHttp', [...path, 'routes'], message, 'write routes under "http.hosts"');
   }
+  if (map['codec'] !== undefined) {
+    const message = '"codec" tells frames of TCP apart; this listener speaks HTTP';
+    report('notHttp', [...path, 'codec'], message, 'leave it out, or write "protocol: tcp"');
+  }
   const timeouts = asMap(map['timeouts']);
   for (const key of TUNNEL_TIMEOUTS) {
     if (timeouts[key] === undefined) continue;

@@ -53,13 +53,17 @@ function useOf(item: unknown, path: ValuePath, place: FilterPlace): WrittenFilte
   return [{ path, use, with: plain(config), place }];
 }
 
+function codecOf({ map, path }: Item): WrittenFilter[] {
+  return map['protocol'] === 'http' ? [] : useOf(map['codec'], [...path, 'codec'], 'codec');
+}
+
 /** All uses, in the order of the file; the codec of a listener after its filters. */
 export function listFilters(root: unknown): WrittenFilter[] {
   return items(asMap(root), 'listeners').flatMap((listener) => [
     ...listsOf(listener).flatMap(({ raw, path, place }) =>
       raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => useOf(item, [...path, i], place)),
     ),
-    ...useOf(listener.map['codec'], [...listener.path, 'codec'], 'codec'),
+    ...codecOf(listener),
   ]);
 }
 

@@ -94,8 +94,7 @@ function toSites({ filters }: LoadResult): FilterSite[] {
     }
     // Who looks at its messages matters.
     const others = written.filter((one) => one !== written[i] && isSameListener(one.use, use));
-    const isTcp = others.every((one) => one.place === 'tcp-listener');
-    return { key, listener: others.map((one) => one.use), route: null, isTcp, codec: use };
+    return { key, listener: others.map((one) => one.use), route: null, isTcp: true, codec: use };
   });
 }
 

@@ -116,10 +116,8 @@ function checkCodecs(
   sites: readonly FilterSite[],
   checked: CheckedUses['checked'],
 ): FilterFinding[] {
-  return sites.flatMap(({ listener, codec, isTcp }) => {
+  return sites.flatMap(({ listener, codec }) => {
     if (codec === undefined || codec === null) return [];
-    if (isTcp !== true)
-      return [findingAt(codec.path, 'a codec is for listeners with "protocol: tcp"')];
     const isKnown = listener.every((use) => checked.has(use) || isNativeFilter(use.specifier));
     if (!isKnown) return [];
     const kinds = listener.map((use) => checked.get(use)?.summary.kind);

@@ -256,7 +256,7 @@ test('validate says what cannot stand on a TCP listener', async (t) => {
     '6 a codec is for message filters, and this listener has none',
     '7 "see" is a message filter, not a codec',
     '8 "holdfast/rbac" is a filter, not a codec',
-    '9 a codec is for listeners with "protocol: tcp"',
+    '9 "codec" tells frames of TCP apart; this listener speaks HTTP',
     '10 "boxes" is a codec, not a filter',
   ]);
 });
