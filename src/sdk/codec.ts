@@ -1,8 +1,8 @@
 /**
  * Codecs of your own: length-framed protocols described as numbers, not as code.
  *
- * Path: a TCP listener names it as `codec`, and the core cuts what both sides send by it, for message
- * filters; frame-reader.ts does the same in tests.
+ * Path: a TCP listener names it as `codec`, and the core cuts what both sides send by it, for
+ * message filters; frame-reader.ts does the same in tests.
  * Invariant: all fields are big endian unless `endian` says otherwise, and lie within the header of
  * their variant. A frame's size is known from its header alone.
  */
@@ -37,8 +37,8 @@ export interface CodecVariant {
 export interface Codec {
   readonly name: string;
   /**
-   * The first bytes of each direction, at most 32, which belong to its first frame; refused otherwise.
-   * Without it anything goes.
+   * The first bytes of each direction, at most 32, which belong to its first frame; refused
+   * otherwise. Without it anything goes.
    */
   readonly magic?: readonly number[];
   readonly endian?: 'big' | 'little';

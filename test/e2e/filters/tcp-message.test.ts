@@ -19,7 +19,8 @@ const BOTH = NEEDS.replace("'client'", "'both'");
 
 /** A type, two bytes of length, and so many bytes. */
 const CODEC = `import { defineCodec } from 'holdfast/sdk';
-export default defineCodec({ name: 'boxes', frameBytesMax: 1 << 20, by: { at: 0, size: 1 }, variants: {
+export default defineCodec({ name: 'boxes', frameBytesMax: 1 << 20, by: { at: 0, size: 1 },
+variants: {
   65: { kind: 'oneway', header: 3, length: [{ at: 1, size: 2 }] },
   66: { kind: 'heartbeat', header: 1, length: [] },
   67: { kind: 'oneway', header: 5, length: [{ at: 1, size: 4 }] },

@@ -193,8 +193,7 @@ std::vector<std::string> readNames(const Fields& fields, const char* name) {
   return names;
 }
 
-codec::FramingField readFramingField(Napi::Value value, const std::string& path,
-                                     Problem& problem) {
+codec::FramingField readFramingField(Napi::Value value, const std::string& path, Problem& problem) {
   const Fields fields(value, path, problem);
   codec::FramingField field;
   field.at = static_cast<u16>(fields.u32Of("at", codec::kFramingHeaderMax));
@@ -235,7 +234,8 @@ codec::FramingSpec readFraming(Napi::Value value, const std::string& path, Probl
   if (!by.IsNull()) framing.by = readFramingField(by, path + ".by", problem);
   const Napi::Array variants = fields.arrayOf("variants", codec::kFramingVariantsMax);
   for (u32 i = 0; i < variants.Length() && problem.isNone(); i++) {
-    framing.variants[i] = readFramingVariant(variants.Get(i), placeOf(path, "variants", i), problem);
+    framing.variants[i] =
+        readFramingVariant(variants.Get(i), placeOf(path, "variants", i), problem);
     framing.variantCount++;
   }
   if (problem.isNone() && !codec::isFramingValid(framing)) {
