@@ -59,6 +59,15 @@ export interface Scope<Shared, State> {
   /** Aborts at the filter's timeout, and when the client is gone. */
   readonly signal: AbortSignal;
   /**
+   * Sets a field of the access record of this exchange, connection or tunnel; a record shows at
+   * most 16, and 256 bytes of each value. What was set before a hook failed stays. Not in `onEnd`:
+   * the record is written by then.
+   *
+   * @param name - lower-case letters, digits, `_`, `.` and `-`, a letter first; at most 32.
+   * @throws TypeError for another name, for a value that is not text, and when the hook is over.
+   */
+  readonly log: (name: string, value: string) => void;
+  /**
    * Runs an exported function of the filter's `offload` module in a pool of threads. Worth it above
    * about half a millisecond of work. `payload` is cloned; list its buffers in `transfer` to move
    * them. Rejects with {@link OffloadError}; cancelled together with `signal`.

@@ -8,6 +8,7 @@ import { Buffer } from 'node:buffer';
 import {
   ANSWER,
   ANSWER_FROM_ENDPOINT,
+  EDIT,
   EDIT_WORDS,
   type FilterMemory,
   RECORD_LATE,
@@ -35,6 +36,8 @@ export interface ReadAnswer {
   readonly first: Buffer;
   readonly second: Buffer;
   readonly edits: readonly AnsweredEdit[];
+  /** Fields for the access record. */
+  readonly logged: readonly (readonly [name: string, value: string])[];
 }
 
 const EDIT_NAMES = ['set', 'add', 'remove'] as const;
@@ -48,6 +51,11 @@ export function readAnswers(memory: FilterMemory, words: number): ReadAnswer[] {
     Buffer.from(bytes.subarray(word(at), word(at) + word(at + 1)));
   const answers: ReadAnswer[] = [];
   for (let at = 0; at < words; at += word(at + ANSWER.size)) {
+    const all = Array.from(
+      { length: word(at + ANSWER.editCount) },
+      (_, index) => at + ANSWER.edits + index * EDIT_WORDS,
+    );
+    const isLog = (edit: number): boolean => word(edit) === EDIT.log;
     const what = word(at + ANSWER.what);
     const record = word(at + ANSWER.record);
     answers.push({
@@ -61,14 +69,16 @@ export function readAnswers(memory: FilterMemory, words: number): ReadAnswer[] {
       code: word(at + ANSWER.code),
       first: span(at + ANSWER.first),
       second: span(at + ANSWER.second),
-      edits: Array.from({ length: word(at + ANSWER.editCount) }, (_, index) => {
-        const edit = at + ANSWER.edits + index * EDIT_WORDS;
-        return {
+      edits: all
+        .filter((edit) => !isLog(edit))
+        .map((edit) => ({
           what: EDIT_NAMES[word(edit)] ?? 'set',
           name: span(edit + 1).toString('latin1'),
           value: span(edit + 3).toString('latin1'),
-        };
-      }),
+        })),
+      logged: all
+        .filter(isLog)
+        .map((edit) => [span(edit + 1).toString('latin1'), span(edit + 3).toString('utf8')]),
     });
   }
   return answers;

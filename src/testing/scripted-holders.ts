@@ -80,6 +80,7 @@ class ScriptedHolder {
   readonly #holder: keyof typeof HOLDER;
   readonly #index: number;
   readonly #waiting = new Set<(outcome: Outcome) => void>();
+  readonly #logged = new Map<string, string>();
   #isOver = false;
 
   constructor(core: ScriptedCore, chain: ChainPlan, holder: keyof typeof HOLDER, index: number) {
@@ -93,6 +94,11 @@ class ScriptedHolder {
   /** Steps that wait for a filter now. */
   get waitingCount(): number {
     return this.#waiting.size;
+  }
+
+  /** The fields that the access record would show so far, whole. */
+  get logged(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#logged);
   }
 
   /** The connection, exchange or tunnel is over, and with it whatever waits. */
@@ -134,13 +140,21 @@ class ScriptedHolder {
       answer.isFromEndpoint === isBack;
     const answer = this.core.run().find(isMine);
     if (answer === undefined) return CONTINUED;
+    this.#keepLogged(answer);
     if (answer.verdict !== 'park') return toOutcome(answer, false);
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#waiting.add(resolve);
-    void this.core.waitFor(isMine).then((late) => resolve(toOutcome(late, true)));
+    void this.core.waitFor(isMine).then((late) => {
+      this.#keepLogged(late);
+      resolve(toOutcome(late, true));
+    });
     const outcome = await promise;
     this.#waiting.delete(resolve);
     return outcome;
+  }
+
+  #keepLogged({ logged }: ReadAnswer): void {
+    for (const [name, value] of logged) this.#logged.set(name, value);
   }
 }
 

@@ -11,8 +11,11 @@ import type { Decision } from './decision.ts';
 import { Edits, NO_EDITS } from './edits.ts';
 import type { HeadRecord } from './head-record.ts';
 import { HOLDER, HOOK } from './layout.ts';
+import { type LogField, LogFields } from './log-fields.ts';
 import { keepBytes, type MessageBytes } from './message-view.ts';
 import type { HookScope } from './scope.ts';
+
+const NOTHING_LOGGED: readonly LogField[] = [];
 
 /** A view that can be ended. */
 export interface Lease {
@@ -52,6 +55,7 @@ export class Call {
   isText = false;
   decision: Decision | null = null;
   waiting: Waiting | null = null;
+  #logged: LogFields | null = null;
   #isKept = false;
 
   constructor(chain: Chain, origin: CallOrigin, steps: readonly Step[]) {
@@ -65,7 +69,18 @@ export class Call {
 
   /** True when there is something to say to the core. */
   get hasAnswer(): boolean {
-    return this.decision !== null || this.edits.count > 0;
+    return this.decision !== null || this.edits.count > 0 || this.#logged?.isEmpty === false;
+  }
+
+  /** Sets a field for the access record. @throws as {@link LogFields.set} does. */
+  log(name: string, value: string): void {
+    this.#logged ??= new LogFields();
+    this.#logged.set(name, value);
+  }
+
+  /** Hands over the fields for the access record that have not crossed yet. */
+  takeLogged(): readonly LogField[] {
+    return this.#logged?.take() ?? NOTHING_LOGGED;
   }
 
   /** Copies what the batch holds of this call. */

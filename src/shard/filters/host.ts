@@ -288,6 +288,7 @@ export class FilterHost implements FilterPort {
       first: isParked ? EMPTY : (decision?.first ?? EMPTY),
       second: isParked ? EMPTY : (decision?.second ?? EMPTY),
       edits: isParked ? [] : (decision?.fields ?? edits.list),
+      logged: call.takeLogged(),
     });
   }
 }

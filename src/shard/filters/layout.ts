@@ -111,12 +111,19 @@ export const ANSWER = {
 export const RECORD_LATE = 0xffff_ffff;
 export const ANSWER_FROM_ENDPOINT = 1 << 24;
 export const EDIT_WORDS = 5;
-export const EDIT = { set: 0, add: 1, remove: 2 } as const;
-export type EditName = keyof typeof EDIT;
+/** What edits do; `log` sets a field of the access record, and stands behind the others. */
+export const EDIT = { set: 0, add: 1, remove: 2, log: 3 } as const;
+export type EditName = Exclude<keyof typeof EDIT, 'log'>;
 
 /** Limits on one answer, so that it always fits. */
 export const CONTENT_BYTES_MAX = 64 << 10;
 export const EDITS_MAX = 128;
 export const EDIT_BYTES_MAX = 32 << 10;
-export const ANSWER_WORDS_MAX = ANSWER.edits + EDITS_MAX * EDIT_WORDS;
-export const ANSWER_BYTES_MAX = MESSAGE_BYTES_MAX + EDIT_BYTES_MAX;
+/** Fields for access records in one answer, characters of their names and values. */
+export const LOGS_MAX = 32;
+export const LOG_NAME_MAX = 32;
+export const LOG_TEXT_MAX = 260;
+const UTF8_BYTES_MAX = 3;
+const LOG_BYTES_MAX = LOGS_MAX * (LOG_NAME_MAX + LOG_TEXT_MAX * UTF8_BYTES_MAX);
+export const ANSWER_WORDS_MAX = ANSWER.edits + (EDITS_MAX + LOGS_MAX) * EDIT_WORDS;
+export const ANSWER_BYTES_MAX = MESSAGE_BYTES_MAX + EDIT_BYTES_MAX + LOG_BYTES_MAX;

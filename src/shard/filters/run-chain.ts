@@ -131,7 +131,7 @@ export class ChainRunner {
       counters.enter(cell);
       try {
         const state = states.valueOf(call.origin, instance);
-        const returned = step.run(record, new HookScope(instance, state, offloader));
+        const returned = step.run(record, new HookScope(instance, state, offloader, null));
         this.#leave(step, startMs);
         if (isThenable(returned)) {
           ignoreRejection(returned);
@@ -168,11 +168,11 @@ export class ChainRunner {
     let returned: unknown;
     counters.enter(cell);
     try {
-      scope = new HookScope(instance, states.valueOf(call.origin, instance), offloader);
+      scope = new HookScope(instance, states.valueOf(call.origin, instance), offloader, call);
       returned = step.run(view, scope);
     } catch (thrown) {
       this.#leave(step, startMs);
-      scope ??= new HookScope(instance, undefined, offloader);
+      scope ??= new HookScope(instance, undefined, offloader, call);
       return this.#fail({ call, step, view, scope, editsBefore }, kindOf(thrown, 'threw'), thrown);
     }
     this.#leave(step, startMs);

@@ -6,6 +6,7 @@
  * that is given away is cancelled with it.
  */
 import { OffloadError, type Scope } from '../../sdk/index.ts';
+import type { Call } from './call.ts';
 import type { FilterInstance } from './instance.ts';
 
 /** One piece of work for the pool. */
@@ -32,14 +33,22 @@ export class HookScope implements Scope<unknown, unknown> {
   readonly state: unknown;
   readonly #instance: FilterInstance;
   readonly #offloader: Offloader | null;
+  /** Null at the end: the record is written already. */
+  readonly #call: Call | null;
   #controller: AbortController | null = null;
   #isEnded = false;
 
-  constructor(instance: FilterInstance, state: unknown, offloader: Offloader | null) {
+  constructor(
+    instance: FilterInstance,
+    state: unknown,
+    offloader: Offloader | null,
+    call: Call | null,
+  ) {
     this.shared = instance.shared;
     this.state = state;
     this.#instance = instance;
     this.#offloader = offloader;
+    this.#call = call;
   }
 
   get signal(): AbortSignal {
@@ -47,7 +56,11 @@ export class HookScope implements Scope<unknown, unknown> {
     return this.#controller.signal;
   }
 
-  /** A function by itself, so that hooks can take it out of the scope. */
+  /** Functions by themselves, so that hooks can take them out of the scope. */
+  get log(): Scope<unknown, unknown>['log'] {
+    return (name, value) => this.#log(name, value);
+  }
+
   get offload(): Scope<unknown, unknown>['offload'] {
     return (task, payload, options = {}) => this.#offload(task, payload, options);
   }
@@ -56,6 +69,14 @@ export class HookScope implements Scope<unknown, unknown> {
   end(why: string | null): void {
     this.#isEnded = true;
     if (why !== null) this.#controller?.abort(new DOMException(why, 'AbortError'));
+  }
+
+  #log(name: string, value: string): void {
+    if (this.#call === null) {
+      throw new TypeError('log() comes too late in onEnd: the access record is written');
+    }
+    if (this.#isEnded) throw new TypeError('log() comes too late: the hook is over');
+    this.#call.log(name, value);
   }
 
   #offload<Result>(

@@ -16,6 +16,7 @@ import {
   EDIT,
   EDIT_WORDS,
 } from './layout.ts';
+import type { LogField } from './log-fields.ts';
 
 /** One answer. */
 export interface Answer {
@@ -30,6 +31,8 @@ export interface Answer {
   readonly first: Buffer;
   readonly second: Buffer;
   readonly edits: readonly Edit[];
+  /** For the access record. */
+  readonly logged: readonly LogField[];
 }
 
 /** Texts up to this length are written by a loop. */
@@ -65,7 +68,8 @@ export class AnswerWriter {
     if (isFull) this.#flush(this.take());
     const words = this.#words;
     const start = this.#wordCount;
-    const size = ANSWER.edits + answer.edits.length * EDIT_WORDS;
+    const editCount = answer.edits.length + answer.logged.length;
+    const size = ANSWER.edits + editCount * EDIT_WORDS;
     const direction = answer.isFromEndpoint ? ANSWER_FROM_ENDPOINT : 0;
     words[start + ANSWER.size] = size;
     words[start + ANSWER.what] =
@@ -76,12 +80,18 @@ export class AnswerWriter {
     words[start + ANSWER.code] = answer.code;
     this.#bytesSpan(start + ANSWER.first, answer.first);
     this.#bytesSpan(start + ANSWER.second, answer.second);
-    words[start + ANSWER.editCount] = answer.edits.length;
+    words[start + ANSWER.editCount] = editCount;
     let at = start + ANSWER.edits;
     for (const edit of answer.edits) {
       words[at] = EDIT[edit.what];
       this.#textSpan(at + 1, edit.name);
       this.#textSpan(at + 3, edit.value);
+      at += EDIT_WORDS;
+    }
+    for (const { name, value } of answer.logged) {
+      words[at] = EDIT.log;
+      this.#textSpan(at + 1, name);
+      this.#utf8Span(at + 3, value);
       at += EDIT_WORDS;
     }
     this.#wordCount += size;
@@ -106,6 +116,12 @@ export class AnswerWriter {
     for (let index = 0; index < text.length; index++) {
       this.#bytes[this.#byteCount++] = text.charCodeAt(index);
     }
+  }
+
+  #utf8Span(at: number, text: string): void {
+    const length = this.#bytes.write(text, this.#byteCount, 'utf8');
+    this.#span(at, length);
+    this.#byteCount += length;
   }
 
   #span(at: number, length: number): void {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "codec/log_field.h"
+
 namespace holdfast::http {
 namespace {
 
@@ -34,6 +36,7 @@ bool isTokenByte(char byte) {
 
 bool isName(std::string_view name, Variable variable) {
   if (name.empty() || name.size() > kVariableNameMax) return false;
+  if (variable == Variable::kField) return codec::isLogFieldName(name);
   if (variable == Variable::kQueryParameter) {
     return std::none_of(name.begin(), name.end(),
                         [](char byte) { return isControl(byte) || byte == '&' || byte == '='; });

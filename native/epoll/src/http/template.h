@@ -67,7 +67,8 @@ enum class VariableScope : u8 {
   X(Endpoint, "endpoint", kRecord, "Address of the endpoint.")                                     \
   X(MessagesIn, "messages.in", kRecord, "WebSocket messages from the client.")                     \
   X(MessagesOut, "messages.out", kRecord, "WebSocket messages from the endpoint.")                 \
-  X(CloseCode, "close.code", kRecord, "Close code of a WebSocket; 0: none was seen.")
+  X(CloseCode, "close.code", kRecord, "Close code of a WebSocket; 0: none was seen.")              \
+  X(Field, "field.", kRecord, "A field that a filter set for the record.")
 
 #define HF_VARIABLE_IDENTIFIER(identifier, ...) k##identifier,
 enum class Variable : u8 { HF_TEMPLATE_VARIABLES(HF_VARIABLE_IDENTIFIER) kCount };

@@ -3,62 +3,28 @@
 
 #include <ctime>
 
+#include "proxy/record_line.h"
+
 namespace holdfast::proxy {
 namespace {
 
-// Appends with a hard end; what does not fit is left out and noticed by the final length check.
-class Line {
- public:
-  Line(char* out, size_t capacity) : out_(out), capacity_(capacity) {}
+// Bytes of a text as it is shown, escaped: names and addresses; of certificates; other names of
+// one.
+inline constexpr size_t kTextMax = 256;
+inline constexpr size_t kSubjectMax = 512;
+inline constexpr size_t kAltNamesMax = 1024;
+inline constexpr size_t kKeysMax = 768;  // keys, numbers and words of ours
+static_assert(9 * kTextMax + kSubjectMax + kAltNamesMax + kLoggedTextMax + kKeysMax <
+              kAccessRecordMax);
 
-  void raw(const char* text) {
-    while (*text != 0) put(*text++);
-  }
-
-  void quoted(const char* text) {
-    put('"');
-    for (; *text != 0; text++) {
-      const u8 byte = static_cast<u8>(*text);
-      if (byte == '"' || byte == '\\') {
-        put('\\');
-        put(*text);
-      } else if (byte < 0x20 || byte == 0x7f) {
-        raw("\\u00");
-        put(kHex[byte >> 4]);
-        put(kHex[byte & 15]);
-      } else {
-        put(*text);
-      }
-    }
-    put('"');
-  }
-
-  void number(u64 value) {
-    char digits[24];
-    int count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + value % 10);
-      value /= 10;
-    } while (value != 0);
-    while (count > 0) put(digits[--count]);
-  }
-
-  void put(char c) {
-    if (length_ < capacity_) out_[length_++] = c;
-  }
-
-  [[nodiscard]] u32 length() const { return static_cast<u32>(length_); }
-
- private:
-  static constexpr char kHex[] = "0123456789abcdef";
-
-  char* out_;
-  size_t capacity_;
-  size_t length_ = 0;
-};
+void quoted(RecordLine& line, std::string_view text, size_t most = kTextMax) {
+  line.put('"');
+  line.escaped(text, most, Escape::kJson);
+  line.put('"');
+}
 
 // RFC 3339 in UTC with milliseconds.
-void putTime(Line& line, u64 unixMs) {
+void putTime(RecordLine& line, u64 unixMs) {
   const time_t seconds = static_cast<time_t>(unixMs / 1000);
   tm parts{};
   ::gmtime_r(&seconds, &parts);
@@ -75,28 +41,29 @@ void putTime(Line& line, u64 unixMs) {
 }
 
 // What does not apply is left out.
-void putTls(Line& line, const AccessRecord& record) {
+void putTls(RecordLine& line, const AccessRecord& record) {
   line.raw(",\"tls\":{\"version\":");
-  line.quoted(record.tls.version);
+  quoted(line, record.tls.version);
   line.raw(",\"suite\":");
-  line.quoted(record.tls.suite);
+  quoted(line, record.tls.suite);
   line.raw(",\"resumed\":");
   line.raw(record.isTlsResumed ? "true" : "false");
   const struct {
     const char* name;
-    const char* value;
+    std::string_view value;
+    size_t most;
   } texts[] = {
-      {"serverName", record.tls.serverName},
-      {"alpn", record.tls.alpn},
-      {"subject", record.tls.subject},
-      {"altNames", record.tls.altNames},
+      {"serverName", record.tls.serverName, kTextMax},
+      {"alpn", record.tls.alpn, kTextMax},
+      {"subject", record.tls.subject, kSubjectMax},
+      {"altNames", record.tls.altNames, kAltNamesMax},
   };
   for (const auto& text : texts) {
-    if (text.value[0] == 0) continue;
+    if (text.value.empty()) continue;
     line.raw(",\"");
     line.raw(text.name);
     line.raw("\":");
-    line.quoted(text.value);
+    quoted(line, text.value, text.most);
   }
   line.put('}');
 }
@@ -104,7 +71,7 @@ void putTls(Line& line, const AccessRecord& record) {
 }  // namespace
 
 u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
-  Line line(out, capacity);
+  RecordLine line({out, capacity});
   line.raw("{\"time\":");
   putTime(line, record.unixMs);
   line.raw(",\"event\":");
@@ -115,17 +82,17 @@ u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
   line.raw(",\"id\":\"");
   line.raw(id);
   line.raw("\",\"listener\":");
-  line.quoted(record.listener);
+  quoted(line, record.listener);
   (void)formatAddress(record.client, text, sizeof(text));
   line.raw(",\"client\":");
-  line.quoted(text);
+  quoted(line, text);
   line.raw(",\"cluster\":");
-  line.quoted(record.cluster);
+  quoted(line, record.cluster);
   line.raw(",\"endpoint\":");
   if (record.endpoint[0] == 0) {
     line.raw("null");
   } else {
-    line.quoted(record.endpoint);
+    quoted(line, record.endpoint);
   }
   line.raw(",\"bytesFromClient\":");
   line.number(record.bytesFromClient);
@@ -138,7 +105,7 @@ u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
   if (record.isTls) putTls(line, record);
   if (record.tlsError[0] != 0) {
     line.raw(",\"tlsError\":");
-    line.quoted(record.tlsError);
+    quoted(line, record.tlsError);
   }
   if (record.isEnd) {
     const CloseReasonInfo& info = kCloseReasonTable[static_cast<size_t>(record.reason)];
@@ -148,9 +115,10 @@ u32 formatAccessRecord(const AccessRecord& record, char* out, size_t capacity) {
     line.raw(info.name);
     line.put('"');
   }
+  putLogged(line, record.fields);
   line.raw("}\n");
-  HF_ASSERT(line.length() < capacity);
-  return line.length();
+  HF_ASSERT(line.size() < capacity);
+  return line.size();
 }
 
 u32 formatConnectionId(u32 shard, Handle handle, char* out, size_t capacity) {

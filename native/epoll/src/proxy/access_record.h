@@ -5,6 +5,8 @@
 // byte, quote or backslash of foreign origin.
 #pragma once
 
+#include <string_view>
+
 #include "proxy/tls_facts.h"
 #include "runtime/address.h"
 #include "runtime/base.h"
@@ -12,9 +14,8 @@
 
 namespace holdfast::proxy {
 
-// Names and endpoint text grow at most six times when every byte must be escaped, what TLS agreed
-// on twice.
-inline constexpr u32 kAccessRecordMax = 6 * 1024;
+// The sum of what the texts may take (access_record.cc), with room to spare.
+inline constexpr u32 kAccessRecordMax = 10 * 1024;
 
 struct AccessRecord {
   bool isEnd = true;
@@ -34,6 +35,7 @@ struct AccessRecord {
   bool isTlsResumed = false;
   TlsFactsView tls;           // of the client's side
   const char* tlsError = "";  // why a handshake failed
+  std::string_view fields{};  // that filters set, packed (codec/log_field.h)
 };
 
 // Returns the length of the line; `capacity` is at least kAccessRecordMax.

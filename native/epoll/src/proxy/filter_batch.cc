@@ -60,11 +60,17 @@ http1::FieldEdit FilterAnswer::edit(u32 i) const {
   http1::FieldEdit out;
   constexpr http1::FieldEdit::Kind kKinds[] = {
       http1::FieldEdit::Kind::kSet, http1::FieldEdit::Kind::kAdd, http1::FieldEdit::Kind::kRemove};
-  out.kind = kKinds[std::min(words[0], 2u)];
+  out.kind = kKinds[std::min(words[0], kEditRemove)];
   out.name = {reinterpret_cast<const char*>(bytes) + words[1], words[2]};
   out.value = {reinterpret_cast<const char*>(bytes) + words[3], words[4]};
   out.id = http1::classifyField({bytes + words[1], words[2]});
   return out;
+}
+
+codec::LogField FilterAnswer::logged(u32 i) const {
+  const u32* words = editWords + (size_t{editCount} + i) * kAnswerEditWords;
+  const auto* text = reinterpret_cast<const char*>(bytes);
+  return {{text + words[1], words[2]}, {text + words[3], words[4]}};
 }
 
 bool FilterAnswers::next(FilterAnswer* answer) {
@@ -85,9 +91,15 @@ bool FilterAnswers::next(FilterAnswer* answer) {
       !isSpan(words[8], words[9])) {
     return false;
   }
+  u32 logs = 0;
   for (u32 i = 0; i < edits; i++) {
     const u32* edit = words + kAnswerWords + size_t{i} * kAnswerEditWords;
-    if (edit[0] > 2 || !isSpan(edit[1], edit[2]) || !isSpan(edit[3], edit[4])) return false;
+    if (!isSpan(edit[1], edit[2]) || !isSpan(edit[3], edit[4])) return false;
+    if (edit[0] == kEditLog) {
+      logs++;
+    } else if (edit[0] > kEditRemove || logs != 0) {
+      return false;
+    }
   }
   answer->verdict = static_cast<FilterVerdict>(verdict);
   answer->hook = static_cast<FilterHook>(hook);
@@ -100,7 +112,8 @@ bool FilterAnswers::next(FilterAnswer* answer) {
   answer->first = {text + words[6], words[7]};
   answer->second = {text + words[8], words[9]};
   answer->editWords = words + kAnswerWords;
-  answer->editCount = edits;
+  answer->editCount = edits - logs;
+  answer->logCount = logs;
   answer->bytes = bytes_;
   at_ += size;
   return true;

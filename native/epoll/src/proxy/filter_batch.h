@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/http1_write.h"
+#include "codec/log_field.h"
 #include "proxy/filter_layout.h"
 #include "runtime/base.h"
 
@@ -102,10 +103,12 @@ struct FilterAnswer {
   std::string_view second;
   const u32* editWords = nullptr;
   u32 editCount = 0;
+  u32 logCount = 0;  // fields for the access record
   const u8* bytes = nullptr;
 
   // Edit `i`; its texts live as long as the arrays are not written.
   [[nodiscard]] http1::FieldEdit edit(u32 i) const;
+  [[nodiscard]] codec::LogField logged(u32 i) const;
 };
 
 // Goes through answers. What is malformed ends it.

@@ -97,6 +97,9 @@ inline constexpr u32 kEndRecordWords = 17;
 // Answers of the host.
 inline constexpr u32 kAnswerWords = 11;
 inline constexpr u32 kAnswerEditWords = 5;
+// Kinds of edits. Those of the access record stand behind the others.
+inline constexpr u32 kEditRemove = 2;
+inline constexpr u32 kEditLog = 3;
 inline constexpr u32 kAnswerFromEndpoint = 1u << 24;
 inline constexpr u32 kAnswerLate = 0xffff'ffffu;
 

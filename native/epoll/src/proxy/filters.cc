@@ -34,7 +34,7 @@ void copyAnswers(const FilterMemory& memory, u32 words, FilterMail* mail) {
     };
     move(6);
     move(8);
-    for (u32 i = 0; i < answer.editCount; i++) {
+    for (u32 i = 0; i < answer.editCount + answer.logCount; i++) {
       move(kAnswerWords + size_t{i} * kAnswerEditWords + 1);
       move(kAnswerWords + size_t{i} * kAnswerEditWords + 3);
     }
@@ -280,6 +280,7 @@ void Shard::settleDue() {
 // One holder goes on, unless it is parked. `answer` null: as if there were no filter.
 void Shard::settle(const FilterRecord& record, const FilterAnswer* answer) {
   const bool isParked = answer != nullptr && answer->verdict == FilterVerdict::kPark;
+  if (answer != nullptr && answer->logCount != 0) takeLogged(record, *answer);
   switch (record.holder) {
     case FilterHolder::kConnection:
       if (tunnels_.resolve(record.handle) == nullptr || isParked) return;

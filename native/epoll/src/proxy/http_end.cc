@@ -156,6 +156,7 @@ void Shard::freeExchange(u32 tunnel) {
     board_.route(options_.index, exchange.route).countEnd(isSeen ? exchange.status : 0);
   }
   writeRequestRecord(tunnel, exchange.status, exchange.end);
+  if (logged_ != nullptr) endLogged(tunnel, index);
   leaveCircuits(tunnel);
   dropHedged(tunnel);
   if (exchange.chain != 0) endExchangeFilters(index);

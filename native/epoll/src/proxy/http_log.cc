@@ -113,6 +113,9 @@ void Shard::writeRequestRecord(u32 tunnel, u16 status, HttpEnd end) {
   line.userAgent = texts[kAgent];
   line.referer = texts[kReferer];
   line.requestId = texts[kId];
+  HF_UNINITIALIZED codec::LogFields fields;
+  if (logged_ != nullptr) readLogged(tunnel, httpOf(tunnel).exchange, &fields);
+  line.fields = fields.packed();
   pushRecord(line);
 }
 
@@ -140,6 +143,9 @@ void Shard::writeTunnelRecord(u32 tunnel, RecordEvent event, HttpEnd end) {
     if (end != HttpEnd::kFrameInvalid || violation == codec::FrameViolation::kNone) continue;
     line.violation = codec::kFrameViolationNames[static_cast<size_t>(violation)];
   }
+  HF_UNINITIALIZED codec::LogFields fields;
+  if (logged_ != nullptr) readLogged(tunnel, kNoIndex, &fields);
+  line.fields = fields.packed();
   pushRecord(line);
 }
 

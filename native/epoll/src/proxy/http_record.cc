@@ -19,7 +19,8 @@ inline constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May"
 // Keys and numbers of the longest JSON line.
 inline constexpr size_t kKeysMax = 1536;
 static_assert(kRecordMethodMax + kRecordHostMax + kRecordPathMax + kRecordQueryMax +
-                  4 * kRecordFieldMax + 8 * kRecordNameMax + kRecordAltNamesMax + kKeysMax <
+                  4 * kRecordFieldMax + 8 * kRecordNameMax + kRecordAltNamesMax + kLoggedTextMax +
+                  kKeysMax <
               kHttpRecordMax);
 
 struct CivilTime {
@@ -183,6 +184,7 @@ void putJson(RecordLine& line, const HttpRecord& record) {
   putSome(line, ",\"userAgent\":", record.userAgent, kRecordFieldMax);
   putSome(line, ",\"referer\":", record.referer, kRecordFieldMax);
   if (record.isTls) putTls(line, record);
+  putLogged(line, record.fields);
   line.put('}');
 }
 
@@ -306,6 +308,8 @@ std::string_view textOf(const HttpRecord& record, const http::TemplatePiece& pie
       return nameOf(record.end);
     case Variable::kViolation:
       return record.violation;
+    case Variable::kField:
+      return codec::findLogField(record.fields, piece.text);
     default:
       return {};
   }
@@ -338,6 +342,8 @@ void putVariable(RecordLine& line, const HttpRecord& record, const http::Templat
     case Variable::kMessagesOut:
     case Variable::kCloseCode:
       return line.number(numberOf(record, piece.variable));
+    case Variable::kField:
+      return putQuoted(line, textOf(record, piece), codec::kLogValueMax);
     default:
       return putQuoted(line, textOf(record, piece), kRecordQueryMax);
   }

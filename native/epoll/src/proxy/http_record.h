@@ -19,7 +19,7 @@
 namespace holdfast::proxy {
 
 // The sum of the maxima below, keys and numbers, with room to spare.
-inline constexpr u32 kHttpRecordMax = 12 * 1024;
+inline constexpr u32 kHttpRecordMax = 16 * 1024;
 
 // Bytes of a text in a record, escaped and with the mark where it was cut.
 inline constexpr size_t kRecordMethodMax = 40;
@@ -63,6 +63,7 @@ struct HttpRecord {
   std::string_view userAgent{};
   std::string_view referer{};
   std::string_view violation{};
+  std::string_view fields{};  // that filters set, packed (codec/log_field.h)
   TlsFactsView tls;
   u64 bytesIn = 0;  // of content, or of a WebSocket
   u64 bytesOut = 0;

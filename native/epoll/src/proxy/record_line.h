@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "codec/log_field.h"
 #include "codec/utf8.h"
 #include "runtime/base.h"
 
@@ -127,5 +128,23 @@ class RecordLine {
   size_t room_;
   size_t size_ = 0;
 };
+
+// What putLogged() writes at most: texts, and quotes, colon and comma of each.
+inline constexpr size_t kLoggedTextMax =
+    16 + codec::kLogFieldsMax * (codec::kLogNameMax + codec::kLogValueMax + 6);
+
+// Fields that filters set, as a member of a JSON object; nothing where there are none.
+inline void putLogged(RecordLine& line, std::string_view packed) {
+  if (packed.empty()) return;
+  std::string_view separator = ",\"fields\":{\"";
+  for (codec::LogField field; codec::takeLogField(&packed, &field); separator = ",\"") {
+    line.raw(separator);
+    line.raw(field.name);
+    line.raw("\":\"");
+    line.escaped(field.value, codec::kLogValueMax, Escape::kJson);
+    line.put('"');
+  }
+  line.put('}');
+}
 
 }  // namespace holdfast::proxy

@@ -50,6 +50,7 @@ Shard::~Shard() {
   if (limitsAt_ != nullptr) {
     sys::unreserve(limitsAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 1));
   }
+  if (logged_ != nullptr) sys::unreserve(logged_, loggedBytes());
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
@@ -582,6 +583,7 @@ void Shard::assertConserved() {
   }
   HF_ASSERT(secured == tlsConns_.inUse());
   if (httpAt_ != nullptr) assertHttpConserved();
+  if (logged_ != nullptr) assertLoggedConserved();
   wheel_.assertConserved();
 }
 

@@ -240,6 +240,15 @@ class Shard : private ShardState {
   void writeRequestRecord(u32 tunnel, u16 status, HttpEnd end);
   void writeTunnelRecord(u32 tunnel, RecordEvent event, HttpEnd end);
 
+  // log_fields.cc
+  void readLogged(u32 tunnel, u32 exchange, codec::LogFields* fields);
+  void keepLogged(u32 tunnel, u32 exchange, const codec::LogFields& fields);
+  void dropLogged(u32 slot);
+  void takeLogged(const FilterRecord& record, const FilterAnswer& answer);
+  void endLogged(u32 tunnel, u32 exchange);
+  void endLogged(u32 tunnel);
+  void assertLoggedConserved();
+
   // http_upstream.cc
   void dispatch(u32 tunnel);
   bool attachUnused(u32 tunnel);

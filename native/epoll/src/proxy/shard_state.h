@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/http1_write.h"
+#include "codec/log_field.h"
 #include "codec/websocket.h"
 #include "http/route_table.h"
 #include "http/template.h"
@@ -49,6 +50,9 @@ class ShardState {
   // Beside the conns of clients and endpoints some that are closed may wait for their task.
   [[nodiscard]] u32 connsMax() const { return options_.connectionsMax * 3 + kUnusedUpstreamsMax; }
   [[nodiscard]] size_t sideTableBytes() const { return sizeof(u32) * (size_t{connsMax()} + 1); }
+  [[nodiscard]] size_t loggedBytes() const {
+    return 2 * sizeof(ChunkChain) * (size_t{options_.connectionsMax} + 1);
+  }
 
   [[nodiscard]] u32 ticksOf(u32 ms) const { return (ms + kTickMs - 1) / kTickMs; }
   [[nodiscard]] u64 nowMs() const { return nowNs_ / 1'000'000; }
@@ -136,8 +140,10 @@ class ShardState {
   TaskList<Pool<Conn>> steps_;   // of handshakes that have begun
   TaskList<Pool<Conn>> hellos_;  // of handshakes that have not
   TimerWheel<TimerOf> wheel_;
-  u32 paused_ = 0;             // connections whose reading is paused
-  u64 pausedSinceNs_ = 0;      // up to when paused time is accounted
+  u32 paused_ = 0;         // connections whose reading is paused
+  u64 pausedSinceNs_ = 0;  // up to when paused time is accounted
+  // Fields of access records, by tunnel and by exchange in turn; null: none was ever set.
+  ChunkChain* logged_ = nullptr;
   u32 closedHead_ = kNoIndex;  // tunnels to free at the end of the turn
   Snapshot snapshot_;
   // HTTP, once a snapshot has it.

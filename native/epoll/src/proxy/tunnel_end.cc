@@ -270,6 +270,7 @@ void Shard::close(u32 tunnel, CloseReason reason, How how) {
   if (record.upstream != kNoIndex) closeConn(record.upstream, how);
   leaveEndpoint(tunnel);
   if (filters_ != nullptr) endConnection(tunnel);
+  if (logged_ != nullptr) endLogged(tunnel);
   if (record.flags & kTunnelAddressHeld) (void)board_.addresses().release(record.addressKey);
   countClosed(record.listener, reason);
   record.link = closedHead_;
@@ -310,6 +311,9 @@ void Shard::writeAccessRecord(u32 tunnel, bool isEnd) {
     line.tls = facts_.view(tlsOf(record.downstream).facts);
   }
   line.tlsError = tlsError_;
+  HF_UNINITIALIZED codec::LogFields fields;
+  if (logged_ != nullptr) readLogged(tunnel, kNoIndex, &fields);
+  line.fields = fields.packed();
   HF_UNINITIALIZED char text[kAccessRecordMax];
   const u32 length = formatAccessRecord(line, text, sizeof(text));
   const bool isKept = board_.log(options_.index).push(text, length);

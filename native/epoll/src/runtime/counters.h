@@ -43,7 +43,10 @@ namespace holdfast {
   X(TlsReplies, "tlsReplies", "counter",                                                          \
     "Records sent on behalf of TLS alone: answers to key updates and refusals.")                  \
   X(AccessRecords, "accessRecords", "counter", "Access records written to the log ring.")         \
-  X(AccessDropped, "accessDropped", "counter", "Access records dropped because the ring was full.")
+  X(AccessDropped, "accessDropped", "counter",                                                    \
+    "Access records dropped because the ring was full.")                                          \
+  X(AccessFieldsDropped, "accessFieldsDropped", "counter",                                        \
+    "Fields that filters set for access records and that found no room.")
 
 // X(identifier, name, kind, sentence): per listener and shard, summed when read; RatePauses is the
 // acceptor's, in ListenerEntry.
