@@ -44,6 +44,7 @@ export type {
   HttpWebSocketInput,
 } from './http-input.ts';
 export type {
+  AccessLogPolicyInput,
   BasicAuthPolicyInput,
   ConcurrencyPolicyInput,
   CorsPolicyInput,
@@ -55,6 +56,7 @@ export type {
   PolicyFault,
   PolicyInput,
   PolicyKeyInput,
+  PolicyLogInput,
   PolicyRuleInput,
   PolicyTestInput,
   PolicyTextTestInput,

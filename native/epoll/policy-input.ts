@@ -145,6 +145,18 @@ export interface HeadersPolicyInput extends PolicyBase {
   readonly edits: readonly PolicyEditInput[];
 }
 
+/** A field of access records. */
+export interface PolicyLogInput {
+  readonly name: string;
+  /** A template. */
+  readonly value: string;
+}
+
+export interface AccessLogPolicyInput extends PolicyBase {
+  readonly kind: 'access-log';
+  readonly fields: readonly PolicyLogInput[];
+}
+
 /** Shares are parts of a million. */
 export interface FaultPolicyInput extends PolicyBase {
   readonly kind: 'fault';
@@ -175,7 +187,8 @@ export type PolicyInput =
   | SizeLimitPolicyInput
   | HeadersPolicyInput
   | FaultPolicyInput
-  | ConcurrencyPolicyInput;
+  | ConcurrencyPolicyInput
+  | AccessLogPolicyInput;
 
 /** One thing that is wrong with policies. Numbers are positions in the lists. */
 export interface PolicyFault {
@@ -184,7 +197,7 @@ export interface PolicyFault {
   readonly rule: number;
   /** The text that is wrong; may be empty. */
   readonly value: string;
-  /** Byte of a pattern, from 0; -1 where it is not about one. */
+  /** Byte of a pattern or template, from 0; -1 where it is not about one. */
   readonly position: number;
   /** What is wrong, a clause without a full stop. */
   readonly text: string;

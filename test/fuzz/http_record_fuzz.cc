@@ -64,6 +64,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t length) {
       &record.requestId, &record.userAgent, &record.referer,
   };
   for (size_t i = 0; i < texts.size(); i++) *fields[i] = texts[i];
+  codec::LogFields logged;
+  const char* const names[] = {"tenant", "room", "a.b-c_d", "No", ""};
+  for (u8 count = choices.takeU8() % 20; count > 0; count--) {
+    const char* name = names[choices.takeU8() % 5];
+    (void)logged.set(std::string(name) + static_cast<char>('a' + count), texts[count % 11]);
+  }
+  FUZZ_CHECK(logged.packed().size() <= codec::kLogFieldsBytesMax);
+  record.fields = logged.packed();
   std::string compiled;
   http::TemplateFault fault;
   (void)http::compileTemplate(textOf(choices.rest()), &compiled, &fault,

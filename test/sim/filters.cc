@@ -9,6 +9,8 @@ namespace holdfast::sim {
 namespace {
 
 constexpr u32 kEndHook = static_cast<u32>(proxy::FilterHook::kEnd);
+// Of one answer with fields.
+constexpr size_t kLogWordsMax = proxy::kAnswerWords + 3 * proxy::kAnswerEditWords;
 constexpr u32 kMessageHook = static_cast<u32>(proxy::FilterHook::kMessage);
 
 }  // namespace
@@ -109,7 +111,30 @@ u32 SimFilters::write(u32 at, const Waiting& waiting, u32 record, proxy::FilterV
   out[2] = waiting.index;
   out[3] = waiting.generation;
   out[4] = record;
-  return at + proxy::kAnswerWords;
+  return at + proxy::kAnswerWords + putLogged(out);
+}
+
+// Fields for the access record, some with a name that is none. Returns their words.
+u32 SimFilters::putLogged(u32* answer) {
+  constexpr std::string_view kBytes = "tenantroom-1Bad";
+  constexpr u32 kSpans[][2] = {{0, 6}, {6, 6}, {6, 4}, {12, 3}, {0, 0}};
+  const auto before = static_cast<size_t>(answer - outWords_.data());
+  if (before + kLogWordsMax > proxy::kFilterWords / 2) return 0;
+  if (!world_.random.chance(1, 4)) return 0;
+  std::memcpy(outBytes_.data(), kBytes.data(), kBytes.size());
+  const u32 count = 1 + world_.random.below(3);
+  for (u32 i = 0; i < count; ++i) {
+    const u32* name = kSpans[world_.random.below(5)];
+    u32* edit = answer + proxy::kAnswerWords + size_t{i} * proxy::kAnswerEditWords;
+    edit[0] = proxy::kEditLog;
+    edit[1] = name[0];
+    edit[2] = name[1];
+    edit[3] = 0;
+    edit[4] = world_.random.below(3000);
+  }
+  answer[0] += count * proxy::kAnswerEditWords;
+  answer[10] = count;
+  return count * proxy::kAnswerEditWords;
 }
 
 // Who waited does not any more.

@@ -46,6 +46,7 @@ class SimFilters {
   void run(u32 words);
   void check(u32 at, u32 words);
   u32 write(u32 at, const Waiting& waiting, u32 record, proxy::FilterVerdict verdict);
+  u32 putLogged(u32* answer);
   void takeEnd(u32 at);
 
   World& world_;

@@ -211,6 +211,50 @@ TEST(headersAreEdited) {
         faults[1].kind == PolicyFaultKind::kFieldValue);
 }
 
+TEST(fieldsOfRecordsAreNamedWithTheirTemplates) {
+  PolicyParts policy = policyOf(PolicyKind::kAccessLog, 403);
+  policy.logs = {{"tenant", "%{header.X-Tenant}"}, {"region", "eu-1"}};
+  PolicyParts put = policyOf(PolicyKind::kAccessLog, 403);
+  put.logs = {{"method", "P"}};
+  put.when.kind = TestKind::kMethod;
+  put.when.methods = 1u << static_cast<u32>(http1::Method::kPut);
+  PolicyWorld world({policy, put});
+  TestFacts facts;
+  facts.method = static_cast<u8>(http1::Method::kGet);
+  CHECK(world.ask(facts));
+  CHECK_EQ(world.outcome.logCount, 2u);
+  CHECK_EQ(world.outcome.logs[0].name, "tenant");
+  CHECK(!http::isPlain(world.outcome.logs[0].value));
+  CHECK_EQ(world.outcome.logs[1].value, "eu-1");
+  facts.method = static_cast<u8>(http1::Method::kPut);
+  CHECK(world.ask(facts));
+  CHECK_EQ(world.outcome.logCount, 3u);
+  for (u32 i = 0; i < codec::kLogFieldsMax - 2; ++i) {
+    policy.logs.push_back({"f" + std::to_string(i), "x"});
+  }
+  world.use({policy, policy, policy});
+  CHECK(world.ask({}));
+  CHECK(world.outcome.isCut && world.outcome.logCount == kOutcomeLogsMax);
+}
+
+TEST(fieldsOfRecordsThatAreWrongAreTold) {
+  PolicyParts policy = policyOf(PolicyKind::kAccessLog, 403);
+  const auto faultOf = [](const PolicyParts& parts) {
+    std::vector<u8> bytes;
+    std::vector<PolicyFault> faults;
+    CHECK(!compilePolicies({parts}, &bytes, &faults) && faults.size() == 1);
+    return faults.empty() ? PolicyFaultKind::kCount : faults[0].kind;
+  };
+  policy.logs = {{"Bad", "x"}};
+  CHECK(faultOf(policy) == PolicyFaultKind::kLogName);
+  for (const char* value : {"a %{nothing}", "%{header.x", "a\nb", "%{status}", "%{cluster}"}) {
+    policy.logs = {{"good", value}};
+    CHECK(faultOf(policy) == PolicyFaultKind::kTemplate);
+  }
+  policy.logs.assign(codec::kLogFieldsMax + 1, {"good", "x"});
+  CHECK(faultOf(policy) == PolicyFaultKind::kTooMany);
+}
+
 TEST(fieldsThatHaveNoRoomAreLeftOut) {
   PolicyParts policy = policyOf(PolicyKind::kHeaders, 403);
   for (u32 i = 0; i < kPolicyEditsMax; ++i) {

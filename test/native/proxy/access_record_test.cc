@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "codec/log_field.h"
+
 #include "check.h"
 
 namespace holdfast::proxy {
@@ -81,6 +83,17 @@ TEST(accessRecordEscapesEveryByteOfNames) {
     }
   }
   CHECK_EQ(unescaped % 2, 0);
+}
+
+TEST(accessRecordShowsFieldsOfFilters) {
+  codec::LogFields fields;
+  CHECK(fields.set("tenant", "red \"one\"\n\xff"));
+  CHECK(fields.set("b.2", ""));
+  AccessRecord record = someRecord();
+  record.fields = fields.packed();
+  const std::string line = format(record);
+  CHECK(
+      line.ends_with(",\"fields\":{\"tenant\":\"red \\\"one\\\"\\u000a\\u00ff\",\"b.2\":\"\"}}\n"));
 }
 
 TEST(connectionIdsParseBack) {

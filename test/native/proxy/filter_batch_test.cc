@@ -71,6 +71,28 @@ TEST(theAnswerOfTheExampleIsRead) {
   CHECK(!answers.next(&answer));
 }
 
+TEST(fieldsOfRecordsStandBehindTheEditsOfAnAnswer) {
+  std::vector<u32> words = {26, 66048, 7, 9, 0, 0, 0, 0, 0, 0, 3, 0, 0,
+                            5,  5,     4, 3, 2, 3, 5, 4, 3, 0, 1, 0, 0};
+  const std::string text = "x-whoann!";
+  const auto answersOf = [&] {
+    return FilterAnswers(words.data(), u32(words.size()), reinterpret_cast<const u8*>(text.data()),
+                         u32(text.size()));
+  };
+  FilterAnswer answer;
+  FilterAnswers answers = answersOf();
+  CHECK(answers.next(&answer));
+  CHECK_EQ(answer.editCount, 1u);
+  CHECK_EQ(answer.logCount, 2u);
+  CHECK(answer.edit(0).name == "x-who");
+  CHECK(answer.logged(0).name == "who" && answer.logged(0).value == "ann!");
+  CHECK(answer.logged(1).name == "x" && answer.logged(1).value.empty());
+  words[21] = kEditRemove;
+  CHECK(!answersOf().next(&answer));
+  words[21] = kEditLog + 1;
+  CHECK(!answersOf().next(&answer));
+}
+
 TEST(whatHasNoRoomIsNotBegunAndEndsHaveTheirOwn) {
   Arrays in;
   FilterBatch batch(in.words.data(), in.bytes.data());

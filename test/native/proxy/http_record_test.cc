@@ -157,6 +157,19 @@ TEST(httpRecordsByTemplate) {
            "\"a \\\"b\\\"\\x0d\\x0a\\xff\" \"https://a.example/\"\n");
 }
 
+TEST(httpRecordsShowFieldsOfFilters) {
+  codec::LogFields fields;
+  CHECK(fields.set("tenant", "a\"b"));
+  CHECK(fields.set("room", "7"));
+  HttpRecord record = someRecord();
+  record.fields = fields.packed();
+  CHECK(format(record).ends_with(",\"fields\":{\"tenant\":\"a\\\"b\",\"room\":\"7\"}}\n"));
+  record.event = RecordEvent::kTunnel;
+  CHECK(format(record).ends_with(",\"fields\":{\"tenant\":\"a\\\"b\",\"room\":\"7\"}}\n"));
+  CHECK_EQ(formatTemplate(record, "%{field.room} %{field.tenant} %{field.none}"), "7 a\\\"b -\n");
+  CHECK(format(record, AccessFormat::kClf).find("tenant") == std::string::npos);
+}
+
 TEST(httpRecordsHoldTheirMaximum) {
   const std::string huge(70'000, '"');
   const std::string tlsText(255, '"');
@@ -170,6 +183,12 @@ TEST(httpRecordsHoldTheirMaximum) {
   record.tls.altNames = altNames.c_str();
   record.tls.version = record.tls.suite = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
   record.bytesIn = record.bytesOut = record.durationMicros = ~u64{0};
+  codec::LogFields logged;
+  for (u32 i = 0; i < codec::kLogFieldsMax; i++) {
+    const std::string name = std::string(codec::kLogNameMax - 1, 'n') + static_cast<char>('a' + i);
+    CHECK(logged.set(name, std::string(90, '\x01')));
+  }
+  record.fields = logged.packed();
   for (const AccessFormat as : {AccessFormat::kJson, AccessFormat::kClf}) {
     const std::string line = format(record, as);
     CHECK(line.size() < kHttpRecordMax);
@@ -177,6 +196,7 @@ TEST(httpRecordsHoldTheirMaximum) {
     CHECK_EQ(line.find('\n'), line.size() - 1);
   }
   CHECK(format(record).ends_with("\"}}\n"));
+  CHECK(format(record).find(",\"fields\":{") != std::string::npos);
   std::string text;
   for (int i = 0; i < 20; i++) text += "%{path}";
   const std::string line = formatTemplate(record, text);

@@ -4,6 +4,7 @@
 #include "binding/objects.h"
 #include "codec/http1_bytes.h"
 #include "codec/http1_field.h"
+#include "codec/log_field.h"
 #include "runtime/board.h"
 
 #include "policy/policy_list.h"
@@ -178,6 +179,16 @@ std::vector<policy::EditParts> readEdits(const Fields& fields, Problem& problem)
   return edits;
 }
 
+std::vector<policy::LogParts> readLogs(const Fields& fields, Problem& problem) {
+  std::vector<policy::LogParts> logs;
+  const Napi::Array items = fields.arrayOf("fields", 4 * codec::kLogFieldsMax);
+  for (u32 i = 0; i < items.Length() && problem.isNone(); i++) {
+    const Fields from(items.Get(i), placeOf(fields.path(), "fields", i), problem);
+    logs.push_back({from.stringOf("name", kTextMax), from.stringOf("value", kTextMax)});
+  }
+  return logs;
+}
+
 policy::InjectParts readInject(const Fields& fields) {
   return {fields.u32Of("abortMillionths"), fields.u32Of("closeMillionths"),
           fields.u32Of("delayMillionths"), fields.u32Of("delayMs")};
@@ -219,6 +230,9 @@ policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
     case policy::PolicyKind::kConcurrency:
       parts.gradient = readGradient(fields);
       break;
+    case policy::PolicyKind::kAccessLog:
+      parts.logs = readLogs(fields, problem);
+      break;
     default:
       parts.rbac = readRules(fields, problem);
       break;
@@ -255,14 +269,19 @@ Napi::Value checkPolicies(const Napi::CallbackInfo& info) {
   for (const policy::PolicyFault& fault : faults) {
     const bool isRegex = fault.kind == policy::PolicyFaultKind::kRegex;
     const bool isPath = fault.kind == policy::PolicyFaultKind::kPath;
+    const bool isTemplate = fault.kind == policy::PolicyFaultKind::kTemplate;
     Napi::Object row = Napi::Object::New(env);
     row.Set("policy", fault.policy);
     row.Set("rule", fault.rule == kNoIndex ? -1.0 : static_cast<double>(fault.rule));
     row.Set("value", fault.value);
-    row.Set("position", isRegex ? static_cast<double>(fault.regex.position) : -1.0);
-    row.Set("text", isRegex  ? http::kRegexFaultTexts[static_cast<size_t>(fault.regex.fault)]
-                    : isPath ? http::kRouteFaultTexts[static_cast<size_t>(fault.path)]
-                             : policy::kPolicyFaultTexts[static_cast<size_t>(fault.kind)]);
+    row.Set("position", isRegex      ? static_cast<double>(fault.regex.position)
+                        : isTemplate ? static_cast<double>(fault.text.position)
+                                     : -1.0);
+    const auto textOf = [](const auto& texts, auto kind) { return texts[size_t(kind)]; };
+    row.Set("text", isRegex      ? textOf(http::kRegexFaultTexts, fault.regex.fault)
+                    : isPath     ? textOf(http::kRouteFaultTexts, fault.path)
+                    : isTemplate ? textOf(http::kTemplateProblemTexts, fault.text.problem)
+                                 : textOf(policy::kPolicyFaultTexts, fault.kind));
     out.Set(out.Length(), row);
   }
   return out;

@@ -55,6 +55,7 @@ bool FlatPolicies::layFlat(std::vector<u8>* bytes) {
       place(bytes, users, &header.users) && place(bytes, sizes, &header.sizes) &&
       place(bytes, editLists, &header.editLists) && place(bytes, edits, &header.edits) &&
       place(bytes, injects, &header.injects) && place(bytes, gradients, &header.gradients) &&
+      place(bytes, logLists, &header.logLists) && place(bytes, logs, &header.logs) &&
       place(bytes, limits, &header.limits) && place(bytes, keyParts, &header.keyParts) &&
       place(bytes, regexes, &header.regexes) && place(bytes, regexBytes, &header.regexBytes) &&
       place(bytes, text, &header.text);

@@ -37,6 +37,8 @@ struct FlatPolicies {
   std::vector<FlatEdit> edits;
   std::vector<InjectParts> injects;
   std::vector<ConcurrencyRules> gradients;
+  std::vector<Range> logLists;
+  std::vector<FlatLog> logs;
   std::vector<FlatLimit> limits;
   std::vector<FlatKeyPart> keyParts;
   std::vector<FlatRegex> regexes;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "codec/log_field.h"
 #include "http/route_forms.h"
+#include "http/template.h"
 
 namespace holdfast::policy {
 namespace {
@@ -41,6 +43,17 @@ void checkName(const std::string& name, KindFaults* faults) {
   } else if (!http1::isEditable(idOf(name))) {
     faults->emplace_back(PolicyFaultKind::kFieldPlanned, name);
   }
+}
+
+// False for what a request does not have yet when its policies are asked.
+bool isKnownToPolicies(std::string_view compiled) {
+  http::TemplatePiece piece;
+  while (http::takePiece(&compiled, &piece)) {
+    if (!piece.isVariable) continue;
+    if (piece.variable == http::Variable::kCluster) return false;
+    if (piece.variable == http::Variable::kTraceParent) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -112,6 +125,30 @@ u32 addEdits(const std::vector<EditParts>& parts, FlatPolicies* flat, KindFaults
     flat->edits.push_back(edit);
   }
   return push(&flat->editLists, range);
+}
+
+u32 addLogs(const std::vector<LogParts>& parts, FlatPolicies* flat, KindFaults* faults,
+            http::TemplateFault* fault) {
+  if (parts.size() > codec::kLogFieldsMax) faults->emplace_back(PolicyFaultKind::kTooMany, "");
+  const Range range{static_cast<u32>(flat->logs.size()), static_cast<u32>(parts.size())};
+  for (const LogParts& part : parts) {
+    if (!codec::isLogFieldName(part.name)) {
+      faults->emplace_back(PolicyFaultKind::kLogName, part.name);
+    }
+    std::string compiled;
+    http::TemplateFault found;
+    bool isRight = http::compileTemplate(part.value, &compiled, &found);
+    if (isRight && !isKnownToPolicies(compiled)) {
+      found = {http::TemplateProblem::kNotHere, 0, 0};
+      isRight = false;
+    }
+    if (!isRight) {
+      *fault = found;
+      faults->emplace_back(PolicyFaultKind::kTemplate, part.value);
+    }
+    flat->logs.push_back({flat->addText(part.name), flat->addText(compiled)});
+  }
+  return push(&flat->logLists, range);
 }
 
 bool isInjectValid(const InjectParts& parts) {

@@ -19,6 +19,9 @@ u32 addCors(const CorsParts& parts, u32 entry, FlatPolicies* flat, KindFaults* f
 u32 addAuth(const AuthParts& parts, FlatPolicies* flat, KindFaults* faults);
 u32 addSize(const SizeParts& parts, FlatPolicies* flat);
 u32 addEdits(const std::vector<EditParts>& parts, FlatPolicies* flat, KindFaults* faults);
+// `fault` is that of the template, if one is wrong.
+u32 addLogs(const std::vector<LogParts>& parts, FlatPolicies* flat, KindFaults* faults,
+            http::TemplateFault* fault);
 u32 addInject(const InjectParts& parts, FlatPolicies* flat, KindFaults* faults);
 u32 addGradient(const GradientParts& parts, FlatPolicies* flat, KindFaults* faults);
 // `name` is what fields call the limit.

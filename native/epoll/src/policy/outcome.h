@@ -9,13 +9,15 @@
 #include <string_view>
 
 #include "codec/http1_write.h"
+#include "codec/log_field.h"
 #include "runtime/base.h"
 
 #include "policy/policy_parts.h"
 
 namespace holdfast::policy {
 
-inline constexpr u32 kOutcomeFieldsMax = 24;       // of one list
+inline constexpr u32 kOutcomeFieldsMax = 24;  // of one list
+inline constexpr u32 kOutcomeLogsMax = 2 * codec::kLogFieldsMax;
 inline constexpr u32 kTicketsMax = 4;              // adaptive limits of one request
 inline constexpr size_t kOutcomeTextBytes = 1024;  // of values that are made here
 
@@ -47,6 +49,9 @@ struct Outcome {
   FieldEdits answerFields;
   FieldEdits responseFields;
   FieldEdits requestFields;  // for the endpoint
+  // For the access record; values are compiled templates.
+  codec::LogField logs[kOutcomeLogsMax];
+  u32 logCount = 0;
   // Of the content; 0: no limit of policies. What has a length above it was refused already.
   u64 requestBytesMax = 0;
   u64 responseBytesMax = 0;
@@ -65,6 +70,15 @@ struct Outcome {
     answerFields.count = responseFields.count = requestFields.count = textLength = 0;
     requestBytesMax = responseBytesMax = 0;
     ticketCount = 0;
+    logCount = 0;
+  }
+
+  void addLog(const codec::LogField& field) {
+    if (logCount == kOutcomeLogsMax) {
+      isCut = true;
+      return;
+    }
+    logs[logCount++] = field;
   }
 
   void add(FieldEdits* to, const http1::FieldEdit& edit) {

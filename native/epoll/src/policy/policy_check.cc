@@ -3,8 +3,10 @@
 
 #include <cstring>
 
+#include "codec/log_field.h"
 #include "codec/sha256.h"
 #include "http/regex.h"
+#include "http/template.h"
 #include "runtime/board.h"
 
 #include "policy/kinds_compile.h"
@@ -46,6 +48,7 @@ class Checker {
            lies<FlatUser>(header_.users) && lies<FlatSize>(header_.sizes) &&
            lies<Range>(header_.editLists) && lies<FlatEdit>(header_.edits) &&
            lies<InjectParts>(header_.injects) && lies<ConcurrencyRules>(header_.gradients) &&
+           lies<Range>(header_.logLists) && lies<FlatLog>(header_.logs) &&
            lies<FlatLimit>(header_.limits) && lies<FlatKeyPart>(header_.keyParts) &&
            lies<FlatRegex>(header_.regexes) && lies<u8>(header_.regexBytes) &&
            lies<u8>(header_.text);
@@ -192,6 +195,8 @@ class Checker {
         return header_.injects;
       case PolicyKind::kConcurrency:
         return header_.gradients;
+      case PolicyKind::kAccessLog:
+        return header_.logLists;
       default:
         return header_.rbacs;
     }
@@ -225,9 +230,19 @@ class Checker {
                          }) &&
            all<InjectParts>(header_.injects,
                             [](const InjectParts& inject, u32) { return isInjectValid(inject); }) &&
-           all<ConcurrencyRules>(header_.gradients, [](const ConcurrencyRules& rules, u32) {
-             return areGradientsValid(rules);
+           all<ConcurrencyRules>(header_.gradients, [](const ConcurrencyRules& rules,
+                                                       u32) { return areGradientsValid(rules); }) &&
+           all<Range>(header_.logLists,
+                      [this](const Range& range, u32) { return isIn(range, header_.logs); }) &&
+           all<FlatLog>(header_.logs, [this](const FlatLog& log, u32) {
+             return isText(log.name) && isText(log.value) && isLogValid(log);
            });
+  }
+
+  [[nodiscard]] bool isLogValid(const FlatLog& log) const {
+    const auto* text = reinterpret_cast<const char*>(bytes_.data()) + header_.text.offset;
+    return codec::isLogFieldName({text + log.name.offset, log.name.length}) &&
+           http::isTemplateValid({text + log.value.offset, log.value.length});
   }
 
   [[nodiscard]] bool isLimit(const FlatLimit& limit) const {

@@ -84,6 +84,7 @@ class Compiler {
   // What the policy is made of: its position in the section of its kind.
   u32 addKind(const PolicyParts& parts) {
     KindFaults faults;
+    http::TemplateFault text;
     u32 item = 0;
     switch (parts.kind) {
       case PolicyKind::kRbac:
@@ -110,11 +111,14 @@ class Compiler {
       case PolicyKind::kConcurrency:
         item = addGradient(parts.gradient, &flat_, &faults);
         break;
+      case PolicyKind::kAccessLog:
+        item = addLogs(parts.logs, &flat_, &faults, &text);
+        break;
       default:
         fail(PolicyFaultKind::kKind);
         break;
     }
-    for (const auto& [kind, value] : faults) fail(kind, value);
+    for (const auto& [kind, value] : faults) fail(kind, value).text = text;
     return item;
   }
 

@@ -19,7 +19,7 @@
 namespace holdfast::policy {
 
 inline constexpr u32 kPolicyMagic = 0x4846504c;  // "HFPL"
-inline constexpr u32 kPolicyVersion = 1;
+inline constexpr u32 kPolicyVersion = 2;
 
 struct Section {
   u32 offset = 0;
@@ -196,6 +196,12 @@ struct FlatEdit {
   u8 padding[5] = {};
 };
 
+// A field of access records; its value is a compiled template.
+struct FlatLog {
+  TextRef name;
+  TextRef value;
+};
+
 struct FlatPolicy {
   PolicyKind kind = PolicyKind::kRbac;
   Phase phase = Phase::kRequest;
@@ -221,7 +227,7 @@ struct PolicyHeader {
   u32 counted = 0;  // and for each thing that is limited
   Section policies, steps, matchers, texts, addressSets, ranges4, ranges6;
   Section rbacs, rules, dimensions, keys, nets4, nets6, candidates;
-  Section cors, auths, users, sizes, editLists, edits, injects, gradients;
+  Section cors, auths, users, sizes, editLists, edits, injects, gradients, logLists, logs;
   Section limits, keyParts, regexes, regexBytes, text;
 };
 

@@ -62,6 +62,8 @@ class Walk {
         return inject(policy);
       case PolicyKind::kConcurrency:
         return enter(policy);
+      case PolicyKind::kAccessLog:
+        return log(policy);
       default:
         return false;
     }
@@ -102,6 +104,15 @@ class Walk {
     for (const FlatEdit& one : view_.items<FlatEdit>(header.edits, list)) {
       outcome_->add(one.isResponse != 0 ? &outcome_->responseFields : &outcome_->requestFields,
                     {one.kind, one.id, view_.text(one.name), view_.text(one.value)});
+    }
+    return true;
+  }
+
+  bool log(const FlatPolicy& policy) {
+    const PolicyHeader& header = view_.header();
+    const Range& list = view_.items<Range>(header.logLists)[policy.item];
+    for (const FlatLog& one : view_.items<FlatLog>(header.logs, list)) {
+      outcome_->addLog({view_.text(one.name), view_.text(one.value)});
     }
     return true;
   }

@@ -13,6 +13,7 @@
 #include "codec/http1_write.h"
 #include "http/regex.h"
 #include "http/route_parts.h"
+#include "http/template.h"
 #include "runtime/address.h"
 #include "runtime/base.h"
 
@@ -28,12 +29,13 @@ enum class PolicyKind : u32 {
   kHeaders,
   kFault,
   kConcurrency,
+  kAccessLog,
   kCount,
 };
 // As `use` has them behind "holdfast/": the reason word of records.
-inline constexpr const char* kPolicyKindNames[] = {"rbac",    "rate-limit", "ip-access",
-                                                   "cors",    "basic-auth", "size-limit",
-                                                   "headers", "fault",      "concurrency"};
+inline constexpr const char* kPolicyKindNames[] = {
+    "rbac",       "rate-limit", "ip-access", "cors",        "basic-auth",
+    "size-limit", "headers",    "fault",     "concurrency", "access-log"};
 static_assert(std::size(kPolicyKindNames) == static_cast<size_t>(PolicyKind::kCount));
 
 // When a policy is asked. kNone: only when the path counts what it limits (messages, bytes).
@@ -170,6 +172,12 @@ struct EditParts {
   std::string value{};
 };
 
+// A field of access records.
+struct LogParts {
+  std::string name{};
+  std::string value{};  // template
+};
+
 // Faults that are made on purpose, for so many of a million.
 struct InjectParts {
   u32 abortMillionths = 0;
@@ -203,6 +211,7 @@ struct PolicyParts {
   AuthParts auth{};
   SizeParts size{};
   std::vector<EditParts> edits{};
+  std::vector<LogParts> logs{};
   InjectParts inject{};
   GradientParts gradient{};
 };
@@ -242,6 +251,8 @@ enum class PolicyFaultKind : u8 {
   kUserTwice,
   kAmount,
   kTooLarge,
+  kLogName,
+  kTemplate,  // `text` says why
   kCount,
 };
 inline constexpr const char* kPolicyFaultTexts[] = {
@@ -262,6 +273,9 @@ inline constexpr const char* kPolicyFaultTexts[] = {
     "two users have that name",
     "an amount that is out of range",
     "the policies of one place are too large",
+    "not a name for a field of access records: lower-case letters, digits, \"_\", \".\" and \"-\", "
+    "a letter first, at most 32",
+    "not a template",
 };
 static_assert(std::size(kPolicyFaultTexts) == static_cast<size_t>(PolicyFaultKind::kCount));
 
@@ -273,6 +287,7 @@ struct PolicyFault {
   std::string value{};  // the text that is wrong
   http::RegexError regex{};
   http::RouteFaultKind path = http::RouteFaultKind::kCount;
+  http::TemplateFault text{};
 };
 
 }  // namespace holdfast::policy

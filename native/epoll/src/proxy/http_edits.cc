@@ -50,7 +50,10 @@ std::span<u8> Shard::textRoom() {
 }
 
 std::string_view Shard::expand(const Request& request, const TextSpec& text) {
-  const std::string_view compiled = snapshot_.text(text);
+  return expand(request, snapshot_.text(text));
+}
+
+std::string_view Shard::expand(const Request& request, std::string_view compiled) {
   if (http::isPlain(compiled)) return compiled;
   codec::Writer writer(textRoom());
   const Asked asked{this, &request};

@@ -5,8 +5,7 @@
 // connection. Invariant: an exchange begins with the fields of its connection; a chain has what
 // codec::LogFields packs, and is empty when its owner is gone.
 #include "codec/log_field.h"
-#include "proxy/filter_batch.h"
-#include "proxy/shard.h"
+#include "proxy/http_request.h"
 
 namespace holdfast::proxy {
 
@@ -61,6 +60,7 @@ void Shard::takeLogged(const FilterRecord& record, const FilterAnswer& answer) {
     const Tunnel* owner = tunnels_.resolve(record.handle);
     if (owner == nullptr || owner->state == TunnelState::kClosed) return;
   }
+  if ((tunnels_[tunnel].flags & kTunnelAccessLog) == 0) return;
   HF_UNINITIALIZED codec::LogFields fields;
   readLogged(tunnel, exchange, &fields);
   for (u32 i = 0; i < answer.logCount; i++) {
@@ -68,6 +68,22 @@ void Shard::takeLogged(const FilterRecord& record, const FilterAnswer& answer) {
     if (!fields.set(field.name, field.value)) bump(count(ShardCounter::kAccessFieldsDropped));
   }
   keepLogged(tunnel, exchange, fields);
+}
+
+// What the policies of the place that was asked set; empty values are left out.
+void Shard::logByPolicies(const Request& request) {
+  if ((tunnels_[request.tunnel].flags & kTunnelAccessLog) == 0) return;
+  HF_UNINITIALIZED codec::LogFields fields;
+  readLogged(request.tunnel, request.exchange, &fields);
+  const size_t before = textLength_;
+  for (u32 i = 0; i < outcome_.logCount; i++) {
+    const codec::LogField& log = outcome_.logs[i];
+    const std::string_view value = expand(request, log.value);
+    const bool isKept = value.empty() || fields.set(log.name, value);
+    if (!isKept) bump(count(ShardCounter::kAccessFieldsDropped));
+    textLength_ = before;
+  }
+  keepLogged(request.tunnel, request.exchange, fields);
 }
 
 // The exchange was logged and ends; as a WebSocket its connection goes on with its fields.

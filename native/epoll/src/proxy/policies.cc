@@ -65,6 +65,7 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   outcome_.clear();
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
   const bool goesOn = list.check(policy::Phase::kRequest, facts, tools, nowNs_, &outcome_);
+  if (outcome_.logCount != 0) logByPolicies(request);
   const u32 tickets = std::min(outcome_.ticketCount, policy::kTicketsMax - exchange.ticketCount);
   std::copy_n(outcome_.tickets, tickets, exchange.tickets + exchange.ticketCount);
   exchange.ticketCount = static_cast<u8>(exchange.ticketCount + tickets);

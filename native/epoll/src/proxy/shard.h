@@ -218,6 +218,7 @@ class Shard : private ShardState {
   std::span<u8> textRoom();
   std::string_view keepText(const codec::Writer& writer);
   std::string_view expand(const Request& request, const TextSpec& text);
+  std::string_view expand(const Request& request, std::string_view compiled);
   static std::string_view findVariable(const void* owner, http::Variable variable,
                                        std::string_view name, std::span<char> room);
   void editRequest(Request& request, EditList& edits);
@@ -245,6 +246,7 @@ class Shard : private ShardState {
   void keepLogged(u32 tunnel, u32 exchange, const codec::LogFields& fields);
   void dropLogged(u32 slot);
   void takeLogged(const FilterRecord& record, const FilterAnswer& answer);
+  void logByPolicies(const Request& request);
   void endLogged(u32 tunnel, u32 exchange);
   void endLogged(u32 tunnel);
   void assertLoggedConserved();

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import type { PolicyFault, PolicyInput } from '../../../../native/epoll/index.ts';
 import { suggest } from '../../config/index.ts';
+import { accessLog } from './access-log.ts';
 import { basicAuth } from './basic-auth.ts';
 import { concurrency } from './concurrency.ts';
 import { cors } from './cors.ts';
@@ -36,6 +37,7 @@ const FILTERS: ReadonlyMap<string, NativeFilter> = new Map([
   ['headers', headers],
   ['fault', fault],
   ['concurrency', concurrency],
+  ['access-log', accessLog],
 ]);
 
 /** What a check finds. */
