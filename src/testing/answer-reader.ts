@@ -8,7 +8,6 @@ import { Buffer } from 'node:buffer';
 import {
   ANSWER,
   ANSWER_FROM_ENDPOINT,
-  EDIT,
   EDIT_WORDS,
   type FilterMemory,
   RECORD_LATE,
@@ -41,6 +40,8 @@ export interface ReadAnswer {
 }
 
 const EDIT_NAMES = ['set', 'add', 'remove'] as const;
+/** What stands behind those: a field for the access record. */
+const LOG = EDIT_NAMES.length;
 
 /** Reads the answers in the first `words` words of `out`. */
 export function readAnswers(memory: FilterMemory, words: number): ReadAnswer[] {
@@ -55,7 +56,7 @@ export function readAnswers(memory: FilterMemory, words: number): ReadAnswer[] {
       { length: word(at + ANSWER.editCount) },
       (_, index) => at + ANSWER.edits + index * EDIT_WORDS,
     );
-    const isLog = (edit: number): boolean => word(edit) === EDIT.log;
+    const isLog = (edit: number): boolean => word(edit) === LOG;
     const what = word(at + ANSWER.what);
     const record = word(at + ANSWER.record);
     answers.push({

@@ -20,7 +20,7 @@ const NAME = /^[a-z][a-z0-9_.-]*$/;
 function checkLogName(name: string): void {
   if (typeof name === 'string' && name.length <= LOG_NAME_MAX && NAME.test(name)) return;
   const rule = `lower-case letters, digits, "_", "." and "-", a letter first, at most ${LOG_NAME_MAX}`;
-  throw new TypeError(`"${String(name)}" is not a name for a field of access records: ${rule}`);
+  throw new TypeError(`"${name}" is not a name for a field of access records: ${rule}`);
 }
 
 /** The fields of one call that have not crossed yet. */
