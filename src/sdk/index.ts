@@ -23,6 +23,7 @@ export type {
   Scope,
 } from './filter.ts';
 export { API_VERSION, OffloadError, type OffloadFailure } from './filter.ts';
+export { isGatewayField } from './gateway-field.ts';
 export { defineMessageFilter, type MessageFilter } from './message-filter.ts';
 export type { MessageNeeds, StreamNeeds } from './needs.ts';
 export { defineNetworkFilter, type NetworkFilter } from './network-filter.ts';

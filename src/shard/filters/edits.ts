@@ -6,6 +6,7 @@
  * nor belongs to one hop, so that no edit can smuggle a second message. Edits of a hook that failed
  * are taken back as a whole.
  */
+import { isGatewayField } from '../../sdk/index.ts';
 import { EDIT_BYTES_MAX, EDITS_MAX, type EditName } from './layout.ts';
 
 /** One recorded edit. */
@@ -16,19 +17,6 @@ export interface Edit {
   readonly value: string;
 }
 
-/** Framing and hop-by-hop fields: they belong to the core. */
-const REFUSED = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 /** Bytes of Latin-1 without control characters; a tab may stand inside. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -45,7 +33,7 @@ export function checkEditName(name: string): string {
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
   if (!TOKEN.test(lower)) throw new TypeError(`"${name}" is not the name of a field`);
-  if (REFUSED.has(lower)) {
+  if (isGatewayField(lower)) {
     throw new TypeError(`the field "${lower}" belongs to the gateway and cannot be edited`);
   }
   if (CHECKED.size < CHECKED_MAX) CHECKED.set(name, lower);

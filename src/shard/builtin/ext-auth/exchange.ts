@@ -5,8 +5,7 @@
  * Invariant: the service learns method, target, host, address and scheme of the request from fields
  * that a client cannot set. Only fields that the configuration names come back from it.
  */
-import type { RequestView } from 'holdfast/sdk';
-import { isOfTheGateway } from '../parts/index.ts';
+import { isGatewayField, type RequestView } from 'holdfast/sdk';
 import type { ExtAuthConfig } from './schema.ts';
 import { type Answer, type Question, ServiceFailure } from './service.ts';
 
@@ -29,7 +28,7 @@ function sentFields(request: RequestView, send: ExtAuthConfig['send']): Record<s
   const names = send === 'all' ? request.headers.names() : send;
   const fields: Record<string, string[]> = {};
   for (const name of names) {
-    if (isOfTheGateway(name) || name === 'expect') continue;
+    if (isGatewayField(name) || name === 'expect') continue;
     const values = request.headers.getAll(name);
     if (values.length > 0) fields[name] = [...values];
   }

@@ -4,28 +4,11 @@
  * Path: the schemas of the filters in this directory.
  * Invariant: what a schema yields is lower case, and a field that a filter may set.
  */
+import { isGatewayField } from 'holdfast/sdk';
 import * as z from 'zod';
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const LENGTH_MAX = 256;
-/** Fields that frame a message or belong to one hop; filters cannot set them. */
-const OF_THE_GATEWAY = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** True when filters cannot set the field. `name` is lower case. */
-export function isOfTheGateway(name: string): boolean {
-  return OF_THE_GATEWAY.has(name);
-}
 
 /** A field that is read. */
 export const headerName = z
@@ -35,7 +18,7 @@ export const headerName = z
   .toLowerCase();
 
 /** A field that the filter sets. */
-export const settableHeaderName = headerName.refine((name) => !isOfTheGateway(name), {
+export const settableHeaderName = headerName.refine((name) => !isGatewayField(name), {
   error: 'belongs to the gateway and cannot be set',
 });
 

@@ -6,5 +6,5 @@
 export { type DurationRange, duration, readMs } from './duration.ts';
 export { ExpiringMap } from './expiring-map.ts';
 export { FailureLog } from './failure-log.ts';
-export { byHeader, headerName, isOfTheGateway, settableHeaderName } from './header-name.ts';
+export { byHeader, headerName, settableHeaderName } from './header-name.ts';
 export { keyPart, readKeyPart } from './key-part.ts';
