@@ -532,6 +532,12 @@ export const FINDINGS = {
     title: 'A filter stands where it can do nothing.',
     mend: 'Filters of connections stand on listeners; filters of requests on listeners with HTTP and on their routes, those of messages also on listeners of TCP.',
   },
+  filterOrder: {
+    code: 'HF1104',
+    severity: 'warning',
+    title: 'A native filter stands behind one in TypeScript, and runs before it all the same.',
+    mend: 'Write native filters first, so that the list says what happens. Where one has to come after a filter in TypeScript, put that one on the listener and the native one on the routes.',
+  },
 } as const satisfies Readonly<Record<string, FindingRow>>;
 
 /** The name of a finding, as the code writes it. */

@@ -11,6 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Program } from '../../shard/filters/index.ts';
 import { type FindingName, type LoadResult, placeFindings } from '../config/index.ts';
 import { checkTypes } from './check/index.ts';
+import { checkOrder } from './check-order.ts';
 import { type CheckedUse, checkUses, type UseChecks } from './check-uses.ts';
 import { CheckedModules } from './checked-modules.ts';
 import { describeFinding, type FilterFinding, type FilterSite, type FilterUse } from './sites.ts';
@@ -40,18 +41,21 @@ export class FilterChecks {
     if (loaded.filters.length === 0) return loaded;
     const base = pathToFileURL(resolve(loaded.path ?? 'configuration')).href;
     const checks = { modules: this.modules, checkPolicies: this.#checkPolicies };
-    const found = await checkUses(toSites(loaded), base, checks);
+    const sites = toSites(loaded);
+    const found = await checkUses(sites, base, checks);
     const types = await this.#checkTypes([...found.checked.values()]);
     const findings = [...found.findings, ...types];
-    if (findings.length === 0) return loaded;
+    const order = checkOrder(sites, found.checked);
+    if (findings.length === 0 && order.length === 0) return loaded;
     const placed = placeFindings(loaded);
     for (const finding of findings) {
       placed.add(nameOf(finding), finding.path, messageOf(finding));
     }
+    for (const { path, message } of order) placed.add('filterOrder', path, message);
     const diagnostics = [...loaded.diagnostics, ...placed.list()];
     return {
       ...loaded,
-      config: null,
+      config: findings.length === 0 ? loaded.config : null,
       diagnostics: diagnostics.toSorted((a, b) => a.line - b.line || a.column - b.column),
     };
   }

@@ -28,7 +28,7 @@ type TlsName =
   | 'badTlsOptions'
   | 'tlsUnavailable';
 /** Found by loading filters; test/unit/filters/check-config.test.ts provokes them. */
-type FilterName = 'filterSource' | 'filterConfig' | 'filterPlace';
+type FilterName = 'filterSource' | 'filterConfig' | 'filterPlace' | 'filterOrder';
 /** Found where there is no core; http.test.ts provokes it. */
 type CoreName = 'routesUnchecked';
 type SampleName = Exclude<

@@ -137,6 +137,52 @@ clusters: [{ name: app, endpoints: [127.0.0.1:1] }]
   );
 });
 
+test('native filters behind those in TypeScript are a warning that names both', async (t) => {
+  const { files, checks } = createScene(t);
+  files.write('asks.ts', GOOD.replace("'good'", "'asks'").replace(/  config.*\n/, ''));
+  files.write(
+    'answers.ts',
+    GOOD.replace("'good'", "'answers'")
+      .replace(/  config.*\n/, '')
+      .replace('onRequest', 'onResponse'),
+  );
+  const net = "import { defineNetworkFilter } from 'holdfast/sdk';\nexport default ";
+  files.write('net.ts', `${net}defineNetworkFilter({ name: 'net', onAccept: () => undefined });\n`);
+  const rbac = '{ use: holdfast/rbac, with: { default: allow, rules: [] } }';
+  const load = async (tcp: string, web: string, route: string): Promise<LoadResult> => {
+    const text = `version: 1
+listeners:
+  - { name: tcp, bind: 127.0.0.1:0, cluster: app, filters: [${tcp}] }
+  - name: web
+    bind: 127.0.0.1:0
+    protocol: http
+    filters: [${web}]
+    http: { hosts: [{ routes: [{ cluster: app, filters: [${route}] }] }] }
+clusters: [{ name: app, endpoints: [127.0.0.1:1] }]
+`;
+    return checks.complete(loadConfigText(text, `${files.directory}/holdfast.yaml`));
+  };
+  const right = await load(`${rbac}, ./net.ts`, `${rbac}, ./net.ts, ./asks.ts`, rbac);
+  assert.deepEqual(right.diagnostics, []);
+  const others = await load('', `./net.ts, ./answers.ts, ${rbac}`, `./answers.ts, ${rbac}`);
+  assert.deepEqual(others.diagnostics, []);
+  const wrong = await load(
+    `./net.ts, ${rbac}`,
+    `./asks.ts, ${rbac}, ./answers.ts, ${rbac}`,
+    `${rbac}, ./asks.ts, ${rbac}`,
+  );
+  assert.notEqual(wrong.config, null);
+  assert.deepEqual(
+    wrong.diagnostics.map(({ code, severity, line, message }) => [code, severity, line, message]),
+    ([3, 7, 7, 8] as const).map((line) => [
+      'HF1104',
+      'warning',
+      line,
+      `"holdfast/rbac" runs before "${line === 3 ? './net.ts' : './asks.ts'}", which stands in front of it`,
+    ]),
+  );
+});
+
 test('what was checked is not checked again until it changes', async (t) => {
   const { files, checks, load } = createScene(t);
   const line = '      - { use: ./good.ts, with: { limit: 1 } }';
