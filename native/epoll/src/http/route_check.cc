@@ -2,35 +2,23 @@
 #include "http/route_check.h"
 
 #include <bit>
-#include <cstring>
 
-#include "http/regex.h"
 #include "http/route_layout.h"
 
 namespace holdfast::http {
 
 namespace {
 
-class Checker {
+class Checker : FlatTable<RouteTableHeader> {
  public:
-  explicit Checker(std::span<const u8> bytes) : bytes_(bytes) {}
+  explicit Checker(std::span<const u8> bytes) : FlatTable(bytes) {}
 
   bool run() {
-    if (bytes_.size() < sizeof(header_)) return false;
-    std::memcpy(&header_, bytes_.data(), sizeof(header_));
-    if (header_.magic != kRouteTableMagic || header_.version != kRouteTableVersion) return false;
-    if (header_.bytes != bytes_.size() || header_.bytes > kRouteTableBytesMax) return false;
+    if (!takeHeader(kRouteTableMagic, kRouteTableVersion, kRouteTableBytesMax)) return false;
     return hasSections() && hasItems();
   }
 
  private:
-  template <typename T>
-  [[nodiscard]] bool lies(const Section& section) const {
-    const u64 size = u64{section.count} * sizeof(T);
-    return section.offset % 8 == 0 && section.offset <= bytes_.size() &&
-           size <= bytes_.size() - section.offset;
-  }
-
   [[nodiscard]] bool hasSections() const {
     const bool areSlots = std::has_single_bit(header_.nameSlots.count) &&
                           std::has_single_bit(header_.exactSlots.count);
@@ -42,24 +30,6 @@ class Checker {
            lies<FlatRoute>(header_.routes) && lies<FlatCondition>(header_.conditions) &&
            lies<FlatSplit>(header_.splits) && lies<FlatRegex>(header_.regexes) &&
            lies<u8>(header_.regexBytes) && lies<u8>(header_.text);
-  }
-
-  // True when `isGood(item, position)` holds for each item of a section.
-  template <typename T, typename Judge>
-  [[nodiscard]] bool all(const Section& section, Judge isGood) const {
-    const T* const items = reinterpret_cast<const T*>(bytes_.data() + section.offset);
-    for (u32 i = 0; i < section.count; ++i) {
-      if (!isGood(items[i], i)) return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool isText(const TextRef& ref) const {
-    return u64{ref.offset} + ref.length <= header_.text.count;
-  }
-
-  [[nodiscard]] static bool isIn(const Range& range, const Section& section) {
-    return u64{range.first} + range.count <= section.count;
   }
 
   [[nodiscard]] static bool isItemOrNone(u32 item, const Section& section) {
@@ -133,16 +103,6 @@ class Checker {
     return condition.kind < ConditionKind::kCount && hasRegex && isText(condition.name) &&
            isText(condition.value);
   }
-
-  [[nodiscard]] bool isRegex(const FlatRegex& regex) const {
-    if (regex.offset % 8 != 0) return false;
-    if (u64{regex.offset} + regex.length > header_.regexBytes.count) return false;
-    return RegexView(bytes_.subspan(header_.regexBytes.offset + regex.offset, regex.length))
-        .isValid();
-  }
-
-  std::span<const u8> bytes_;
-  RouteTableHeader header_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <string_view>
 
+#include "http/flat_table.h"
 #include "http/route_parts.h"
 #include "http/route_table.h"
 #include "runtime/base.h"
@@ -19,23 +20,6 @@ inline constexpr u32 kRouteTableVersion = 1;
 // Tables are built at load and do not grow: whoever chooses what to look up finds no longer chains
 // than the configuration made.
 inline constexpr HashKey kRouteHashKey{0x726f757465206f66u, 0x7061746820616e64u};
-
-struct Section {
-  u32 offset = 0;
-  u32 count = 0;
-};
-
-// Bytes of the text section.
-struct TextRef {
-  u32 offset = 0;
-  u32 length = 0;
-};
-
-// Items of another section.
-struct Range {
-  u32 first = 0;
-  u32 count = 0;
-};
 
 struct FlatHost {
   RouteOrder order = RouteOrder::kSpecificity;
@@ -103,11 +87,6 @@ struct FlatRoute {
   u32 padding = 0;
 };
 static_assert(sizeof(FlatRoute) == 64);
-
-struct FlatRegex {
-  u32 offset = 0;  // in `regexBytes`, a multiple of 8
-  u32 length = 0;
-};
 
 struct RouteTableHeader {
   u32 magic = 0;

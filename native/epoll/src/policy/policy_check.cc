@@ -1,11 +1,8 @@
 // Section by section, in the order of the header; each struct has one function that judges it.
 #include "policy/policy_check.h"
 
-#include <cstring>
-
 #include "codec/log_field.h"
 #include "codec/sha256.h"
-#include "http/regex.h"
 #include "http/template.h"
 #include "runtime/board.h"
 
@@ -15,26 +12,16 @@
 namespace holdfast::policy {
 namespace {
 
-class Checker {
+class Checker : http::FlatTable<PolicyHeader> {
  public:
-  explicit Checker(std::span<const u8> bytes) : bytes_(bytes) {}
+  explicit Checker(std::span<const u8> bytes) : FlatTable(bytes) {}
 
   bool run() {
-    if (bytes_.size() < sizeof(header_)) return false;
-    std::memcpy(&header_, bytes_.data(), sizeof(header_));
-    if (header_.magic != kPolicyMagic || header_.version != kPolicyVersion) return false;
-    if (header_.bytes != bytes_.size() || header_.bytes > kPolicyBytesMax) return false;
+    if (!takeHeader(kPolicyMagic, kPolicyVersion, kPolicyBytesMax)) return false;
     return hasSections() && hasConditions() && hasRules() && hasKinds() && hasPolicies();
   }
 
  private:
-  template <typename T>
-  [[nodiscard]] bool lies(const Section& section) const {
-    const u64 size = u64{section.count} * sizeof(T);
-    return section.offset % 8 == 0 && section.offset <= bytes_.size() &&
-           size <= bytes_.size() - section.offset;
-  }
-
   [[nodiscard]] bool hasSections() const {
     return header_.policies.count <= kPoliciesMax && header_.steps.count < kHolds &&
            lies<FlatPolicy>(header_.policies) && lies<FlatStep>(header_.steps) &&
@@ -54,22 +41,6 @@ class Checker {
            lies<u8>(header_.text);
   }
 
-  // True when `isGood(item, position)` holds for each item of a section.
-  template <typename T, typename Judge>
-  [[nodiscard]] bool all(const Section& section, Judge isGood) const {
-    const T* const items = reinterpret_cast<const T*>(bytes_.data() + section.offset);
-    for (u32 i = 0; i < section.count; ++i) {
-      if (!isGood(items[i], i)) return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool isText(const TextRef& ref) const {
-    return u64{ref.offset} + ref.length <= header_.text.count;
-  }
-  [[nodiscard]] static bool isIn(const Range& range, const Section& section) {
-    return u64{range.first} + range.count <= section.count;
-  }
   [[nodiscard]] bool isEntry(u32 entry) const {
     return entry >= kHolds || entry < header_.steps.count;
   }
@@ -114,13 +85,6 @@ class Checker {
     const bool hasRegex = matcher.kind != TextKind::kRegex || matcher.regex < header_.regexes.count;
     return matcher.source < Source::kCount && matcher.kind < TextKind::kCount && hasRegex &&
            isText(matcher.name) && isText(matcher.value) && isIn(matcher.values, header_.texts);
-  }
-
-  [[nodiscard]] bool isRegex(const FlatRegex& regex) const {
-    if (regex.offset % 8 != 0) return false;
-    if (u64{regex.offset} + regex.length > header_.regexBytes.count) return false;
-    return http::RegexView(bytes_.subspan(header_.regexBytes.offset + regex.offset, regex.length))
-        .isValid();
   }
 
   [[nodiscard]] bool hasRules() const {
@@ -252,9 +216,6 @@ class Checker {
            rate.depthTicks == limit.rate.depthTicks && limit.counted < Counted::kCount &&
            isIn(limit.by, header_.keyParts) && isText(limit.quota);
   }
-
-  std::span<const u8> bytes_;
-  PolicyHeader header_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "codec/http1_write.h"
+#include "http/flat_table.h"
 #include "runtime/base.h"
 #include "runtime/bucket_table.h"
 #include "runtime/concurrency.h"
@@ -21,22 +22,10 @@ namespace holdfast::policy {
 inline constexpr u32 kPolicyMagic = 0x4846504c;  // "HFPL"
 inline constexpr u32 kPolicyVersion = 2;
 
-struct Section {
-  u32 offset = 0;
-  u32 count = 0;
-};
-
-// Bytes of the text section.
-struct TextRef {
-  u32 offset = 0;
-  u32 length = 0;
-};
-
-// Items of another section.
-struct Range {
-  u32 first = 0;
-  u32 count = 0;
-};
+using http::FlatRegex;
+using http::Range;
+using http::Section;
+using http::TextRef;
 
 // Where a condition goes on: another step, or its end.
 inline constexpr u32 kHolds = 0xfffffffeu;
@@ -212,11 +201,6 @@ struct FlatPolicy {
   u32 entry = kHolds;  // of `when`
   u32 item = 0;        // in the section of its kind
   u32 padding = 0;
-};
-
-struct FlatRegex {
-  u32 offset = 0;  // in `regexBytes`, a multiple of 8
-  u32 length = 0;
 };
 
 struct PolicyHeader {
