@@ -112,7 +112,7 @@ const { scene } = shareFilters(TEXTS, () => ({
         { use: 'holdfast/rbac', with: { rules: [], default: 'deny' } },
       ],
     },
-    { path: '/mixed', filters: ['./tag.ts', log({ tenant: 'of the core', region: 'eu-1' })] },
+    { path: '/mixed', filters: [log({ tenant: 'of the core', region: 'eu-1' }), './tag.ts'] },
     {
       path: '/room',
       filters: ['./talk.ts', log({ room: '%{query.room}' })],

@@ -1,6 +1,6 @@
 /**
  * The native filters besides rules and rate limits: cors, basic-auth, size-limit, headers, fault,
- * concurrency.
+ * concurrency, access-log.
  *
  * The core is asked as well, so the addon must be built.
  */
@@ -187,4 +187,45 @@ test('concurrency: bounds, windows and tolerance', () => {
     [10, 40, 40, 1200, 503],
   );
   assert.deepEqual(findingsOf('concurrency', { min: 10, max: 5 }), ['min: "min" is above "max"']);
+});
+
+test('access-log: names and templates, each fault in words', () => {
+  const fields = { tenant: '%{header.X-Tenant}', 'room.name': '%{query.room}', region: 'eu-1' };
+  const policy = policyOf('access-log', { fields, when: { methods: 'GET' } });
+  assert.deepEqual(
+    policy.fields,
+    Object.entries(fields).map(([name, value]) => ({ name, value })),
+  );
+  assert.match(findingsOf('access-log', { fields: {} })[0] ?? '', /^fields: there is no field/);
+  assert.match(findingsOf('access-log', { fields }, 'tcp-listener')[0] ?? '', /is not for TCP/);
+  assert.equal(findingsOf('access-log', { fields: { tenant: { header: 'x' } } }).length, 1);
+  const wrong: readonly (readonly [
+    name: string,
+    value: string,
+    fault: RegExp,
+    position: number,
+  ])[] = [
+    ['Tenant', 'x', /not a name for a field of access records/, -1],
+    ['a', 'x %{nothing}', /there is no such variable/, 2],
+    ['a', '%{status}', /no value here/, 0],
+    ['a', '%{cluster}', /no value here/, 0],
+    ['a', '%{header.x', /without }/, 0],
+  ];
+  for (const [name, value, fault, position] of wrong) {
+    const { input } = checkNativeFilter(
+      'holdfast/access-log',
+      { fields: { [name]: value } },
+      'route',
+      BASE,
+    );
+    assert.ok(input !== null);
+    const [found, ...more] = native.checkPolicies([input]);
+    assert.deepEqual(more, []);
+    assert.match(found?.text ?? '', fault);
+    assert.equal(found?.position, position);
+  }
+  const many = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`f${i}`, 'x']));
+  const { input } = checkNativeFilter('holdfast/access-log', { fields: many }, 'route', BASE);
+  assert.ok(input !== null);
+  assert.equal(native.checkPolicies([input])[0]?.text, 'too many');
 });
