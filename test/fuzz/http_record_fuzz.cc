@@ -6,6 +6,7 @@
 #include <array>
 #include <string>
 
+#include "codec/log_field.h"
 #include "proxy/http_record.h"
 
 #include "fuzz/fuzz.h"
