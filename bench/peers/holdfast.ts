@@ -12,6 +12,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   type Candidate,
+  FILTERED_HOST,
+  type FilterLoad,
   type Presence,
   ROOT,
   RunFailure,
@@ -37,23 +39,21 @@ function configureTls({ tls }: StartOptions): string {
 
 /** Rules of the core: as many networks that the load does not come from, then everybody. */
 const RULES = 1_000;
+/** What the load asks for where nothing else is said. */
+const PLAIN_HOST = 'bench.test';
 const FILTERS = fileURLToPath(new URL('../filters/', import.meta.url));
 
-/** Filters of the route that takes the load, and of another one. */
-function configureFilters(
-  { http }: StartOptions,
-  generation: number,
-): { readonly load: string; readonly other: string } {
-  const none = { load: '', other: '' };
-  switch (http?.filters) {
-    case 'elsewhere':
-      return { load: '', other: `, filters: [${FILTERS}header.ts]` };
+/** Filters of a route. */
+function configureFilters(filters: FilterLoad, generation: number): string {
+  switch (filters) {
+    case 'none':
+      return '';
     case 'header':
     case 'messages':
-      return { ...none, load: `, filters: [${FILTERS}${http.filters}.ts]` };
+      return `, filters: [${FILTERS}${filters}.ts]`;
     case 'swap': {
       const file = generation % 2 === 0 ? 'messages' : 'messages-odd';
-      return { ...none, load: `, filters: [${FILTERS}${file}.ts]` };
+      return `, filters: [${FILTERS}${file}.ts]`;
     }
     case 'policies': {
       const rules = Array.from({ length: RULES }, (_, at) => {
@@ -62,11 +62,24 @@ function configureFilters(
       });
       const rbac = `{ use: holdfast/rbac, with: { default: allow, rules: [${rules.join(', ')}] } }`;
       const rate = '{ use: holdfast/rate-limit, with: { rate: 100000000/s, by: address } }';
-      return { ...none, load: `, filters: [${rbac}, ${rate}]` };
+      return `, filters: [${rbac}, ${rate}]`;
     }
-    case undefined:
-      return none;
   }
+}
+
+/** Hosts and routes; where filters are asked for, of their host and of another one. */
+function configureHosts({ http }: StartOptions, generation: number): string {
+  const { filters } = http ?? {};
+  const host = (filters: string, name?: string): string => `
+        - ${name === undefined ? '' : `names: [${name}]\n          `}routes:
+            - match: { path: { exact: /generation } }
+              respond: { status: 200, body: "${generation}" }
+            - { match: { path: /elsewhere }, cluster: origin }
+            - { match: { path: / }, cluster: origin, websocket: true${filters} }`;
+  if (filters === undefined) return host('');
+  const asked = configureFilters(filters, generation);
+  if (filters === 'swap') return host(asked);
+  return host('', PLAIN_HOST) + host(asked, FILTERED_HOST);
 }
 
 /** Protocol of the listener, with what keeps limits of HTTP out of the way. */
@@ -77,7 +90,6 @@ function configureProtocol(options: StartOptions, generation: number): string {
     protocol: tcp
     cluster: origin`;
   }
-  const filters = configureFilters(options, generation);
   return `
     protocol: http
     http:
@@ -85,12 +97,7 @@ function configureProtocol(options: StartOptions, generation: number): string {
       timeouts: { keepAlive: 1h }
       forwarded: ${http.isBare ? '[]' : '[x-forwarded]'}
       requestId: false
-      hosts:
-        - routes:
-            - match: { path: { exact: /generation } }
-              respond: { status: 200, body: "${generation}" }
-            - { match: { path: /elsewhere }, cluster: origin${filters.other} }
-            - { match: { path: / }, cluster: origin, websocket: true${filters.load} }`;
+      hosts:${configureHosts(options, generation)}`;
 }
 
 /** Connections to the origin are kept, as everybody else keeps them. */

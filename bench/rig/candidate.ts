@@ -24,11 +24,14 @@ export interface HttpOptions {
 }
 
 /**
- * Filters that a measurement asks for: on a route that takes no request, one that reads and sets a
- * field, one that sees text messages of clients, the same with other code at every reload, or 1,000
- * rules and a rate limit of the core.
+ * Filters that a measurement asks for. On requests for FILTERED_HOST: none, one that reads and sets
+ * a field, one that sees text messages of clients, or 1,000 rules and a rate limit of the core. On
+ * all requests: one that sees text messages, with other code at every reload.
  */
-export type FilterLoad = 'elsewhere' | 'header' | 'messages' | 'swap' | 'policies';
+export type FilterLoad = 'none' | 'header' | 'messages' | 'policies' | 'swap';
+
+/** The host of which filters are asked; as long as that of the others. */
+export const FILTERED_HOST = 'other.test';
 
 /** Whether a candidate is on this machine. */
 export type Presence =

@@ -1,13 +1,14 @@
 /** What scenarios, peers and the gate stand on: machine, ports, processes, memory, load. */
 export { BUILD, buildLoadgen, buildTlsLoadgen, ROOT } from './build.ts';
-export type {
-  Candidate,
-  FilterLoad,
-  HttpOptions,
-  Presence,
-  Protocol,
-  Running,
-  StartOptions,
+export {
+  type Candidate,
+  FILTERED_HOST,
+  type FilterLoad,
+  type HttpOptions,
+  type Presence,
+  type Protocol,
+  type Running,
+  type StartOptions,
 } from './candidate.ts';
 export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
 export {

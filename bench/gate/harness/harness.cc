@@ -4,7 +4,8 @@
 // usage: harness echo PAIRS ROUNDS [WHAT] | churn COUNT | idle FEW MANY [WHAT]
 // | instructions PAIRS ROUNDS [WHAT] echo and churn count system calls and
 // allocations, idle reads the resident memory, instructions runs the echo
-// uncounted, for callgrind. WHAT is tcp, http or websocket. Each subtracts
+// uncounted, for callgrind. WHAT is tcp, http, policies (http with rules and a limit) or
+// websocket. Each subtracts
 // nothing: the gate runs two sizes and takes the difference, so that what
 // happens once is not in the figure.
 #include <sys/resource.h>
@@ -56,8 +57,8 @@ void print(const char* what, u64 count, const Counts& before, const Counts& afte
               static_cast<unsigned long long>(after.allocations - before.allocations));
 }
 
-int echo(u32 pairCount, u32 rounds, Carried carried) {
-  Stage stage(pairCount, carried);
+int echo(u32 pairCount, u32 rounds, Carried carried, Policies policies) {
+  Stage stage(pairCount, carried, policies);
   std::vector<Stage::Pair> pairs;
   for (u32 at = 0; at < pairCount; ++at) pairs.push_back(stage.open());
   if (carried == Carried::kHttp) stage.settle(pairs);
@@ -112,7 +113,9 @@ int run(int argc, char** argv) {
   const Carried carried = carriedOf(argc > 4 ? argv[4] : nullptr);
   const bool isEcho = std::strcmp(argv[1], "echo") == 0;
   if (isEcho || std::strcmp(argv[1], "instructions") == 0) {
-    return echo(number(2), number(3), carried);
+    const bool hasRules = argc > 4 && std::strcmp(argv[4], "policies") == 0;
+    return echo(number(2), number(3), carried,
+                hasRules ? Policies::kRulesAndLimit : Policies::kNone);
   }
   if (std::strcmp(argv[1], "churn") == 0) return churn(number(2));
   return idle(number(2), number(3), carried);

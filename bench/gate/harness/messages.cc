@@ -1,10 +1,10 @@
 // Texts of the harness; see messages.h.
 //
 // Made once, outside of what is counted. Does not read messages: it compares.
+#include "messages.h"
+
 #include <cstring>
 #include <string>
-
-#include "messages.h"
 
 namespace holdfast::gate {
 
@@ -34,7 +34,9 @@ const std::string& frame(bool isMasked) {
 }  // namespace
 
 Carried carriedOf(const char* name) {
-  if (name != nullptr && std::strcmp(name, "http") == 0) return Carried::kHttp;
+  const bool isHttp =
+      name != nullptr && (std::strcmp(name, "http") == 0 || std::strcmp(name, "policies") == 0);
+  if (isHttp) return Carried::kHttp;
   if (name != nullptr && std::strcmp(name, "websocket") == 0) return Carried::kWebSocket;
   return Carried::kTcp;
 }

@@ -1,4 +1,6 @@
 // Composing and driving the core for the gate; see stage.h.
+#include "stage.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,9 +13,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <span>
+#include <string>
 
 #include "counting.h"
-#include "stage.h"
 
 // The core's clock; see the Makefile. It starts an hour ahead of the kernel's,
 // so that no timer descriptor fires during a run, and creeps. Sleeping moves it
@@ -51,6 +53,8 @@ constexpr size_t kRoomBytes = 4096;
 constexpr u32 kTurnsMax = 1000;
 constexpr u32 kHourMs = 3'600'000;
 constexpr u32 kRequestsMax = 1'000'000'000;
+constexpr u32 kRules = 1000;
+constexpr u64 kRateMax = 100'000'000;  // never reached
 // Connections arrive this far apart: not a storm, for which the acceptor has
 // rules of its own.
 constexpr u64 kArrivalNs = 1'000'000;
@@ -121,6 +125,40 @@ proxy::HttpParts httpParts() {
   return http;
 }
 
+// The same as the scenario http-filters configures: rules for networks that no client is in, and a
+// bucket for each client.
+std::vector<policy::PolicyParts> rulesAndLimit() {
+  policy::PolicyParts rbac;
+  rbac.name = "rbac";
+  rbac.rbac.fallback = policy::Action::kAllow;
+  for (u32 at = 0; at < kRules; ++at) {
+    char network[32];
+    (void)std::snprintf(network, sizeof network, "10.%u.%u.0/24", at >> 8, at & 255);
+    policy::TestParts address;
+    address.kind = policy::TestKind::kAddress;
+    if (!parseCidr(network, &address.networks.emplace_back())) fail("no network");
+    policy::TestParts path;
+    path.kind = policy::TestKind::kText;
+    path.source = policy::Source::kPath;
+    path.text = policy::TextKind::kSegments;
+    path.values = {"/private/" + std::to_string(at)};
+    policy::RuleParts rule;
+    rule.name = "r" + std::to_string(at);
+    rule.action = policy::Action::kDeny;
+    rule.when.parts = {address, path};
+    rbac.rbac.rules.push_back(rule);
+  }
+  policy::PolicyParts limit;
+  limit.kind = policy::PolicyKind::kRateLimit;
+  limit.name = "limit";
+  limit.id = 1;
+  limit.status = 429;
+  limit.limit.by.resize(1);
+  limit.limit.count = kRateMax;
+  limit.limit.burst = kRateMax;
+  return {rbac, limit};
+}
+
 proxy::ClusterHttpParts clusterHttpParts() {
   proxy::ClusterHttpParts http;
   http.idleMs = kHourMs;
@@ -139,7 +177,8 @@ void fail(const char* what) {
   std::exit(1);
 }
 
-Stage::Stage(u32 connectionsMax, Carried carried) : carried_(carried) {
+Stage::Stage(u32 connectionsMax, Carried carried, Policies policies)
+    : carried_(carried), policies_(policies) {
   BoardOptions board;
   board.shards = 1;
   board.connectionsMax = connectionsMax;
@@ -185,6 +224,9 @@ void Stage::configure() {
   parts.endpoints.push_back(endpoint);
   if (carried_ != Carried::kTcp) {
     parts.http.push_back(httpParts());
+    if (policies_ == Policies::kRulesAndLimit) {
+      parts.http[0].routes[0].policies = rulesAndLimit();
+    }
     parts.clusterHttp.push_back(clusterHttpParts());
   }
   const int snapshot = proxy::compileSnapshot(parts);

@@ -19,9 +19,12 @@
 
 namespace holdfast::gate {
 
+// What native filters the route of HTTP has: none, or 1,000 rules and a rate limit.
+enum class Policies : u8 { kNone, kRulesAndLimit };
+
 class Stage {
  public:
-  Stage(u32 connectionsMax, Carried carried);
+  Stage(u32 connectionsMax, Carried carried, Policies policies = Policies::kNone);
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
@@ -55,6 +58,7 @@ class Stage {
   u32 answerRequests();
 
   Carried carried_;
+  Policies policies_;
   std::vector<int> endpoints_;  // with HTTP
   Board board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;

@@ -63,9 +63,10 @@ Decoded TcpPayload::decode(std::span<const char> in) const {
                  Stamp{static_cast<Kind>(header.kind), header.intendedNs, header.sentNs}};
 }
 
-std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes) {
+std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes,
+                                       const std::string& host) {
   if (name == "tcp") return std::make_unique<TcpPayload>(messageBytes);
-  if (std::unique_ptr<Payload> payload = createWebPayload(name, messageBytes)) return payload;
+  if (std::unique_ptr<Payload> payload = createWebPayload(name, messageBytes, host)) return payload;
   fail("unknown payload \"%s\"; there are: tcp, http, http-close, events, websocket", name.c_str());
 }
 

@@ -41,6 +41,8 @@ struct Decoded {
   Stamp stamp;
 };
 
+inline constexpr const char* kHost = "bench.test";
+
 class Payload {
  public:
   virtual ~Payload() = default;
@@ -75,8 +77,9 @@ class TcpPayload : public Payload {
   std::size_t bytes_;
 };
 
-// `name` is what --payload says; an unknown one ends the process with a sentence that lists the
-// known.
-std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes);
+// `name` is what --payload says, `host` the value of Host where there is one; an unknown one ends
+// the process with a sentence that lists the known.
+std::unique_ptr<Payload> createPayload(const std::string& name, u64 messageBytes,
+                                       const std::string& host = kHost);
 
 }  // namespace holdfast::loadgen

@@ -31,12 +31,13 @@ void checkBytes(u64 bytes) {
 // The request that all HTTP payloads send; the stamp says what the origin does with it.
 class RequestPayload : public Payload {
  public:
-  RequestPayload(u64 contentBytes, bool isClosing) : contentBytes_(contentBytes) {
+  RequestPayload(u64 contentBytes, const std::string& host, bool isClosing)
+      : contentBytes_(contentBytes) {
     checkBytes(contentBytes);
     request_ = "GET /bytes/" + std::to_string(contentBytes) + "?t=";
     stampAt_ = request_.size();
     request_ += std::string(kStampTextBytes, 'x');
-    request_ += " HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: loadgen\r\nAccept: */*\r\n";
+    request_ += " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: loadgen\r\nAccept: */*\r\n";
     request_ += isClosing ? "Connection: close\r\n\r\n" : "\r\n";
   }
   std::size_t messageBytes() const override { return request_.size(); }
@@ -80,7 +81,8 @@ class HttpPayload final : public RequestPayload {
 // that the origin wrote as one chunk and that fits into one read.
 class EventPayload final : public RequestPayload {
  public:
-  explicit EventPayload(u64 contentBytes) : RequestPayload(contentBytes, false) {}
+  EventPayload(u64 contentBytes, const std::string& host)
+      : RequestPayload(contentBytes, host, false) {}
   Decoded decode(std::span<const char> in) const override {
     const std::string_view text = viewOf(in);
     const std::size_t at = text.find(kEventMark);
@@ -97,9 +99,9 @@ class EventPayload final : public RequestPayload {
 
 class WebSocketPayload final : public Payload {
  public:
-  explicit WebSocketPayload(u64 textBytes) : textBytes_(textBytes) {
+  WebSocketPayload(u64 textBytes, const std::string& host) : textBytes_(textBytes) {
     checkBytes(textBytes);
-    greeting_ = "GET /socket HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: loadgen\r\n";
+    greeting_ = "GET /socket HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: loadgen\r\n";
     greeting_ += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
     greeting_ += "Sec-WebSocket-Key: " + std::string(kKey) + "\r\n\r\n";
     accept_ = acceptOf(kKey);
@@ -154,11 +156,12 @@ class WebSocketPayload final : public Payload {
 
 }  // namespace
 
-std::unique_ptr<Payload> createWebPayload(const std::string& name, u64 messageBytes) {
-  if (name == "http") return std::make_unique<HttpPayload>(messageBytes, false);
-  if (name == "http-close") return std::make_unique<HttpPayload>(messageBytes, true);
-  if (name == "events") return std::make_unique<EventPayload>(messageBytes);
-  if (name == "websocket") return std::make_unique<WebSocketPayload>(messageBytes);
+std::unique_ptr<Payload> createWebPayload(const std::string& name, u64 messageBytes,
+                                          const std::string& host) {
+  if (name == "http") return std::make_unique<HttpPayload>(messageBytes, host, false);
+  if (name == "http-close") return std::make_unique<HttpPayload>(messageBytes, host, true);
+  if (name == "events") return std::make_unique<EventPayload>(messageBytes, host);
+  if (name == "websocket") return std::make_unique<WebSocketPayload>(messageBytes, host);
   return nullptr;
 }
 

@@ -13,6 +13,7 @@
 namespace holdfast::loadgen {
 
 // Nothing when the name is none of the above.
-std::unique_ptr<Payload> createWebPayload(const std::string& name, u64 messageBytes);
+std::unique_ptr<Payload> createWebPayload(const std::string& name, u64 messageBytes,
+                                          const std::string& host);
 
 }  // namespace holdfast::loadgen

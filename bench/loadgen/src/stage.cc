@@ -18,7 +18,8 @@ constexpr u64 kSpareDescriptors = 32;
 Stage::Stage(Flags& flags)
     : control(loop, flags.isSet("interactive")),
       usage(flags),
-      payload(createPayload(flags.text("payload", "tcp"), flags.number("bytes", 64))),
+      payload(createPayload(flags.text("payload", "tcp"), flags.number("bytes", 64),
+                            flags.text("host", kHost))),
       channels(createChannels(flags)),
       descriptorsMax(raiseDescriptorLimit()) {}
 
