@@ -202,6 +202,12 @@ export const FIGURES: readonly CountedFigure[] = [
     measure: ({ harness }) => harness.bytesPerConnection(),
   },
   ...KINDS.flatMap(listCoreFigures),
+  {
+    name: 'instructions-per-request-policies',
+    title: `instructions per keep-alive request with 1,000 rules and a rate limit, ${BUSY_PAIRS} ready`,
+    kind: 'core',
+    measure: (subject) => measureInstructions(subject, { pairs: BUSY_PAIRS, carried: 'policies' }),
+  },
   ...['conn', 'tunnel', 'mailboxMessage'].map((record) => ({
     name: `size-of-${record}`,
     title: `size of the record ${record}`,

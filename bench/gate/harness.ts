@@ -43,11 +43,13 @@ export interface PerThing {
   readonly allocations: number;
 }
 
+/** Absent: bytes. `policies` is HTTP on a route with 1,000 rules and a rate limit. */
+export type Carried = 'tcp' | 'http' | 'policies' | 'websocket';
+
 /** What passes through the core, and how much of it is ready in each turn. */
 export interface Passing {
   readonly pairs: number;
-  /** Absent: bytes. */
-  readonly carried?: 'tcp' | 'http' | 'websocket';
+  readonly carried?: Carried;
   /** The regression that is switched on. */
   readonly plant?: number;
 }
@@ -142,7 +144,8 @@ function createHarness(program: string): Harness {
       }
       const few = await countInstructions(passing, 100);
       const many = await countInstructions(passing, 300);
-      const perRound = passing.pairs * (passing.carried === 'http' ? 1 : 2);
+      const isRequest = passing.carried === 'http' || passing.carried === 'policies';
+      const perRound = passing.pairs * (isRequest ? 1 : 2);
       return (many - few) / (perRound * 200);
     },
   };

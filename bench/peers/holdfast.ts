@@ -5,7 +5,7 @@
  * Invariant: the configuration uses nothing that a user could not write; what is not said is the
  * default.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -43,6 +43,15 @@ const RULES = 1_000;
 const PLAIN_HOST = 'bench.test';
 const FILTERS = fileURLToPath(new URL('../filters/', import.meta.url));
 
+const nameGeneration = (generation: number): string => `messages-${generation}.ts`;
+
+/** Writes the filter of a generation: messages.ts with a line that no other generation has. */
+function writeGeneration(folder: string, generation: number): void {
+  const text = readFileSync(join(FILTERS, 'messages.ts'), 'utf8');
+  const line = `\nexport const GENERATION = ${generation};\n`;
+  writeFileSync(join(folder, nameGeneration(generation)), text + line);
+}
+
 /** Filters of a route. */
 function configureFilters(filters: FilterLoad, generation: number): string {
   switch (filters) {
@@ -55,6 +64,11 @@ function configureFilters(filters: FilterLoad, generation: number): string {
       const file = generation % 2 === 0 ? 'messages' : 'messages-odd';
       return `, filters: [${FILTERS}${file}.ts]`;
     }
+    case 'blocking':
+    case 'offloaded':
+      return `, filters: [${FILTERS}slow-${filters}.ts]`;
+    case 'renew':
+      return `, filters: [./${nameGeneration(generation)}]`;
     case 'policies': {
       const rules = Array.from({ length: RULES }, (_, at) => {
         const network = `10.${at >> 8}.${at & 255}.0/24`;
@@ -78,8 +92,8 @@ function configureHosts({ http }: StartOptions, generation: number): string {
             - { match: { path: / }, cluster: origin, websocket: true${filters} }`;
   if (filters === undefined) return host('');
   const asked = configureFilters(filters, generation);
-  if (filters === 'swap') return host(asked);
-  return host('', PLAIN_HOST) + host(asked, FILTERED_HOST);
+  const isForAll = !['none', 'header', 'messages', 'policies'].includes(filters);
+  return isForAll ? host(asked) : host('', PLAIN_HOST) + host(asked, FILTERED_HOST);
 }
 
 /** Protocol of the listener, with what keeps limits of HTTP out of the way. */
@@ -108,12 +122,15 @@ function configureKeeping({ http }: StartOptions): string {
 }
 
 function configure(options: StartOptions, generation = 0): string {
+  if (options.http?.filters === 'renew') writeGeneration(options.folder, generation);
+  // What blocks a shard is told as a warning.
+  const level = options.http?.filters === 'blocking' ? 'warn' : 'error';
   const front = configureTls(options) + configureProtocol(options, generation);
   return `# Written by bench/peers/holdfast.ts for one measurement.
 version: 1
 shards: ${options.workers}
 admin: { socket: ${options.folder}/holdfast.sock }
-log: { level: error, access: off }
+log: { level: ${level}, access: off }
 listeners:
   - name: front
     bind: [127.0.0.1:${options.frontPort}]${front}

@@ -17,7 +17,7 @@ import { type Guarded, RunFailure, type Running, type StartOptions } from '../ri
 const run = promisify(execFile);
 const START_MS_MAX = 20_000;
 const POLL_MS = 20;
-const RELOAD_MS_MAX = 10_000;
+const RELOAD_MS_MAX = 30_000;
 const RELOAD_AGAIN_MS = 500;
 const RELOAD_POLL_MS = 4;
 const RELOAD_POLL_MS_MAX = 32;

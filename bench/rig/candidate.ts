@@ -26,9 +26,19 @@ export interface HttpOptions {
 /**
  * Filters that a measurement asks for. On requests for FILTERED_HOST: none, one that reads and sets
  * a field, one that sees text messages of clients, or 1,000 rules and a rate limit of the core. On
- * all requests: one that sees text messages, with other code at every reload.
+ * all requests: one that sees text messages, with the code of the reload before the last at every
+ * reload (`swap`) or with code that never was (`renew`); and one that takes 50 ms for FILTERED_HOST,
+ * on the shard's thread (`blocking`) or in the pool (`offloaded`).
  */
-export type FilterLoad = 'none' | 'header' | 'messages' | 'policies' | 'swap';
+export type FilterLoad =
+  | 'none'
+  | 'header'
+  | 'messages'
+  | 'policies'
+  | 'swap'
+  | 'renew'
+  | 'blocking'
+  | 'offloaded';
 
 /** The host of which filters are asked; as long as that of the others. */
 export const FILTERED_HOST = 'other.test';

@@ -11,6 +11,7 @@ export {
   type StartOptions,
 } from './candidate.ts';
 export { explain, Interrupted, RunFailure, UsageFailure } from './failure.ts';
+export { type HeapReading, Heaps } from './heaps.ts';
 export {
   type Amount,
   BUSY_CONNECTIONS,

@@ -7,6 +7,8 @@
  */
 import { UsageFailure } from '../rig/index.ts';
 import { fanOut } from './fan-out.ts';
+import { filterHeap } from './filter-heap.ts';
+import { filterOffload } from './filter-offload.ts';
 import { httpFilters, wsFilters } from './filters.ts';
 import { generator } from './generator.ts';
 import { httpReload, httpSaturation } from './http.ts';
@@ -68,6 +70,8 @@ export const SCENARIOS: readonly Scenario[] = [
   httpFilters,
   wsFilters,
   wsFilterReload,
+  filterOffload,
+  filterHeap,
   generator,
 ];
 

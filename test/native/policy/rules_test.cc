@@ -251,5 +251,46 @@ TEST(rulesAgreeWithAskingEachInTurn) {
   }
 }
 
+// So many keys that tables are large, by few lengths and by more than a table is asked for.
+TEST(rulesAreFoundAmongThousands) {
+  for (u32 lengths : {1u, 8u, 20u}) {
+    Draw draw(lengths);
+    std::vector<RuleParts> rules;
+    const auto pathOf = [&draw, lengths] {
+      return "/tenant/" + std::string(1 + draw.below(lengths), 'x') +
+             std::to_string(draw.below(60));
+    };
+    const auto networkOf = [&draw, lengths] {
+      const std::string bits = std::to_string(32 - draw.below(lengths));
+      const std::string at = std::to_string(draw.below(2)) + "." + std::to_string(draw.below(250));
+      return draw.below(2) != 0
+                 ? "10.1." + at + "/" + bits
+                 : "2001:db8::" + at.substr(2) + ":0/" + std::to_string(128 - draw.below(lengths));
+    };
+    for (u32 i = 0; i < 1500; ++i) {
+      const TextKind kind = draw.below(3) != 0 ? TextKind::kPrefix : TextKind::kExact;
+      TestParts test = draw.below(2) != 0 ? addressTest({networkOf()})
+                                          : textTest(Source::kPath, kind, {pathOf()});
+      rules.push_back(ruleOf("r" + std::to_string(i),
+                             draw.below(2) != 0 ? Action::kAllow : Action::kDeny, test));
+    }
+    const PolicyParts policy = rbacOf(rules);
+    PolicyWorld world({policy});
+    u32 found = 0;
+    for (u32 i = 0; i < 500 && check::failures() == 0; ++i) {
+      TestFacts facts;
+      facts.client = networkOf();
+      facts.client.resize(facts.client.find('/'));
+      facts.path = pathOf() + (draw.below(2) != 0 ? "/items" : "");
+      bool isAllowed = false;
+      const std::string rule = naiveDecision(policy.rbac, facts, &isAllowed);
+      CHECK_EQ(world.ask(facts), isAllowed);
+      if (!isAllowed) CHECK_EQ(world.outcome.rule, rule);
+      if (rule != "default") ++found;
+    }
+    CHECK(found > 100);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::policy

@@ -51,6 +51,7 @@ bool FlatPolicies::layFlat(std::vector<u8>* bytes) {
       place(bytes, rules, &header.rules) && place(bytes, dimensions, &header.dimensions) &&
       place(bytes, keys, &header.keys) && place(bytes, nets4, &header.nets4) &&
       place(bytes, nets6, &header.nets6) && place(bytes, candidates, &header.candidates) &&
+      place(bytes, slots, &header.slots) && place(bytes, lengths, &header.lengths) &&
       place(bytes, cors, &header.cors) && place(bytes, auths, &header.auths) &&
       place(bytes, users, &header.users) && place(bytes, sizes, &header.sizes) &&
       place(bytes, editLists, &header.editLists) && place(bytes, edits, &header.edits) &&

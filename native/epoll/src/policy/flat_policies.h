@@ -29,6 +29,8 @@ struct FlatPolicies {
   std::vector<FlatNet4> nets4;
   std::vector<FlatNet6> nets6;
   std::vector<u32> candidates;
+  std::vector<FlatSlot> slots;
+  std::vector<u32> lengths;
   std::vector<FlatCors> cors;
   std::vector<FlatAuth> auths;
   std::vector<FlatUser> users;

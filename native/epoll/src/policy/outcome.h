@@ -29,8 +29,8 @@ enum class Verdict : u8 {
 
 // A list of changes to fields, of a fixed size.
 struct FieldEdits {
-  http1::FieldEdit edits[kOutcomeFieldsMax];
   u32 count = 0;
+  http1::FieldEdit edits[kOutcomeFieldsMax];
 
   [[nodiscard]] std::span<const http1::FieldEdit> all() const { return {edits, count}; }
 };
@@ -45,21 +45,21 @@ struct Outcome {
   std::string_view kind{};
   std::string_view policy{};
   std::string_view rule{};
-  // For the answer that refuses, and for whatever response the client gets, that answer too.
-  FieldEdits answerFields;
-  FieldEdits responseFields;
-  FieldEdits requestFields;  // for the endpoint
-  // For the access record; values are compiled templates.
-  codec::LogField logs[kOutcomeLogsMax];
-  u32 logCount = 0;
   // Of the content; 0: no limit of policies. What has a length above it was refused already.
   u64 requestBytesMax = 0;
   u64 responseBytesMax = 0;
   // Adaptive limits that let the request in: to be given back by leave(), whatever becomes of it.
   u32 tickets[kTicketsMax] = {};
   u32 ticketCount = 0;
-  char text[kOutcomeTextBytes];
   u32 textLength = 0;
+  // For the answer that refuses, and for whatever response the client gets, that answer too.
+  FieldEdits answerFields;
+  FieldEdits responseFields;
+  FieldEdits requestFields;  // for the endpoint
+  // For the access record; values are compiled templates.
+  u32 logCount = 0;
+  codec::LogField logs[kOutcomeLogsMax];
+  char text[kOutcomeTextBytes];
 
   void clear() {
     verdict = Verdict::kContinue;

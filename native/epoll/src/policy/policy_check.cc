@@ -1,16 +1,23 @@
 // Section by section, in the order of the header; each struct has one function that judges it.
 #include "policy/policy_check.h"
 
+#include <bit>
+#include <cstring>
+
 #include "codec/log_field.h"
 #include "codec/sha256.h"
 #include "http/template.h"
 #include "runtime/board.h"
 
+#include "policy/key_hash.h"
 #include "policy/kinds_compile.h"
 #include "policy/policy_layout.h"
 
 namespace holdfast::policy {
 namespace {
+
+constexpr u32 kBitsOf4 = 32;
+constexpr u32 kBitsOf6 = 128;
 
 class Checker : http::FlatTable<PolicyHeader> {
  public:
@@ -31,6 +38,7 @@ class Checker : http::FlatTable<PolicyHeader> {
            lies<FlatRule>(header_.rules) && lies<FlatDimension>(header_.dimensions) &&
            lies<FlatKey>(header_.keys) && lies<FlatNet4>(header_.nets4) &&
            lies<FlatNet6>(header_.nets6) && lies<u32>(header_.candidates) &&
+           lies<FlatSlot>(header_.slots) && lies<u32>(header_.lengths) &&
            lies<FlatCors>(header_.cors) && lies<FlatAuth>(header_.auths) &&
            lies<FlatUser>(header_.users) && lies<FlatSize>(header_.sizes) &&
            lies<Range>(header_.editLists) && lies<FlatEdit>(header_.edits) &&
@@ -98,7 +106,9 @@ class Checker : http::FlatTable<PolicyHeader> {
            all<FlatDimension>(header_.dimensions,
                               [this](const FlatDimension& dimension, u32) {
                                 return dimension.source < Source::kCount &&
-                                       isText(dimension.name) && isIn(dimension.keys, header_.keys);
+                                       isText(dimension.name) &&
+                                       isIn(dimension.keys, header_.keys) &&
+                                       isHash(dimension.hash, header_.keys, kPolicyTextMax);
                               }) &&
            all<FlatKey>(header_.keys,
                         [this](const FlatKey& key, u32 at) {
@@ -117,7 +127,32 @@ class Checker : http::FlatTable<PolicyHeader> {
   [[nodiscard]] bool isRbac(const FlatRbac& rbac) const {
     return isIn(rbac.rules, header_.rules) && isIn(rbac.always, header_.candidates) &&
            isIn(rbac.dimensions, header_.dimensions) && isIn(rbac.nets4, header_.nets4) &&
-           isIn(rbac.nets6, header_.nets6) && rbac.fallback < Action::kCount;
+           isIn(rbac.nets6, header_.nets6) && rbac.fallback < Action::kCount &&
+           isHash(rbac.hash4, header_.nets4, kBitsOf4) &&
+           isHash(rbac.hash6, header_.nets6, kBitsOf6);
+  }
+
+  // Every search comes to an empty slot, and what it finds is in `items`.
+  [[nodiscard]] bool isHash(const FlatHash& hash, const Section& items, u32 lengthMax) const {
+    if (!isIn(hash.slots, header_.slots) || !isIn(hash.lengths, header_.lengths)) return false;
+    if (hash.slots.count == 0) return true;
+    if (!std::has_single_bit(hash.slots.count)) return false;
+    if (hash.lengths.count > kProbedLengthsMax) return false;
+    const auto* slots = reinterpret_cast<const FlatSlot*>(bytes_.data() + header_.slots.offset);
+    bool hasEmpty = false;
+    for (u32 i = 0; i < hash.slots.count; ++i) {
+      const u32 item = slots[hash.slots.first + i].item;
+      if (item == kNoIndex) hasEmpty = true;
+      if (item != kNoIndex && item >= items.count) return false;
+    }
+    const auto* lengths = reinterpret_cast<const u32*>(bytes_.data() + header_.lengths.offset);
+    u32 before = 0;
+    for (u32 i = 0; i < hash.lengths.count; ++i) {
+      const u32 length = lengths[hash.lengths.first + i];
+      if (length < before || length > lengthMax) return false;
+      before = length;
+    }
+    return hasEmpty;
   }
 
   template <typename Net>

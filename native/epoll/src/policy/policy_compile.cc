@@ -9,6 +9,7 @@
 #include "http/route_forms.h"
 
 #include "policy/conditions.h"
+#include "policy/key_hash.h"
 #include "policy/kinds_compile.h"
 #include "policy/policy_list.h"
 #include "policy/rule_index.h"
@@ -321,8 +322,10 @@ class Compiler {
                         static_cast<u32>(index.texts.size())};
     for (const auto& [dimension, keys] : index.texts) {
       const Range range{static_cast<u32>(flat_.keys.size()), static_cast<u32>(keys.size())};
-      flat_.dimensions.push_back({dimension.first, 0, addText(dimension.second), range});
+      const u32 position = static_cast<u32>(flat_.dimensions.size());
+      flat_.dimensions.push_back({dimension.first, 0, addText(dimension.second), range, {}});
       addKeys(keys, base);
+      flat_.dimensions[position].hash = addKeyHash(range, &flat_);
     }
     flat->nets4 = {static_cast<u32>(flat_.nets4.size()), static_cast<u32>(index.nets4.size())};
     for (const auto& [net, rules] : index.nets4) {
@@ -340,6 +343,8 @@ class Compiler {
       flatNet.candidates = addCandidates(rules, base);
       addNet(flatNet, flat->nets6.first, &flat_.nets6);
     }
+    flat->hash4 = addNet4Hash(flat->nets4, &flat_);
+    flat->hash6 = addNet6Hash(flat->nets6, &flat_);
   }
 
   // Texts come sorted, so those that one begins with stand in front of it.

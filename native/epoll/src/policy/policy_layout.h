@@ -99,12 +99,26 @@ struct FlatKey {
   Range prefix;  // and for all that begin with it
 };
 
+// A place of a hash table; `item` is a position in the section of what the table finds.
+struct FlatSlot {
+  u32 tag = 0;  // the high half of the hash
+  u32 item = kNoIndex;
+};
+static_assert(sizeof(FlatSlot) == 8);
+
+// A hash table of keys or networks (key_hash.h). Without slots there is none.
+struct FlatHash {
+  Range slots;    // a power of two, not all of them in use
+  Range lengths;  // ascending: bytes of keys that are prefixes, or bits of networks
+};
+
 // One thing of a request by which rules are found.
 struct FlatDimension {
   Source source = Source::kPath;
   u32 padding = 0;
   TextRef name;
   Range keys;
+  FlatHash hash;
 };
 
 struct FlatRule {
@@ -121,6 +135,8 @@ struct FlatRbac {
   Range dimensions;
   Range nets4;
   Range nets6;
+  FlatHash hash4;
+  FlatHash hash6;
   Action fallback = Action::kDeny;
   u32 hasShadow = 0;
 };
@@ -210,7 +226,7 @@ struct PolicyHeader {
   u32 phases = 0;   // a bit for each phase that has policies
   u32 counted = 0;  // and for each thing that is limited
   Section policies, steps, matchers, texts, addressSets, ranges4, ranges6;
-  Section rbacs, rules, dimensions, keys, nets4, nets6, candidates;
+  Section rbacs, rules, dimensions, keys, nets4, nets6, candidates, slots, lengths;
   Section cors, auths, users, sizes, editLists, edits, injects, gradients, logLists, logs;
   Section limits, keyParts, regexes, regexBytes, text;
 };

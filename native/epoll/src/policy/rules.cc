@@ -4,6 +4,7 @@
 
 #include "policy/conditions.h"
 #include "policy/facts_text.h"
+#include "policy/key_hash.h"
 
 namespace holdfast::policy {
 namespace {
@@ -44,9 +45,11 @@ class Search {
                      });
     }
     if (facts_.client.isIpv4() && rbac_.nets4.count != 0) {
-      takeNets(view_.items<FlatNet4>(header.nets4, rbac_.nets4), numberOf4(facts_.client));
+      takeNets(rbac_.nets4, rbac_.hash4, view_.items<FlatNet4>(header.nets4),
+               numberOf4(facts_.client));
     } else if (facts_.client.isIpv6() && rbac_.nets6.count != 0) {
-      takeNets(view_.items<FlatNet6>(header.nets6, rbac_.nets6), numberOf6(facts_.client.ip));
+      takeNets(rbac_.nets6, rbac_.hash6, view_.items<FlatNet6>(header.nets6),
+               numberOf6(facts_.client.ip));
     }
     return best_;
   }
@@ -63,32 +66,79 @@ class Search {
     }
   }
 
-  void takeText(const FlatDimension& dimension, std::string_view value) {
-    const auto keys = view_.items<FlatKey>(view_.header().keys, dimension.keys);
+  // The longest key that the value begins with; only those that are prefixes, and the value itself.
+  [[nodiscard]] u32 probeKey(const FlatHash& table, const FlatKey* all,
+                             std::string_view value) const {
+    const auto lengths = view_.items<u32>(view_.header().lengths, table.lengths);
+    TextHash hash(value);
+    u64 hashes[kProbedLengthsMax];
+    u32 count = 0;
+    while (count < lengths.size() && lengths[count] < value.size()) {
+      hashes[count] = hash.upTo(lengths[count]);
+      count++;
+    }
+    u64 wanted = hash.upTo(value.size());
+    for (std::string_view text = value;;) {
+      const u32 found = findSlot(view_, table, wanted, [this, all, text](u32 item) {
+        return view_.text(all[item].text) == text;
+      });
+      if (found != kNoIndex || count == 0) return found;
+      wanted = hashes[--count];
+      text = value.substr(0, lengths[count]);
+    }
+  }
+
+  [[nodiscard]] u32 searchKey(const Range& keys, const FlatKey* all, std::string_view value) const {
     const size_t behind = upperBound<FlatKey>(
-        keys, [this, value](const FlatKey& key) { return view_.text(key.text) <= value; });
-    if (behind == 0) return;
-    const FlatKey* const all = view_.items<FlatKey>(view_.header().keys);
-    u32 at = dimension.keys.first + static_cast<u32>(behind) - 1;
+        {all + keys.first, keys.count},
+        [this, value](const FlatKey& key) { return view_.text(key.text) <= value; });
+    if (behind == 0) return kNoIndex;
+    u32 at = keys.first + static_cast<u32>(behind) - 1;
     while (at != kNoIndex && !value.starts_with(view_.text(all[at].text))) at = all[at].ancestor;
+    return at;
+  }
+
+  void takeText(const FlatDimension& dimension, std::string_view value) {
+    const FlatKey* const all = view_.items<FlatKey>(view_.header().keys);
+    u32 at = dimension.hash.slots.count != 0 ? probeKey(dimension.hash, all, value)
+                                             : searchKey(dimension.keys, all, value);
     if (at != kNoIndex && all[at].text.length == value.size()) take(all[at].exact);
     for (; at != kNoIndex; at = all[at].ancestor) take(all[at].prefix);
   }
 
+  // The smallest network that has the address.
   template <typename Net, typename Number>
-  void takeNets(std::span<const Net> nets, const Number& number) {
-    const size_t behind =
-        upperBound<Net>(nets, [&number](const Net& net) { return !(number < net.first); });
-    if (behind == 0) return;
-    // Ancestors are positions in the section, of which `nets` is a part.
-    const Net* const all = nets.data() - firstOf(nets.data());
-    u32 at = firstOf(nets.data()) + static_cast<u32>(behind) - 1;
-    while (at != kNoIndex && all[at].last < number) at = all[at].ancestor;
-    for (; at != kNoIndex; at = all[at].ancestor) take(all[at].candidates);
+  [[nodiscard]] u32 probeNet(const FlatHash& table, const Net* all, const Number& number) const {
+    const auto sizes = view_.items<u32>(view_.header().lengths, table.lengths);
+    for (size_t i = sizes.size(); i > 0; --i) {
+      const u32 bits = sizes[i - 1];
+      const Number first = firstOf(number, bits);
+      const auto isIt = [all, &first, &number, bits](u32 item) {
+        const Net& net = all[item];
+        return net.first == first && firstOf(net.last, bits) == first && !(net.last < number);
+      };
+      const u32 found = findSlot(view_, table, hashNet(first, bits), isIt);
+      if (found != kNoIndex) return found;
+    }
+    return kNoIndex;
   }
 
-  [[nodiscard]] u32 firstOf(const FlatNet4*) const { return rbac_.nets4.first; }
-  [[nodiscard]] u32 firstOf(const FlatNet6*) const { return rbac_.nets6.first; }
+  template <typename Net, typename Number>
+  [[nodiscard]] static u32 searchNet(const Range& nets, const Net* all, const Number& number) {
+    const size_t behind =
+        upperBound<Net>({all + nets.first, nets.count},
+                        [&number](const Net& net) { return !(number < net.first); });
+    if (behind == 0) return kNoIndex;
+    u32 at = nets.first + static_cast<u32>(behind) - 1;
+    while (at != kNoIndex && all[at].last < number) at = all[at].ancestor;
+    return at;
+  }
+
+  template <typename Net, typename Number>
+  void takeNets(const Range& nets, const FlatHash& table, const Net* all, const Number& number) {
+    u32 at = table.slots.count != 0 ? probeNet(table, all, number) : searchNet(nets, all, number);
+    for (; at != kNoIndex; at = all[at].ancestor) take(all[at].candidates);
+  }
 
   const PolicyView& view_;
   const FlatRbac& rbac_;

@@ -1,0 +1,16 @@
+/**
+ * The filter of the benchmark that does what no filter should: it holds up its shard for 50 ms.
+ *
+ * Path: bench/peers/holdfast.ts names it in the configuration of one measurement.
+ * Invariant: only requests for the filtered host are slow; for others it reads one field.
+ */
+import { defineStreamFilter } from 'holdfast/sdk';
+import { isSlow, waitLong } from './slow-work.ts';
+
+export default defineStreamFilter({
+  name: 'bench-slow',
+  needs: { requestHeaders: ['host'] },
+  onRequest(request) {
+    if (isSlow(request.headers.get('host'))) waitLong();
+  },
+});
