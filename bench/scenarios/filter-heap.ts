@@ -3,14 +3,14 @@
  *
  * Path: 500 WebSockets carry 500 messages a second through a filter of messages while it is
  * swapped: 1,000 times between two versions, and then, in a process of its own, 200 times for one
- * that never was, which has to be checked first. At every quarter the JavaScript heaps are read after a collection, and the user memory of
- * the process. Node cannot unload modules, so what a new version leaves behind is told as a slope;
- * versions that come back must leave nothing.
+ * that never was, which has to be checked first. At every quarter the JavaScript heaps are read
+ * after a collection, and the user memory of the process. Node cannot unload modules, so what a new
+ * version leaves behind is told as a slope; versions that come back must leave nothing.
  * Invariant: a reload has met a request before the next one begins, and the WebSockets keep the
  * first generation for the whole time.
  */
 
-import { slopeOf } from '../report/index.ts';
+import { slopeOf } from '../report/statistics.ts';
 import { Heaps, type LoadResult, Rig, RunFailure, readMemory } from '../rig/index.ts';
 import type { Bench, Figure, Scenario, Tally } from './scenario.ts';
 import { countLosses } from './scenario.ts';
@@ -22,8 +22,8 @@ const WEBSOCKETS = 500;
 const RATE = 500;
 /** For the reloads of one variant; a slow machine gets fewer. */
 const RELOADING_S_MAX = 300;
-/** What a reload may add to a heap where nothing new comes: less is noise. */
-const FLAT_BYTES = 1_000;
+/** What a reload may add to a heap where nothing new comes: compilers and caches are never done. */
+const FLAT_BYTES = 1_500;
 /** What a version that never was may leave in a shard. */
 const VERSION_BYTES_MAX = 25_000;
 
@@ -101,8 +101,10 @@ async function measureOne(
   for (const what of ['main', 'shard', 'resident'] as const) {
     tally.figure(`${key}.${what}.from`, first[what]);
     tally.figure(`${key}.${what}.to`, last[what]);
-    // From the first quarter on: what is filled once is not what grows.
-    const each = points.slice(1).map((point): [number, number] => [point.reloads, point[what]]);
+    // Of the second half: what is filled once is not what grows.
+    const each = points
+      .filter(({ reloads }) => reloads >= last.reloads / 2)
+      .map((point): [number, number] => [point.reloads, point[what]]);
     tally.figure(`${key}.${what}.each`, slopeOf(each));
   }
   tally.figure(`${key}.reloads`, last.reloads);

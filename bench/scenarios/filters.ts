@@ -8,6 +8,7 @@
  * Invariant: the candidate is Holdfast, since no other has these filters; what is compared is CPU
  * of the same load, and a filter that does nothing for it must not be seen.
  */
+import { medianOf } from '../report/statistics.ts';
 import {
   FILTERED_HOST,
   type FilterLoad,
@@ -54,9 +55,6 @@ interface Plan {
   readonly flags: LoadFlags;
 }
 
-const middle = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-
 /** Runs the windows in turns, every other round backwards; the CPU of each, by its key. */
 async function takeTurns(bench: Bench, plan: Plan, results: LoadResult[]) {
   const { parts, candidate, scale } = bench;
@@ -93,14 +91,14 @@ async function takeTurns(bench: Bench, plan: Plan, results: LoadResult[]) {
 async function measure(bench: Bench, tally: Tally, plan: Plan): Promise<void> {
   const results: LoadResult[] = [];
   const spent = await takeTurns(bench, plan, results);
-  for (const [key, values] of spent) tally.figure(key, middle(values));
+  for (const [key, values] of spent) tally.figure(key, medianOf(values));
   for (const { key, of, over, isRatio } of plan.comparisons) {
     const base = spent.get(over) ?? [];
     const paired = (spent.get(of) ?? []).map((value, round) => {
       const other = base[round] ?? Number.NaN;
       return isRatio === true ? value / other : value - other;
     });
-    tally.figure(key, middle(paired));
+    tally.figure(key, medianOf(paired));
   }
   tally.parameter('rounds', ROUNDS);
   tallyLosses(tally, results);
