@@ -13,7 +13,7 @@ import { AdminApi, createRoutes, readAdminToken } from './admin/index.ts';
 import { createLookups, DnsTable, HealthChecks } from './clusters/index.ts';
 import { type Config, isErrorFinding } from './config/index.ts';
 import type { CheckedModules } from './filters/index.ts';
-import { GatewayFilters } from './gateway-filters.ts';
+import { GatewayFilters, type GatewayFiltersOptions } from './gateway-filters.ts';
 import { createMetricSources } from './gateway-metrics.ts';
 import {
   type Gateway,
@@ -26,7 +26,6 @@ import { type Log, type OpenLog, openLog } from './observe/index.ts';
 import {
   createLossCounter,
   Drain,
-  type ShardLink,
   ShardSupervisor,
   type SupervisorOptions,
   spawnShardThread,
@@ -193,7 +192,13 @@ class Composing {
     const ids = new Ids(board, native.abi);
     const netns = new NetnsTable(native);
     this.#cleanup.defer(() => netns.close());
-    const filters = this.#makeFilters(native, () => supervisor.links());
+    const filters = this.#makeFilters(native, {
+      links: () => supervisor.links(),
+      sources: () => {
+        const refresh = (): void => made.refresh();
+        return { board, ids, health, current: () => made.current, refresh };
+      },
+    });
     const supervisor = this.#makeSupervisor(native, { board, acceptor, filters });
     const prober = native.createProber();
     const log = this.#log;
@@ -218,11 +223,14 @@ class Composing {
     return { ...core, applier, accessLog };
   }
 
-  #makeFilters(native: Native, links: () => readonly ShardLink[]): GatewayFilters {
+  #makeFilters(
+    native: Native,
+    reach: Pick<GatewayFiltersOptions, 'links' | 'sources'>,
+  ): GatewayFilters {
     const modules = (): CheckedModules | null => this.#options.filterModules?.() ?? null;
     const filters = new GatewayFilters({
+      ...reach,
       native,
-      links,
       log: this.#log,
       modules,
       env: process.env,

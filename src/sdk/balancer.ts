@@ -13,7 +13,7 @@ import { API_VERSION, type Defined } from './filter.ts';
 /** An endpoint as a balancer sees it. */
 export interface WeighedEndpoint {
   readonly address: string;
-  /** The weight that the configuration gives it. */
+  /** The weight that the configuration or the discovery gives it. */
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly isHealthy: boolean;
@@ -28,11 +28,11 @@ export const WEIGHT_MAX = 1000;
 export interface LoadBalancer<Config> {
   readonly name: string;
   readonly config?: ConfigSchema<Config>;
-  /** How often to weigh while nothing changes; without it only on changes. */
+  /** How often to weigh while nothing changes, at least 100 ms; without it only on changes. */
   readonly interval?: Duration;
   /**
    * Weights in the order of `endpoints`, 0 to {@link WEIGHT_MAX}; 0 takes no new ones. If all are
-   * 0, the configuration's weights hold.
+   * 0, the configuration's weights hold. What counts is their proportion, to 1 in 256.
    */
   weigh(endpoints: readonly WeighedEndpoint[], config: Config): readonly number[];
 }

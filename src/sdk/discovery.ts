@@ -1,7 +1,8 @@
 /**
  * Discoveries of your own: an iterator that yields the endpoints of a cluster.
  *
- * Path: a thread of its own iterates; each list replaces the endpoints of the cluster.
+ * Path: a thread of its own iterates; each list replaces the endpoints of the cluster. Connections
+ * to endpoints that are not found any more stay.
  * Invariant: when the iterator throws or ends, the last list stays and `watch` is called again
  * after a pause that grows from one second to one minute.
  */
@@ -10,10 +11,11 @@ import { API_VERSION, type Defined } from './filter.ts';
 
 /** An endpoint that was found. */
 export interface FoundEndpoint {
-  /** `10.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. */
+  /** `10.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`; no names. */
   readonly address: string;
   /** 1 to 1000; without it 1. */
   readonly weight?: number;
+  /** At most 32, keys and texts of 1 to 63 visible characters. */
   readonly labels?: Readonly<Record<string, string>>;
 }
 
@@ -22,6 +24,8 @@ export interface DiscoveryEnv<Config> {
   readonly config: Config;
   /** Name of the cluster. */
   readonly cluster: string;
+  /** URL of the configuration file: paths in `config` should lead from it. */
+  readonly base: string;
   /** Aborts when the cluster is gone or its configuration changes; stop yielding then. */
   readonly signal: AbortSignal;
 }
@@ -30,7 +34,10 @@ export interface DiscoveryEnv<Config> {
 export interface Discovery<Config> {
   readonly name: string;
   readonly config?: ConfigSchema<Config>;
-  /** Yields the whole list whenever it changes; an empty list is an answer too. */
+  /**
+   * Yields the whole list whenever it changes, up to 4096 endpoints; an empty list is an answer
+   * too. It is asked for the next list 100 ms later at the earliest.
+   */
   watch(env: DiscoveryEnv<Config>): AsyncIterable<readonly FoundEndpoint[]>;
 }
 

@@ -181,7 +181,7 @@ test('docs/metrics.md names every metric and every reason, and no others', async
     [...page.matchAll(/^\| `([a-z_-]+)` \| /gm)]
       .map(([, name]) => String(name))
       // Those of filters are shown where a configuration has some.
-      .filter((name) => !/^holdfast_(?:filter|offload)_/.test(name)),
+      .filter((name) => !/^holdfast_(?:filter|offload|steering)_/.test(name)),
   );
   const { text } = await gateway.admin('GET', '/metrics');
   const shown = new Set([

@@ -19,11 +19,11 @@ interface Line {
 
 /** The lines of a document that are not inside a code block. */
 function prose(file: string): Line[] {
-  let isCode = false;
+  let isSteering = false;
   return lines(file).flatMap((text, index) => {
     const isFence = /^\s*(```|~~~)/.test(text);
-    if (isFence) isCode = !isCode;
-    return isCode || isFence ? [] : [{ text, line: index + 1 }];
+    if (isFence) isSteering = !isSteering;
+    return isSteering || isFence ? [] : [{ text, line: index + 1 }];
   });
 }
 

@@ -8,6 +8,7 @@
 import type { Board, NativeAbi } from '../../../native/epoll/index.ts';
 import type { ListenSockets } from '../accept/index.ts';
 import type { DnsTable, HealthChecks } from '../clusters/index.ts';
+import type { GatewayFilters } from '../gateway-filters.ts';
 import type { ConfigOutcome } from '../gateway-options.ts';
 import type { Ids } from '../model/index.ts';
 import type { Log, MetricSources } from '../observe/index.ts';
@@ -26,6 +27,7 @@ export interface AdminParts {
   readonly reloader: Reloader;
   readonly dns: DnsTable;
   readonly health: HealthChecks;
+  readonly filters: Pick<GatewayFilters, 'steering'>;
   readonly drain: Drain;
   readonly log: Log;
   readonly metrics: MetricSources;

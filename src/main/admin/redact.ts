@@ -57,8 +57,13 @@ function redactListener(listener: Listener): Listener {
   return { ...listener, filters, http: { ...http, hosts } };
 }
 
-function redactCluster(cluster: Cluster): Cluster {
-  const { healthCheck } = cluster;
+function redactCluster(whole: Cluster): Cluster {
+  const { balancer, discovery, healthCheck } = whole;
+  const cluster = {
+    ...whole,
+    balancer: balancer === null ? null : redactFilter(balancer),
+    discovery: discovery === null ? null : redactFilter(discovery),
+  };
   if (healthCheck === null || healthCheck.http === null) return cluster;
   const headers = healthCheck.http.headers.map(([name, value]) => {
     const edit = redactEdit({ name, value });

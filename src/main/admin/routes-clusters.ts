@@ -6,6 +6,7 @@
  * are. Run-time changes last until a configuration is loaded.
  */
 import { EMPTY_OVERLAY, patchOverlay, type ResolvedEndpoint } from '../clusters/index.ts';
+import type { SteeringView } from '../filters/index.ts';
 import { type Applied } from '../snapshot/index.ts';
 import { AdminError, type AdminResponse, badRequest, notFound, ok } from './http.ts';
 import type { AdminParts } from './parts.ts';
@@ -80,18 +81,27 @@ function checkCluster(current: Applied, name: string): void {
   }
 }
 
-function describe(
-  parts: AdminParts,
-  current: Applied,
-  name: string,
-): { readonly name: string; readonly endpoints: readonly unknown[] } {
+/** A cluster as the API shows it; null: it has no such code. */
+interface ClusterAnswer {
+  readonly name: string;
+  readonly balancer: SteeringView | null;
+  readonly discovery: SteeringView | null;
+  readonly endpoints: readonly unknown[];
+}
+
+function describe(parts: AdminParts, current: Applied, name: string): ClusterAnswer {
   const endpoints = current.endpoints.get(name) ?? [];
-  return { name, endpoints: endpoints.map((each) => describeEndpoint(parts, name, each)) };
+  return {
+    name,
+    balancer: parts.filters.steering(name, 'balancer'),
+    discovery: parts.filters.steering(name, 'discovery'),
+    endpoints: endpoints.map((each) => describeEndpoint(parts, name, each)),
+  };
 }
 
 function describeEndpoint(parts: AdminParts, cluster: string, endpoint: ResolvedEndpoint): unknown {
   const { abi, board, health, ids } = parts;
-  const { text, host, weight, labels, connections: connectionsMax, isDraining } = endpoint;
+  const { text, host, weight, balanced = null, labels, connections, isDraining } = endpoint;
   const id = ids.findEndpoint({ cluster, address: text });
   const view = id === undefined ? null : health.view(id);
   const ejectedMs = id === undefined ? 0 : board.endpointEjectedMs(id);
@@ -107,8 +117,9 @@ function describeEndpoint(parts: AdminParts, cluster: string, endpoint: Resolved
     address: text,
     host,
     weight,
+    balanced,
     labels,
-    connectionsMax,
+    connectionsMax: connections,
     state,
     isChecked: view !== null,
     lastError: view?.lastError ?? null,

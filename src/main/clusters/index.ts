@@ -14,8 +14,10 @@ export {
 export { type HttpTarget, writeHttpCheck, writePrelude } from './http-check.ts';
 export { EMPTY_OVERLAY, type Overlay, type PatchOutcome, patchOverlay } from './overlay.ts';
 export {
+  type DiscoveredEndpoint,
   listDnsQueries,
   type Resolution,
   type ResolvedEndpoint,
   resolveEndpoints,
 } from './resolve.ts';
+export { balanceEndpoints, scaleWeights } from './weights.ts';

@@ -1,8 +1,9 @@
 /**
- * The endpoints of a cluster as they are now: configured ones, names resolved, run-time changes on
- * top.
+ * The endpoints of a cluster as they are now: configured ones, names resolved, or what a discovery
+ * found; run-time changes on top.
  *
- * Path: config cluster + dns-table + overlay -> here -> snapshot/compile.ts and the health checks.
+ * Path: config cluster + dns-table + discovery + overlay -> here -> snapshot/compile.ts and the
+ * health checks.
  * Invariant: an address occurs once in a cluster; the first mention wins. A pure function.
  */
 import { isIP } from 'node:net';
@@ -20,12 +21,21 @@ export interface ResolvedEndpoint {
   /** The DNS name it comes from; null for a literal. */
   readonly host: string | null;
   readonly weight: number;
+  /** What a balancer of the user made of it, where there is one; 0 takes no new connections. */
+  readonly balanced?: number;
   /** 0: no limit. */
   readonly connections: number;
-  /** What routes can ask for; those added at run time have none. */
+  /** What routes can ask for; those added by an operator have none. */
   readonly labels: LabelsConfig;
   /** Gets no new connections. */
   readonly isDraining: boolean;
+}
+
+/** What a discovery found. */
+export interface DiscoveredEndpoint {
+  readonly address: SocketAddress;
+  readonly weight: number;
+  readonly labels: LabelsConfig;
 }
 
 /** The endpoints, and the names that have no address yet. */
@@ -42,11 +52,12 @@ export function listDnsQueries(cluster: ClusterConfig): DnsQuery[] {
     .map(({ host }) => ({ host, dns: cluster.dns }));
 }
 
-/** Resolves a cluster's endpoints. */
+/** Resolves a cluster's endpoints; `discovered` is null where there is no discovery. */
 export function resolveEndpoints(
   cluster: ClusterConfig,
   overlay: Overlay,
   addressesOf: (query: DnsQuery) => readonly string[] | null,
+  discovered: readonly DiscoveredEndpoint[] | null = null,
 ): Resolution {
   const found = new Map<string, ResolvedEndpoint>();
   const unresolved: string[] = [];
@@ -87,6 +98,9 @@ export function resolveEndpoints(
         add({ ip, port: endpoint.port }, endpoint.host, endpoint);
       }
     }
+  }
+  for (const endpoint of discovered ?? []) {
+    add(endpoint.address, null, { ...endpoint, connections: 0 });
   }
   for (const endpoint of overlay.added.values()) {
     add(endpoint.address, null, endpoint);

@@ -65,8 +65,9 @@ export function checkListener({ map, path }: Item, report: Report): void {
 /** Endpoints, intervals and ejection of a cluster. */
 export function checkCluster({ map, path, name }: Item, report: Report): void {
   const list = asList(map['endpoints']);
+  const shown = name === null ? 'a cluster' : `cluster ${quote(name)}`;
+  checkEndpointSource({ map, path, name }, shown, report);
   if (list.length === 0 && Array.isArray(map['endpoints'])) {
-    const shown = name === null ? 'a cluster' : `cluster ${quote(name)}`;
     report(
       'noEndpoints',
       [...path, 'endpoints'],
@@ -94,6 +95,20 @@ export function checkCluster({ map, path, name }: Item, report: Report): void {
   }
   checkClusterAmounts({ map, path, name }, report);
   checkClusterHttp({ map, path, name }, report);
+}
+
+/** Endpoints are listed, or a discovery finds them. */
+function checkEndpointSource({ map, path }: Item, shown: string, report: Report): void {
+  const hasList = map['endpoints'] !== undefined;
+  const hasDiscovery = map['discovery'] !== undefined;
+  const isMap = Object.keys(map).length > 0;
+  if (isMap && !hasList && !hasDiscovery) {
+    const hint = 'for example: endpoints: [127.0.0.1:3000]';
+    report('missingKey', [...path, 'endpoints'], `${shown} has no "endpoints"`, hint);
+  } else if (hasList && hasDiscovery) {
+    const message = `${shown} has both "endpoints" and "discovery"`;
+    report('endpointsTwice', [...path, 'discovery'], message, 'keep one of the two');
+  }
 }
 
 function checkClusterAmounts({ map, path }: Item, report: Report): void {

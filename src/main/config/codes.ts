@@ -340,6 +340,12 @@ export const FINDINGS = {
     title: 'HTTP and what else a listener says do not go together.',
     mend: '`http` needs `protocol: http`; TLS has to end at the gateway; routes stand under `http.hosts`.',
   },
+  endpointsTwice: {
+    code: 'HF1057',
+    severity: 'error',
+    title: 'A cluster has both `endpoints` and `discovery`.',
+    mend: 'Endpoints are listed or found. Keep one of the two.',
+  },
   unusedCluster: {
     code: 'HF1060',
     severity: 'warning',
@@ -530,7 +536,7 @@ export const FINDINGS = {
     code: 'HF1103',
     severity: 'error',
     title: 'A filter stands where it can do nothing.',
-    mend: 'Filters of connections stand on listeners; filters of requests on listeners with HTTP and on their routes, those of messages also on listeners of TCP.',
+    mend: 'Filters of connections stand on listeners; filters of requests on listeners with HTTP and on their routes, those of messages also on listeners of TCP; balancers and discoveries on clusters, under the key of their name.',
   },
   filterOrder: {
     code: 'HF1104',

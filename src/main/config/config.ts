@@ -199,7 +199,7 @@ export interface ServerNameRouteConfig {
   readonly cluster: string;
 }
 
-/** One use of a filter, as it is written. */
+/** One use of a filter, a balancer or a discovery, as it is written. */
 export interface FilterConfig {
   /** A path, the name of a package, or `holdfast/` and the name of a built-in filter. */
   readonly use: string;
@@ -339,7 +339,12 @@ export interface ClusterConfig {
   /** At most 63 bytes, unique among clusters. */
   readonly name: string;
   readonly balance: Balance;
+  /** Makes the weights that `balance` goes by; null: those of the endpoints hold. */
+  readonly balancer: FilterConfig | null;
+  /** Empty where there is a discovery. */
   readonly endpoints: readonly EndpointConfig[];
+  /** Finds the endpoints; null: they are listed. */
+  readonly discovery: FilterConfig | null;
   readonly connect: {
     readonly timeoutMs: number;
     /** Further endpoints tried after a failed connect. */

@@ -4,12 +4,15 @@
  * Path: normalize.ts calls it for each cluster.
  * Invariant: total; whatever passed the schema and the checks becomes a complete ClusterConfig.
  */
+import { pathToFileURL } from 'node:url';
 import type { ClusterConfig, EndpointConfig, HealthCheckConfig, SocketConfig } from './config.ts';
+import { toFilters } from './normalize-http.ts';
 import { toClusterTls } from './normalize-tls.ts';
 import type { ParsedConfig } from './schema.ts';
 import type { World } from './world.ts';
 
 type ParsedCluster = ParsedConfig['clusters'][number];
+type ParsedEndpoint = NonNullable<ParsedCluster['endpoints']>[number];
 
 /** Options of one side's sockets in their normalized form. */
 export function toSocket(socket: ParsedCluster['socket']): SocketConfig {
@@ -22,7 +25,7 @@ export function toSocket(socket: ParsedCluster['socket']): SocketConfig {
   };
 }
 
-function toEndpoint(endpoint: ParsedCluster['endpoints'][number]): EndpointConfig {
+function toEndpoint(endpoint: ParsedEndpoint): EndpointConfig {
   const { address, weight, connections, labels = {} } = endpoint;
   const settings = { weight, connections, labels };
   if (address.kind === 'unix') return { path: address.path, ...settings };
@@ -61,11 +64,16 @@ function toClusterHttp({ keepAlive, limits }: ParsedCluster['http']): ClusterCon
 /** A cluster in its normalized form. */
 export function toCluster(cluster: ParsedCluster, world: World): ClusterConfig {
   const { healthCheck, ejection, dns } = cluster;
-  const endpoints = cluster.endpoints.map(toEndpoint);
+  const endpoints = (cluster.endpoints ?? []).map(toEndpoint);
+  const base = pathToFileURL(world.resolvePath('configuration')).href;
+  const toCode = (code: ParsedCluster['balancer']): ClusterConfig['balancer'] =>
+    toFilters(code === undefined ? [] : [code], base)[0] ?? null;
   return {
     name: cluster.name,
     balance: cluster.balance,
+    balancer: toCode(cluster.balancer),
     endpoints,
+    discovery: toCode(cluster.discovery),
     connect: { timeoutMs: cluster.connect.timeout, retries: cluster.connect.retries },
     healthCheck: healthCheck === undefined ? null : toHealthCheck(healthCheck),
     ejection: {

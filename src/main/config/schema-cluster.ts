@@ -19,6 +19,7 @@ import {
 } from './field.ts';
 import * as limit from './limits.ts';
 import { clusterHttp } from './schema-cluster-http.ts';
+import { steering } from './schema-filters.ts';
 import { healthCheck } from './schema-health.ts';
 import { DAY, HOUR, MINUTE, NEVER, SECOND, socket, UNLIMITED } from './schema-socket.ts';
 import { clusterTls } from './schema-tls.ts';
@@ -90,11 +91,24 @@ export const cluster = z.strictObject({
     ],
     { weighted: 'round-robin' },
   ),
-  endpoints: z.array(endpoint).meta({
-    description:
-      'Where connections go: addresses, or maps with `address`, `weight`, `connections` and `labels`.',
-    'x-example': ['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }],
-  }),
+  balancer: steering(
+    'balancer',
+    'Code of your own that makes the weights which `balance` goes by; without it, those of the endpoints hold.',
+    { use: './zone-balancer.ts', with: { zone: 'a' } },
+  ),
+  endpoints: z
+    .array(endpoint)
+    .optional()
+    .meta({
+      description:
+        'Where connections go: addresses, or maps with `address`, `weight`, `connections` and `labels`. Needed without `discovery`.',
+      'x-example': ['10.0.1.10:1883', { address: 'broker.internal:1883', weight: 2 }],
+    }),
+  discovery: steering(
+    'discovery',
+    'Code of your own that finds the endpoints, in place of `endpoints`.',
+    { use: './from-file.ts', with: { file: './endpoints.json' } },
+  ),
   connect: section('How endpoints are connected to.', {
     timeout: duration(
       { is: 'A connect that takes longer has failed.', initial: '3s' },

@@ -1,7 +1,8 @@
 /**
- * The part of the language that names filters, on listeners and on routes of HTTP.
+ * The part of the language that names filters, on listeners and on routes of HTTP, and balancers
+ * and discoveries of clusters.
  *
- * Path: schema-listener.ts and schema-route.ts use it; see schema.ts for the whole.
+ * Path: schema-listener.ts, schema-route.ts and schema-cluster.ts use it; see schema.ts.
  * Invariant: a filter is named, never found. What stands under `with` is the filter's own business:
  * the filter checks it, which src/main/filters asks for.
  */
@@ -46,30 +47,35 @@ export function codec(is: string) {
     .meta({ description: is, 'x-example': './telemetry.ts' });
 }
 
-/** Filters of a listener or of a route, in order. */
-export function filters(is: string) {
-  const filter = shorthand(
+/** One use of a module, as a map or as its name alone. */
+function use(says: {
+  readonly use: string;
+  readonly with: string;
+  readonly example: string;
+  readonly told: unknown;
+}) {
+  return shorthand(
     z.strictObject({
-      use: text(
-        {
-          is: 'The filter: a path relative to this file, a package, or one of the built-in ones (`holdfast/rbac`).',
-          example: './auth.ts',
-        },
-        'filter',
-        parseFilterName,
-      ),
-      with: z
-        .unknown()
-        .optional()
-        .meta({
-          description: 'What the filter is told; each says what it takes.',
-          'x-example': { audience: 'chat' },
-          'x-kind': 'any',
-        }),
+      use: text({ is: says.use, example: says.example }, 'filter', parseFilterName),
+      with: z.unknown().optional().meta({
+        description: says.with,
+        'x-example': says.told,
+        'x-kind': 'any',
+      }),
     }),
     'use',
-    { type: 'string', examples: ['./auth.ts'] },
+    { type: 'string', examples: [says.example] },
   );
+}
+
+/** Filters of a listener or of a route, in order. */
+export function filters(is: string) {
+  const filter = use({
+    use: 'The filter: a path relative to this file, a package, or one of the built-in ones (`holdfast/rbac`).',
+    with: 'What the filter is told; each says what it takes.',
+    example: './auth.ts',
+    told: { audience: 'chat' },
+  });
   return z
     .array(filter)
     .optional()
@@ -77,4 +83,20 @@ export function filters(is: string) {
       description: `${is} At most ${limit.FILTERS_MAX}.`,
       'x-example': [{ use: './auth.ts', with: { audience: 'chat' } }],
     });
+}
+
+/** A balancer or a discovery of a cluster. */
+export function steering(
+  kind: 'balancer' | 'discovery',
+  is: string,
+  example: { readonly use: string; readonly with: unknown },
+) {
+  return use({
+    use: `The ${kind}: a path relative to this file, or a package.`,
+    with: `What the ${kind} is told; each says what it takes.`,
+    example: example.use,
+    told: example.with,
+  })
+    .optional()
+    .meta({ description: is, 'x-example': example });
 }

@@ -10,8 +10,14 @@ import * as limit from './limits.ts';
 import { asMap, type Item, items, type PlainMap, type Report } from './plain.ts';
 import { parseFilterName } from './schema-filters.ts';
 
-/** Where a filter stands: what can be asked of it depends on that. */
-export type FilterPlace = 'listener' | 'tcp-listener' | 'route' | 'codec';
+/** Where a filter stands, or what else it is for. */
+export type FilterPlace =
+  | 'listener'
+  | 'tcp-listener'
+  | 'route'
+  | 'codec'
+  | 'balancer'
+  | 'discovery';
 
 /** One use of a filter. */
 export interface WrittenFilter {
@@ -47,24 +53,33 @@ function listsOf({ map, path }: Item): List[] {
   return [...own, ...routes];
 }
 
-function useOf(item: unknown, path: ValuePath, place: FilterPlace): WrittenFilter[] {
+function readUse(item: unknown, path: ValuePath, place: FilterPlace): WrittenFilter[] {
   const { use, with: config = null } = typeof item === 'string' ? { use: item } : asMap(item);
   if (typeof use !== 'string' || !parseFilterName(use).ok) return [];
   return [{ path, use, with: plain(config), place }];
 }
 
 function codecOf({ map, path }: Item): WrittenFilter[] {
-  return map['protocol'] === 'http' ? [] : useOf(map['codec'], [...path, 'codec'], 'codec');
+  return map['protocol'] === 'http' ? [] : readUse(map['codec'], [...path, 'codec'], 'codec');
 }
 
-/** All uses, in the order of the file; the codec of a listener after its filters. */
+/** Balancers and discoveries of clusters. */
+function listSteering(root: unknown): WrittenFilter[] {
+  const kinds = ['balancer', 'discovery'] as const;
+  return items(asMap(root), 'clusters').flatMap(({ map, path }) =>
+    kinds.flatMap((kind) => readUse(map[kind], [...path, kind], kind)),
+  );
+}
+
+/** All uses: those of listeners in the order of the file, then those of clusters. */
 export function listFilters(root: unknown): WrittenFilter[] {
-  return items(asMap(root), 'listeners').flatMap((listener) => [
+  const written = items(asMap(root), 'listeners').flatMap((listener) => [
     ...listsOf(listener).flatMap(({ raw, path, place }) =>
-      raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => useOf(item, [...path, i], place)),
+      raw.slice(0, limit.FILTERS_MAX).flatMap((item, i) => readUse(item, [...path, i], place)),
     ),
     ...codecOf(listener),
   ]);
+  return [...written, ...listSteering(root)];
 }
 
 /** Refuses lists that are too long. */

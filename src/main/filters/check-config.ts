@@ -1,5 +1,6 @@
 /**
- * Checks the filters that a configuration names, and adds what it finds to the other findings.
+ * Checks the filters, balancers and discoveries that a configuration names, and adds what it finds
+ * to the other findings.
  *
  * Path: `holdfast validate`, start and reload load through here; the gateway plans with the modules
  * that were checked.
@@ -93,6 +94,9 @@ function toSites({ filters }: LoadResult): FilterSite[] {
   return written.map(({ place, use }, i) => {
     const key = `${i}`;
     if (place === 'route') return { key, listener: [], route: [use] };
+    if (place === 'balancer' || place === 'discovery') {
+      return { key, listener: [use], route: null, steers: place };
+    }
     if (place !== 'codec') {
       return { key, listener: [use], route: null, isTcp: place === 'tcp-listener' };
     }

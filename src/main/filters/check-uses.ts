@@ -1,6 +1,6 @@
 /**
- * Checks the uses of filters of a configuration: that each loads, takes what it is told, and stands
- * where it can do something.
+ * Checks the uses of filters, balancers and discoveries of a configuration: that each loads, takes
+ * what it is told, and stands where it can do something.
  *
  * Path: planner.ts makes programs, instances and policies of what is found; `holdfast validate`,
  * start and reload show the findings.
@@ -71,20 +71,38 @@ function describeMissing(specifier: string): string {
 /** Every use once, although each route lists those of its listener again. */
 function listUses(sites: readonly FilterSite[]): PlacedUse[] {
   const places = new Map<FilterUse, FilterPlace>();
-  for (const { listener, route, isTcp, codec } of sites) {
+  for (const { listener, route, isTcp, codec, steers } of sites) {
     if (codec !== undefined && codec !== null) places.set(codec, 'codec');
-    for (const use of listener) places.set(use, isTcp === true ? 'tcp-listener' : 'listener');
+    const place = steers ?? (isTcp === true ? 'tcp-listener' : 'listener');
+    for (const use of listener) places.set(use, place);
     for (const use of route ?? []) places.set(use, 'route');
   }
   return Array.from(places, ([use, place]) => ({ use, place }));
+}
+
+/** What stands alone, and which kind it must be. */
+const ALONE = {
+  balancer: 'defineLoadBalancer',
+  discovery: 'defineDiscovery',
+  codec: 'defineCodec',
+} as const;
+
+function isAlone(place: FilterPlace): place is keyof typeof ALONE {
+  return place in ALONE;
+}
+
+function describeOther(what: string, place: keyof typeof ALONE): string {
+  return `${what}; "${place}" takes what ${ALONE[place]} makes`;
 }
 
 /** A filter that stands where it can do nothing. */
 function checkPlace(place: FilterPlace, { use, summary }: CheckedUse): FilterFinding[] {
   const at = [...use.path, 'use'];
   const { name, kind, needs } = summary;
-  if (place === 'codec') {
-    return kind === 'codec' ? [] : [findingAt(at, `"${name}" is a ${kind} filter, not a codec`)];
+  if (isAlone(place)) {
+    if (kind === place) return [];
+    const what = KINDS.includes(kind) ? `${kind} filter` : kind;
+    return [findingAt(at, describeOther(`"${name}" is a ${what}`, place))];
   }
   if (!KINDS.includes(kind)) return [findingAt(at, `"${name}" is a ${kind}, not a filter`)];
   if (place === 'route' && kind === 'network') {
@@ -173,8 +191,9 @@ export async function checkUses(
   const findings: FilterFinding[] = [];
   for (const { use, place } of placed) {
     if (!isNativeFilter(use.specifier)) continue;
-    if (place === 'codec') {
-      findings.push(findingAt([...use.path, 'use'], `"${use.specifier}" is a filter, not a codec`));
+    if (isAlone(place)) {
+      const message = describeOther(`"${use.specifier}" is a filter`, place);
+      findings.push(findingAt([...use.path, 'use'], message));
       continue;
     }
     const check = checkNativeFilter(use.specifier, use.config, place, base);

@@ -5,12 +5,13 @@
  * Invariant: plain values. The path of a use is the path of its map in the configuration, so that a
  * finding can be shown with the line of the file it is in.
  */
+import type { SteeringKind } from './policy/index.ts';
 
 /** Keys and positions from the root of the configuration. */
 export type SitePath = readonly (string | number)[];
 
 /** Where a filter stands: what can be asked of it depends on that. */
-export type FilterPlace = 'listener' | 'tcp-listener' | 'route' | 'codec';
+export type FilterPlace = 'listener' | 'tcp-listener' | 'route' | 'codec' | SteeringKind;
 
 /** One use of a filter: `{ use: ./auth.ts, with: {...} }`. */
 export interface FilterUse {
@@ -33,6 +34,8 @@ export interface FilterSite {
   readonly isTcp?: boolean;
   /** What tells the messages of a TCP listener apart. */
   readonly codec?: FilterUse | null;
+  /** The only use is no filter but this, of a cluster that is named by the key. */
+  readonly steers?: SteeringKind;
 }
 
 /** Something wrong with a filter. */

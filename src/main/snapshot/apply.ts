@@ -12,6 +12,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Acceptor, Native } from '../../../native/epoll/index.ts';
 import type { ListenPlan, ListenSockets, NetnsTable } from '../accept/index.ts';
 import {
+  balanceEndpoints,
+  type DiscoveredEndpoint,
+  type DnsQuery,
   type DnsTable,
   EMPTY_OVERLAY,
   type HealthChecks,
@@ -67,6 +70,16 @@ export interface FilterSteps {
   prepare(layout: FilterLayout): Promise<void>;
   /** This layout is what runs, everywhere. Never rejects. */
   settle(layout: FilterLayout): Promise<void>;
+  /** What balancer and discovery of a cluster make, as far as they have answered. */
+  steer(layout: FilterLayout, cluster: string): Steered;
+}
+
+/** What code of the user makes of a cluster. */
+export interface Steered {
+  /** Null: there is no discovery, or it has found nothing yet. */
+  readonly discovered: readonly DiscoveredEndpoint[] | null;
+  /** By address; null: there is no balancer, or it has not weighed yet. */
+  readonly weights: ReadonlyMap<string, number> | null;
 }
 
 /** The parts that a change touches. */
@@ -177,8 +190,13 @@ export class Applier {
       return;
     }
     try {
+      const before = withoutWeights(this.#current.endpoints);
+      const isDue = this.#isRepublishDue;
       const { applied } = await this.apply((current) => current ?? this.current);
-      this.#parts.log.info({ snapshot: applied.serial }, 'endpoints or ticket keys changed');
+      // Weights may change all the time.
+      const isNews = !isDeepStrictEqual(before, withoutWeights(applied.endpoints));
+      const level = isNews || isDue ? 'info' : 'debug';
+      this.#parts.log[level]({ snapshot: applied.serial }, 'endpoints or ticket keys changed');
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a change could not be applied; trying again');
       this.refresh(REFRESH_RETRY_MS);
@@ -198,8 +216,8 @@ export class Applier {
       }
       plan = this.#isListening ? await sockets.prepare(desired.config.listeners) : null;
       await dns.add(desired.config.clusters.flatMap(listDnsQueries), FIRST_RESOLUTION_WAIT_MS);
-      const { endpoints, warnings } = this.#resolve(desired);
       await filters.prepare(desired.filters);
+      const { endpoints, warnings } = this.#resolve(desired);
       const applied: Applied = { ...desired, endpoints, serial: ++this.#serial };
       await this.#publish(applied);
       isShipped = true;
@@ -217,8 +235,16 @@ export class Applier {
     const warnings: string[] = [];
     for (const cluster of desired.config.clusters) {
       const overlay = desired.overlays.get(cluster.name) ?? EMPTY_OVERLAY;
-      const found = resolveEndpoints(cluster, overlay, (query) => this.#parts.dns.addresses(query));
-      endpoints.set(cluster.name, found.endpoints);
+      const { discovered, weights } = this.#parts.filters.steer(desired.filters, cluster.name);
+      const addressesOf = (query: DnsQuery): readonly string[] | null =>
+        this.#parts.dns.addresses(query);
+      const found = resolveEndpoints(cluster, overlay, addressesOf, discovered);
+      const balanced =
+        weights === null ? found.endpoints : balanceEndpoints(found.endpoints, weights);
+      endpoints.set(cluster.name, balanced);
+      if (cluster.discovery !== null && discovered === null) {
+        warnings.push(`cluster "${cluster.name}": its discovery has found nothing yet`);
+      }
       for (const host of found.unresolved) {
         warnings.push(`cluster "${cluster.name}": ${host} does not resolve yet`);
       }
@@ -305,4 +331,12 @@ export class Applier {
     );
     dns.retain(clusters.flatMap(listDnsQueries));
   }
+}
+
+/** Endpoints without what balancers made of them. */
+function withoutWeights(endpoints: Applied['endpoints']): unknown {
+  return [...endpoints].map(([name, list]) => [
+    name,
+    list.map(({ balanced: _balanced, ...endpoint }) => endpoint),
+  ]);
 }

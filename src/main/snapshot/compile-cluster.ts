@@ -63,12 +63,12 @@ function compileEndpoints(
   subset: Subset | null,
 ): ClusterInput['endpoints'] {
   return (endpoints.get(name) ?? [])
-    .filter(({ isDraining }) => !isDraining)
+    .filter(({ isDraining, balanced }) => !isDraining && balanced !== 0)
     .filter((endpoint) => subset === null || hasLabels(endpoint, subset.labels))
     .map((endpoint) => ({
       id: ids.endpoint({ cluster: name, address: endpoint.text }),
       address: endpoint.address,
-      weight: endpoint.weight,
+      weight: endpoint.balanced ?? endpoint.weight,
       connectionsMax: endpoint.connections,
     }));
 }

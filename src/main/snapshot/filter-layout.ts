@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { FilterChainInput, PolicyInput } from '../../../native/epoll/index.ts';
 import type { FilterPlan } from '../../shard/filters/index.ts';
 import type { Config, FilterConfig, ListenerConfig } from '../config/index.ts';
-import type { FilterSite, FilterUse, SitePath } from '../filters/index.ts';
+import type { FilterSite, FilterUse, PolicyUse, SitePath } from '../filters/index.ts';
 import type { PolicyName } from '../model/index.ts';
 
 /** What the filters of a configuration became. */
@@ -20,6 +20,8 @@ export interface FilterLayout {
   /** Id of the chain, and what the core evaluates, by the key of the site. */
   readonly chainOf: ReadonlyMap<string, number>;
   readonly policiesOf: ReadonlyMap<string, readonly PolicyInput[]>;
+  /** Balancers and discoveries of clusters. */
+  readonly steering: readonly PolicyUse[];
   /** SHA-256 by path of the files that the filters were made of. */
   readonly files: ReadonlyMap<string, string>;
 }
@@ -29,6 +31,7 @@ export const NO_FILTERS: FilterLayout = {
   plan: null,
   chainOf: new Map(),
   policiesOf: new Map(),
+  steering: [],
   files: new Map(),
 };
 
@@ -79,14 +82,28 @@ export function listFilterSites(config: Config): FilterSite[] {
   return config.listeners.flatMap(sitesOf);
 }
 
-/** URL from which paths and packages lead; empty without filters. */
-export function filterBase({ listeners }: Config): string {
+/** All balancers and discoveries of clusters; each has a site of its own, called like its cluster. */
+export function listSteeringSites(config: Config): FilterSite[] {
+  return config.clusters.flatMap((cluster, i) =>
+    (['balancer', 'discovery'] as const).flatMap((kind): FilterSite[] => {
+      const written = cluster[kind];
+      if (written === null) return [];
+      const { use: specifier, with: config } = written;
+      const use = { path: ['clusters', i, kind], specifier, config };
+      return [{ key: cluster.name, listener: [use], route: null, steers: kind }];
+    }),
+  );
+}
+
+/** URL from which paths and packages lead; empty without filters, balancers and discoveries. */
+export function filterBase({ listeners, clusters }: Config): string {
   const all = listeners.flatMap(({ filters, codec, http }) => [
     ...filters,
     ...(codec === null ? [] : [codec]),
     ...(http?.hosts ?? []).flatMap(({ routes }) => routes.flatMap((route) => route.filters)),
   ]);
-  return all[0]?.base ?? '';
+  const steering = clusters.flatMap(({ balancer, discovery }) => [balancer ?? [], discovery ?? []]);
+  return [...all, ...steering.flat()][0]?.base ?? '';
 }
 
 /** Uses of native filters by the names that they are counted under: the second `rbac` is `rbac#2`. */
@@ -141,11 +158,24 @@ export function isSameLayout(one: FilterLayout, other: FilterLayout): boolean {
   const isSamePlan =
     one.plan === other.plan ||
     (one.plan?.chains.length ?? 0) + (other.plan?.chains.length ?? 0) === 0;
-  return isSamePlan && isDeepStrictEqual(one.policiesOf, other.policiesOf);
+  const ids = ({ steering }: FilterLayout): string[] => steering.map(({ id }) => id);
+  const isSameSteering = isDeepStrictEqual(ids(one), ids(other));
+  return isSamePlan && isSameSteering && isDeepStrictEqual(one.policiesOf, other.policiesOf);
 }
 
-/** Filters that a plan makes anew, in words; empty when it makes none. */
+/** What is made anew, in words; empty when nothing is. */
 export function describeLayoutChanges(before: FilterLayout, after: FilterLayout): string[] {
+  return [...describePlanChanges(before, after), ...describeSteeringChanges(before, after)];
+}
+
+function describeSteeringChanges(before: FilterLayout, after: FilterLayout): string[] {
+  const known = new Set(before.steering.map(({ id }) => id));
+  return after.steering
+    .filter(({ id }) => !known.has(id))
+    .map(({ cluster, kind, name }) => `${kind} "${name}" of cluster "${cluster}" set up`);
+}
+
+function describePlanChanges(before: FilterLayout, after: FilterLayout): string[] {
   const { plan } = after;
   if (plan === null || plan === before.plan) return [];
   const known = new Set(before.plan?.instances.map(({ id }) => id));

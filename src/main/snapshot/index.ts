@@ -10,12 +10,14 @@ export {
   type ApplyReport,
   type Desired,
   type FilterSteps,
+  type Steered,
 } from './apply.ts';
 export {
   describeLayoutChanges,
   type FilterLayout,
   filterBase,
   listFilterSites,
+  listSteeringSites,
   NO_FILTERS,
 } from './filter-layout.ts';
 export { type ReloadCounts, Reloader, type ReloadReport } from './reload.ts';

@@ -255,8 +255,8 @@ test('validate says what cannot stand on a TCP listener', async (t) => {
     '4 "opened" looks at the request of a WebSocket (onOpen); TCP has none',
     '5 "stream" is a stream filter; those need a listener with "protocol: http"',
     '6 a codec is for message filters, and this listener has none',
-    '7 "see" is a message filter, not a codec',
-    '8 "holdfast/rbac" is a filter, not a codec',
+    '7 "see" is a message filter; "codec" takes what defineCodec makes',
+    '8 "holdfast/rbac" is a filter; "codec" takes what defineCodec makes',
     '9 "codec" tells frames of TCP apart; this listener speaks HTTP',
     '10 "boxes" is a codec, not a filter',
   ]);

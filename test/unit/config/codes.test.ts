@@ -108,6 +108,7 @@ const SAMPLES: Readonly<Record<SampleName, string>> = {
   routeAction: routes('{ match: /a }', '{ match: /b, cluster: back }'),
   duplicateRoute: routes('{ name: a, match: /a, cluster: back }', '{ name: a, cluster: back }'),
   notHttp: minimal({ listener: 'http: {}' }),
+  endpointsTwice: minimal({ cluster: 'discovery: ./find.ts' }),
   unusedCluster: minimal().replace(
     'clusters:',
     'clusters:\n  - { name: spare, endpoints: [a.b:1] }',

@@ -125,7 +125,9 @@ test('a minimal configuration has every default', () => {
       {
         name: 'back',
         balance: 'least-connections',
+        balancer: null,
         endpoints: [{ host: '127.0.0.1', port: 3000, weight: 1, connections: 0, labels: {} }],
+        discovery: null,
         connect: { timeoutMs: 3000, retries: 1 },
         healthCheck: null,
         ejection: {

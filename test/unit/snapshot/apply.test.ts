@@ -9,13 +9,14 @@ import { type TestContext, test } from 'node:test';
 import { ListenSockets, NetnsTable } from '../../../src/main/accept/index.ts';
 import { DnsTable, HealthChecks } from '../../../src/main/clusters/index.ts';
 import type { Config } from '../../../src/main/config/index.ts';
-import { Ids } from '../../../src/main/model/index.ts';
+import { formatAddress, Ids } from '../../../src/main/model/index.ts';
 import { ShardSupervisor } from '../../../src/main/shards/index.ts';
 import {
   Applier,
   type FilterLayout,
   NO_FILTERS,
   Reloader,
+  type Steered,
 } from '../../../src/main/snapshot/index.ts';
 import { NO_TLS_MATERIAL, TicketKeys } from '../../../src/main/tls/index.ts';
 import { makeConfig } from '../fake-config.ts';
@@ -42,6 +43,8 @@ interface Scene {
   /** What the next configuration’s filters become. */
   plans: FilterLayout;
   isPrepareRefused: boolean;
+  /** What code of the user says of every cluster. */
+  steered: Steered;
 }
 
 const ONE = `
@@ -65,7 +68,8 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
   const ids = new Ids(board, FAKE_ABI);
   const netns = new NetnsTable(fds);
   const steps: string[] = [];
-  const told = { plans: NO_FILTERS, isPrepareRefused: false };
+  const nothing: Steered = { discovered: null, weights: null };
+  const told = { plans: NO_FILTERS, isPrepareRefused: false, steered: nothing };
   const supervisor = new ShardSupervisor({
     count: 2,
     board,
@@ -118,6 +122,7 @@ async function startScene(t: TestContext, config: Config): Promise<Scene> {
         steps.push(`settle ${plan?.generation ?? 0}`);
         await Promise.resolve();
       },
+      steer: () => told.steered,
     },
     ticketKeys: new TicketKeys({ random: (bytes) => Buffer.alloc(bytes), nowMs: () => 0 }),
     log: SILENT,
@@ -293,6 +298,40 @@ test('draining endpoints get no new connections, and keep their ids', async (t) 
   const [last] = scene.fds.compiled.slice(-1);
   const addresses = last?.clusters[1]?.endpoints.map(({ address }) => address);
   assert.deepEqual(addresses, [{ ip: '10.0.0.3', port: 80 }]);
+});
+
+test('weights of a balancer are what the core gets; who has none gets nothing new', async (t) => {
+  const scene = await startScene(t, makeConfig(TWO));
+  scene.steered = {
+    discovered: null,
+    weights: new Map([
+      ['10.0.0.1:80', 0],
+      ['10.0.0.2:80', 7],
+      ['10.0.0.3:80', 0],
+    ]),
+  };
+  await scene.applier.apply((current) => current ?? scene.applier.current);
+  const [last] = scene.fds.compiled.slice(-1);
+  const clusters = last?.clusters.map(({ endpoints }) =>
+    endpoints.map(({ address, weight }) => [formatAddress(address), weight]),
+  );
+  assert.deepEqual(clusters, [[['10.0.0.1:80', 1]], [['10.0.0.2:80', 7]]]);
+});
+
+test('what a discovery found stands in for endpoints; without a list there is a warning', async (t) => {
+  const scene = await startScene(t, makeConfig(ONE));
+  const found = ONE.replace('endpoints: [10.0.0.1:80]', 'discovery: ./find.ts');
+  const first = await reload(scene, found);
+  assert.deepEqual(first.warnings, ['cluster "a": its discovery has found nothing yet']);
+  const address = { ip: '10.0.0.9', port: 81 };
+  scene.steered = { discovered: [{ address, weight: 3, labels: { zone: 'b' } }], weights: null };
+  await scene.applier.apply((current) => current ?? scene.applier.current);
+  const [last] = scene.fds.compiled.slice(-1);
+  assert.deepEqual(
+    last?.clusters[0]?.endpoints.map((one) => [one.address, one.weight]),
+    [[address, 3]],
+  );
+  assert.deepEqual(scene.applier.current.endpoints.get('a')?.[0]?.labels, { zone: 'b' });
 });
 
 function layout(generation: number): FilterLayout {

@@ -89,6 +89,7 @@ const LAYOUT: FilterLayout = {
     ['web/one', [rbac('rbac'), rbac('rbac')]],
     ['tcp', [rbac('ip-access')]],
   ]),
+  steering: [],
   files: new Map(),
 };
 

@@ -98,7 +98,11 @@ async function startScene(t: TestContext): Promise<Scene> {
       onChange: () => {},
     }),
     health: new HealthChecks({ board, prober: new FakeProber(), log: SILENT, random: () => 0 }),
-    filters: { prepare: () => Promise.resolve(), settle: () => Promise.resolve() },
+    filters: {
+      prepare: () => Promise.resolve(),
+      settle: () => Promise.resolve(),
+      steer: () => ({ discovered: null, weights: null }),
+    },
     ticketKeys: new TicketKeys({ random: (n) => Buffer.alloc(n, ++made), nowMs: () => 0 }),
     log: SILENT,
     boardConnectionsMax: 10,

@@ -2,10 +2,15 @@
  * Runs the `weigh` of one cluster's balancer: when endpoints change, and every interval.
  *
  * Path: worker.ts makes one for each cluster with a balancer of its own.
- * Invariant: only weights that make sense leave here; after a failure the last ones hold.
+ * Invariant: only weights that make sense leave here; after a failure the last ones hold. The loads
+ * that are weighed are never older than the question for them.
  */
 import { readDuration } from '../../../sdk/definition/index.ts';
 import { type LoadBalancer, WEIGHT_MAX, type WeighedEndpoint } from '../../../sdk/index.ts';
+import type { WeightsByAddress } from './protocol.ts';
+
+/** A shorter interval counts as this. */
+export const INTERVAL_MS_MIN = 100;
 
 /** Weights that were checked. @throws TypeError with one sentence */
 export function checkWeights(weights: unknown, count: number): number[] {
@@ -13,67 +18,62 @@ export function checkWeights(weights: unknown, count: number): number[] {
     const found = Array.isArray(weights) ? `${weights.length} weights` : typeof weights;
     throw new TypeError(`it returned ${found} for ${count} endpoints`);
   }
-  return weights.map((weight: unknown) => {
+  return Array.from(weights, (weight: unknown) => {
     if (typeof weight !== 'number' || !(weight >= 0 && weight <= WEIGHT_MAX)) {
       throw new TypeError(
         `it returned the weight ${String(weight)}; 0 to ${WEIGHT_MAX} make sense`,
       );
     }
-    return Math.round(weight);
+    return weight;
   });
+}
+
+/** What a balancer at work tells. */
+export interface BalancerEvents {
+  /** Null: the same weights as before. */
+  readonly weights: (weights: WeightsByAddress | null) => void;
+  readonly fault: (message: string) => void;
+  /** It is time to weigh: {@link BalancerRun.update} with what holds now. */
+  readonly ask: () => void;
 }
 
 /** One balancer at work. */
 export class BalancerRun {
   readonly #balancer: LoadBalancer<unknown>;
   readonly #config: unknown;
-  readonly #onWeights: (weights: readonly number[]) => void;
-  readonly #onFault: (message: string) => void;
+  readonly #on: BalancerEvents;
   readonly #timer: NodeJS.Timeout | null;
-  #endpoints: readonly WeighedEndpoint[] = [];
   #last = '';
 
-  constructor(
-    balancer: LoadBalancer<unknown>,
-    config: unknown,
-    on: {
-      readonly weights: (weights: readonly number[]) => void;
-      readonly fault: (message: string) => void;
-    },
-  ) {
+  constructor(balancer: LoadBalancer<unknown>, config: unknown, on: BalancerEvents) {
     this.#balancer = balancer;
     this.#config = config;
-    this.#onWeights = on.weights;
-    this.#onFault = on.fault;
+    this.#on = on;
     const interval = readDuration(balancer.interval);
-    this.#timer = interval === null ? null : setInterval(() => this.#weigh(), interval);
+    this.#timer =
+      interval === null ? null : setInterval(on.ask, Math.max(interval, INTERVAL_MS_MIN));
     this.#timer?.unref();
   }
 
-  /** The endpoints, their health or their load changed. */
+  /** Weighs these. */
   update(endpoints: readonly WeighedEndpoint[]): void {
-    const isSameList = endpoints.length === this.#endpoints.length;
-    this.#endpoints = endpoints;
-    if (!isSameList) this.#last = '';
-    this.#weigh();
+    if (endpoints.length === 0) return;
+    const addresses = endpoints.map(({ address }) => address);
+    try {
+      const weights = this.#balancer.weigh(endpoints, this.#config);
+      const pairs = checkWeights(weights, addresses.length).map(
+        (weight, i) => [addresses[i] ?? '', weight] as const,
+      );
+      const text = JSON.stringify(pairs);
+      const isSame = text === this.#last;
+      this.#last = text;
+      this.#on.weights(isSame ? null : new Map(pairs));
+    } catch (error) {
+      this.#on.fault(error instanceof Error ? error.message : String(error));
+    }
   }
 
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
-  }
-
-  #weigh(): void {
-    if (this.#endpoints.length === 0) return;
-    try {
-      const weights = this.#balancer.weigh(this.#endpoints, this.#config);
-      const checked = checkWeights(weights, this.#endpoints.length);
-      const text = checked.join();
-      if (text === this.#last) return;
-      this.#last = text;
-      this.#onWeights(checked);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#onFault(`balancer "${this.#balancer.name}": ${reason}`);
-    }
   }
 }

@@ -1,14 +1,13 @@
 /**
  * Owns the policy thread: tells it what there is, and starts it again when it ends or hangs.
  *
- * Path: gateway.ts makes one when a cluster has a balancer or discovery of its own; what it yields
- * goes to clusters/.
+ * Path: steering.ts makes one when a cluster has a balancer or discovery of its own.
  * Invariant: code of users cannot hold up the main thread. A thread that does not answer for
  * SILENCE_MS_MAX is given up, and a new one gets everything again; the last weights and lists hold.
  */
 import { Worker } from 'node:worker_threads';
 import type { FoundEndpoint, WeighedEndpoint } from '../../../sdk/index.ts';
-import type { PolicyReply, PolicyRequest, PolicyUse } from './protocol.ts';
+import type { PolicyReply, PolicyRequest, PolicyUse, WeightsByAddress } from './protocol.ts';
 
 const WORKER_URL = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
@@ -21,11 +20,18 @@ const RESTART_MS = 1000;
 const START_MS_MAX = 20_000;
 const HEAP_MIB_MAX = 128;
 
-/** What the thread yields. */
+/** The end waits for a thread that will not end, but not longer. */
+const END_MS_MAX = 1000;
+
+/** What the thread yields. A null means: the same as before. */
 export interface PolicyEvents {
-  readonly weights: (cluster: string, weights: readonly number[]) => void;
-  readonly found: (cluster: string, endpoints: readonly FoundEndpoint[]) => void;
-  readonly fault: (cluster: string, message: string) => void;
+  readonly weights: (id: string, weights: WeightsByAddress | null) => void;
+  readonly found: (id: string, endpoints: readonly FoundEndpoint[] | null) => void;
+  readonly fault: (id: string, message: string) => void;
+  /** A cluster's balancer wants {@link PolicyThread.update} with the loads of now. */
+  readonly ask: (cluster: string) => void;
+  /** The thread hangs or ended; another one starts. */
+  readonly lost: (why: string) => void;
 }
 
 /** How patient the owner is; tests are less so. */
@@ -67,7 +73,8 @@ export class PolicyThread {
     for (const cluster of this.#endpoints.keys()) {
       if (!clusters.has(cluster)) this.#endpoints.delete(cluster);
     }
-    if (uses.length > 0 && this.#worker === null && this.#restart === null) this.#start();
+    if (uses.length === 0) void this.#stop();
+    else if (this.#worker === null && this.#restart === null) this.#start();
     else this.#post({ kind: 'apply', uses });
   }
 
@@ -80,7 +87,14 @@ export class PolicyThread {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    // The timer is no reason for the process to stay.
+    const patience = new Promise((resolve) => setTimeout(resolve, END_MS_MAX).unref());
+    await Promise.race([this.#stop(), patience]);
+  }
+
+  async #stop(): Promise<void> {
     if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#restart = null;
     const worker = this.#worker;
     this.#worker = null;
     await worker?.terminate();
@@ -114,16 +128,16 @@ export class PolicyThread {
 
   #take(reply: PolicyReply): void {
     this.#heardMs = performance.now();
-    if (reply.kind === 'weights') this.#events.weights(reply.cluster, reply.weights);
-    else if (reply.kind === 'found') this.#events.found(reply.cluster, reply.endpoints);
-    else if (reply.kind === 'fault') this.#events.fault(reply.cluster, reply.message);
+    if (reply.kind === 'weights') this.#events.weights(reply.id, reply.weights);
+    else if (reply.kind === 'found') this.#events.found(reply.id, reply.endpoints);
+    else if (reply.kind === 'fault') this.#events.fault(reply.id, reply.message);
+    else if (reply.kind === 'ask') this.#events.ask(reply.cluster);
   }
 
   #lose(worker: Worker, why: string): void {
     if (worker !== this.#worker) return;
     this.#worker = null;
-    const clusters = this.#uses.map((use) => use.cluster).join(', ');
-    this.#events.fault(clusters, `the policy thread is started again: ${why}`);
+    this.#events.lost(why);
     this.#restart = setTimeout(() => this.#start(), this.#patience.restartMs);
     this.#restart.unref();
   }

@@ -2,12 +2,12 @@
  * The policy thread: balancers and discoveries of users, away from the main thread.
  *
  * Path: policy-thread.ts starts it and tells it what there is.
- * Invariant: a use that did not change goes on over a reload; one that is gone is ended. Faults are
- * told, never thrown.
+ * Invariant: a use that did not change goes on over a reload; one that is gone is ended, also while
+ * it is still being loaded. Faults are told, never thrown. None waits for another one.
  */
 import { parentPort } from 'node:worker_threads';
 import { checkDefinition } from '../../../sdk/definition/index.ts';
-import type { ConfigSchema, Discovery, LoadBalancer } from '../../../sdk/index.ts';
+import type { ConfigSchema, Discovery, LoadBalancer, WeighedEndpoint } from '../../../sdk/index.ts';
 import { ModuleLoader } from '../../../shard/filters/index.ts';
 import { BalancerRun } from './balancer-run.ts';
 import { runDiscovery } from './discovery-run.ts';
@@ -17,20 +17,18 @@ const port = parentPort;
 if (port === null) throw new Error('this file runs as a worker thread only');
 
 interface Running {
-  readonly balancer: BalancerRun | null;
+  readonly use: PolicyUse;
   readonly abort: AbortController;
+  balancer: BalancerRun | null;
 }
 
 const loader = new ModuleLoader();
 const running = new Map<string, Running>();
-let applying: Promise<void> = Promise.resolve();
+/** What each cluster's balancer weighs, as it was told last. */
+const latest = new Map<string, readonly WeighedEndpoint[]>();
 
 function post(reply: PolicyReply): void {
   port?.postMessage(reply);
-}
-
-function keyOf(use: PolicyUse): string {
-  return JSON.stringify([use.cluster, use.kind, use.program.hash, use.config]);
 }
 
 async function load(
@@ -46,60 +44,60 @@ async function load(
   return { definition, config: outcome?.value };
 }
 
-async function start(use: PolicyUse): Promise<Running> {
-  const { cluster } = use;
-  const { definition, config } = await load(use);
-  const abort = new AbortController();
-  const fault = (message: string): void => post({ kind: 'fault', cluster, message });
-  if (use.kind === 'balancer') {
-    const weights = (list: readonly number[]): void =>
-      post({ kind: 'weights', cluster, weights: list });
-    const balancer = new BalancerRun(definition as LoadBalancer<unknown>, config, {
-      weights,
+async function start(run: Running): Promise<void> {
+  const { use, abort } = run;
+  const { id, cluster, base } = use;
+  const fault = (message: string): void => post({ kind: 'fault', id, message });
+  try {
+    const { definition, config } = await load(use);
+    const { signal } = abort;
+    if (signal.aborted) return;
+    if (use.kind === 'discovery') {
+      const about = { config, cluster, base, signal };
+      void runDiscovery(definition as Discovery<unknown>, about, {
+        found: (endpoints) => post({ kind: 'found', id, endpoints }),
+        fault,
+      });
+      return;
+    }
+    run.balancer = new BalancerRun(definition as LoadBalancer<unknown>, config, {
+      weights: (weights) => post({ kind: 'weights', id, weights }),
       fault,
+      ask: () => post({ kind: 'ask', cluster }),
     });
-    return { balancer, abort };
+    run.balancer.update(latest.get(cluster) ?? []);
+  } catch (error) {
+    fault(`it cannot be used: ${error instanceof Error ? error.message : String(error)}`);
   }
-  void runDiscovery(
-    definition as Discovery<unknown>,
-    { config, cluster, signal: abort.signal },
-    { found: (endpoints) => post({ kind: 'found', cluster, endpoints }), fault },
-  );
-  return { balancer: null, abort };
 }
 
-async function apply(uses: readonly PolicyUse[]): Promise<void> {
-  const wanted = new Set(uses.map(keyOf));
-  for (const [key, { balancer, abort }] of running) {
-    if (wanted.has(key)) continue;
-    running.delete(key);
+function apply(uses: readonly PolicyUse[]): void {
+  const wanted = new Set(uses.map(({ id }) => id));
+  const clusters = new Set(uses.map(({ cluster }) => cluster));
+  for (const [id, { balancer, abort }] of running) {
+    if (wanted.has(id)) continue;
+    running.delete(id);
     balancer?.close();
     abort.abort();
   }
+  for (const cluster of latest.keys()) if (!clusters.has(cluster)) latest.delete(cluster);
   for (const use of uses) {
-    const key = keyOf(use);
-    if (running.has(key)) continue;
-    try {
-      running.set(key, await start(use));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      post({ kind: 'fault', cluster: use.cluster, message: `it cannot be used: ${message}` });
-    }
+    if (running.has(use.id)) continue;
+    const run: Running = { use, abort: new AbortController(), balancer: null };
+    running.set(use.id, run);
+    void start(run);
   }
 }
 
-function update(cluster: string, request: Extract<PolicyRequest, { kind: 'endpoints' }>): void {
-  for (const [key, { balancer }] of running) {
-    if ((JSON.parse(key) as string[])[0] === cluster) balancer?.update(request.endpoints);
+function update(cluster: string, endpoints: readonly WeighedEndpoint[]): void {
+  latest.set(cluster, endpoints);
+  for (const { use, balancer } of running.values()) {
+    if (use.cluster === cluster) balancer?.update(endpoints);
   }
 }
 
 port.on('message', (request: PolicyRequest) => {
-  if (request.kind === 'ping') {
-    post({ kind: 'pong' });
-  } else if (request.kind === 'apply') {
-    applying = applying.then(() => apply(request.uses));
-  } else {
-    void applying.then(() => update(request.cluster, request));
-  }
+  if (request.kind === 'ping') post({ kind: 'pong' });
+  else if (request.kind === 'apply') apply(request.uses);
+  else update(request.cluster, request.endpoints);
 });
