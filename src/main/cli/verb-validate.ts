@@ -65,7 +65,8 @@ async function validate(
     return;
   }
   if (!loader.hasCompiler) {
-    const message = 'the types of filters were not checked: there is no TypeScript compiler';
+    const message =
+      'the types of filters were not checked: there is no TypeScript compiler with @types/node';
     terminal.note(`${terminal.notePaint.dim(message)}\n`);
   }
   const warnings = diagnostics.length === 0 ? '' : `, ${countFindings(diagnostics)}`;

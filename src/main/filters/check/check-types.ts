@@ -3,8 +3,9 @@
  *
  * Path: `holdfast validate` and the start of the gateway; the compiler runs as a process of its
  * own.
- * Invariant: files are only read. Without a compiler nothing is said to be checked: the outcome
- * says so, and the configuration is judged without it, because Node runs the files anyway.
+ * Invariant: files are only read. Without a compiler, or without the types of Node, nothing is said
+ * to be checked: the outcome says so, and the configuration is judged without it, because Node runs
+ * the files anyway.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +17,8 @@ import type { SourceFault } from './protocol.ts';
 const TSC_MS_MAX = 60_000;
 const OUTPUT_BYTES_MAX = 1 << 20;
 const LINE = /^(.+?)\((\d+),(\d+)\): error (TS\d+): (.*)$/;
+/** What did not come to checking. */
+const FAILED = /^error TS\d+: /m;
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
 
 /** What the compiler said. */
@@ -25,19 +28,22 @@ export interface TypesOutcome {
   readonly faults: readonly SourceFault[];
 }
 
-/** The compiler in the nearest node_modules of the files, else our own. */
-function findCompiler(file: string): string | null {
-  for (let directory = dirname(file); ; directory = dirname(directory)) {
-    const compiler = join(directory, 'node_modules', '.bin', 'tsc');
-    if (existsSync(compiler)) return compiler;
-    if (directory === dirname(directory)) break;
+/** What stands in the nearest node_modules of a directory; null: nowhere. */
+function findUpwards(from: string, path: string): string | null {
+  for (let directory = from; ; directory = dirname(directory)) {
+    const found = join(directory, 'node_modules', path);
+    if (existsSync(found)) return found;
+    if (directory === dirname(directory)) return null;
   }
-  const own = join(ROOT, 'node_modules', '.bin', 'tsc');
-  return existsSync(own) ? own : null;
+}
+
+/** What the files have, else what the gateway has. */
+function findNear(file: string, path: string): string | null {
+  return findUpwards(dirname(file), path) ?? findUpwards(ROOT, path);
 }
 
 /** The options that filters are checked with: strict, and as Node runs them. */
-function writeProject(directory: string, files: readonly string[]): string {
+function writeProject(directory: string, files: readonly string[], types: string): string {
   const suffix = import.meta.url.endsWith('.ts') ? '.ts' : '.d.ts';
   const own = (path: string): string[] => [join(ROOT, 'src', `${path}${suffix}`)];
   const project = {
@@ -48,7 +54,7 @@ function writeProject(directory: string, files: readonly string[]): string {
       module: 'esnext',
       moduleResolution: 'bundler',
       types: ['node'],
-      typeRoots: [join(ROOT, 'node_modules', '@types')],
+      typeRoots: [dirname(types)],
       strict: true,
       noEmit: true,
       skipLibCheck: true,
@@ -58,7 +64,7 @@ function writeProject(directory: string, files: readonly string[]): string {
         'holdfast/sdk': own('sdk/index'),
         'holdfast/testing': own('testing/index'),
         'holdfast/*': own('shard/builtin/*'),
-        zod: [join(ROOT, 'node_modules', 'zod')],
+        zod: [findUpwards(ROOT, 'zod') ?? join(ROOT, 'node_modules', 'zod')],
       },
     },
     files,
@@ -90,11 +96,12 @@ export async function checkTypes(paths: readonly string[]): Promise<TypesOutcome
   const files = paths.filter((path) => /\.m?ts$/.test(path));
   const [first] = files;
   if (first === undefined) return { isChecked: true, faults: [] };
-  const compiler = findCompiler(first);
-  if (compiler === null) return { isChecked: false, faults: [] };
+  const compiler = findNear(first, join('.bin', 'tsc'));
+  const types = findNear(first, join('@types', 'node'));
+  if (compiler === null || types === null) return { isChecked: false, faults: [] };
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-types-'));
   try {
-    const output = await run(compiler, writeProject(directory, files));
+    const output = await run(compiler, writeProject(directory, files, types));
     const faults = output.split('\n').flatMap((text): SourceFault[] => {
       const match = LINE.exec(text);
       if (match === null) return [];
@@ -104,7 +111,7 @@ export async function checkTypes(paths: readonly string[]): Promise<TypesOutcome
       const place = { file: path, line: Number(line), column: Number(column), field: '' };
       return [{ ...place, message: `type error ${code}: ${message}` }];
     });
-    return { isChecked: true, faults };
+    return { isChecked: !FAILED.test(output), faults };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
