@@ -87,6 +87,8 @@ export interface RateLimitPolicyInput extends PolicyBase {
   readonly hasRetryAfter: boolean;
   /** RateLimit and RateLimit-Policy. */
   readonly hasFields: boolean;
+  /** Of bytes: 1 from the client, 2 to it, 3 both. */
+  readonly directions: number;
 }
 
 /** Values of fields are written as they stand here. */
@@ -165,6 +167,11 @@ export interface FaultPolicyInput extends PolicyBase {
   readonly closeMillionths: number;
   readonly delayMillionths: number;
   readonly delayMs: number;
+  readonly throttleMillionths: number;
+  /** 1 from the client, 2 to it, 3 both. */
+  readonly throttleDirections: number;
+  /** A second; at least 1024. */
+  readonly throttleBytes: number;
 }
 
 export interface ConcurrencyPolicyInput extends PolicyBase {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/http_scenario.h"
+#include "sim/throttles.h"
 
 namespace holdfast::sim {
 namespace {
@@ -75,6 +76,7 @@ void HttpScenario::drawKnobs() {
   policies_.hasDrain = random.chance(1, 10);
   policies_.hasMemoryCap = random.chance(1, 6);
   policies_.hasLimits = random.chance(1, 6);
+  policies_.hasThrottles = random.chance(1, 4);
 }
 
 void HttpScenario::drawSnapshot() {
@@ -96,6 +98,7 @@ void HttpScenario::drawSnapshot() {
     listener.cidrCount = 1;
   }
   parts_.listeners.push_back(listener);
+  if (policies_.hasThrottles) parts_.policies.push_back(drawThrottles(random));
   drawRoutes(parts_.http.emplace_back());
   for (u32 i = 0; i < kClusters; ++i) drawCluster(i);
   if (policies_.hasFilters) drawFilters();

@@ -153,8 +153,12 @@ void HttpScenario::judgeLeft() {
   for (const auto& filters : filters_) filters->judge();
   for (auto& shard : shards_) shard->stop();
   for (u32 shard = 0; shard < shardCount_; ++shard) {
-    for (const ShardCounter gauge :
-         {ShardCounter::kPaused, ShardCounter::kTunnels, ShardCounter::kTimers}) {
+    const auto throttles = static_cast<size_t>(ShardCounter::kThrottles);
+    outcome_.waits += board_->shard(shard).counters[throttles].load();
+  }
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    for (const ShardCounter gauge : {ShardCounter::kPaused, ShardCounter::kThrottled,
+                                     ShardCounter::kTunnels, ShardCounter::kTimers}) {
       const u64 left = board_->shard(shard).counters[static_cast<size_t>(gauge)].load();
       if (left != 0) world_.fail(kShardCounterTable[static_cast<size_t>(gauge)].name, shard);
     }

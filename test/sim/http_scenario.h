@@ -36,6 +36,7 @@ class HttpScenario {
     bool hasReloads = false;
     bool hasMemoryCap = false;
     bool hasLimits = false;
+    bool hasThrottles = false;
     bool hasFilters = false;
   };
 

@@ -37,6 +37,7 @@ void Scenario::judge() {
   for (const auto& filters : filters_) filters->judge();
   judgeCounters();
   judgeTimeouts();
+  judgeThrottles();
   judgeReasons();
   if (library_ != nullptr) judgeTls();
   for (const auto& peer : peers_) {
@@ -54,7 +55,7 @@ void Scenario::judge() {
     for (const ShardCounter gauge :
          {ShardCounter::kPaused, ShardCounter::kTunnels, ShardCounter::kTimers,
           ShardCounter::kTlsConns, ShardCounter::kTlsOnEngine, ShardCounter::kTlsInFlight,
-          ShardCounter::kTlsWaiting}) {
+          ShardCounter::kTlsWaiting, ShardCounter::kThrottled}) {
       const u64 left = board_->shard(shard).counters[static_cast<size_t>(gauge)].load();
       if (left != 0) world_.fail(kShardCounterTable[static_cast<size_t>(gauge)].name, shard);
     }
@@ -90,6 +91,30 @@ void Scenario::judgeTimeouts() {
   using enum CloseReason;
   const u64 waited = sumClosed(outcome_.closedBy, {kIdleTimeout, kHalfCloseTimeout});
   if (waited != 0) world_.fail("a tunnel stood still until its timeout", static_cast<i64>(waited));
+}
+
+// A bucket that all connections share lets no more through than it has: its burst, what time
+// brings, and for each connection what is read at once.
+void Scenario::judgeThrottles() {
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    const auto throttles = static_cast<size_t>(ShardCounter::kThrottles);
+    outcome_.waits += board_->shard(shard).counters[throttles].load();
+  }
+  if (!policies_.hasThrottles) return;
+  constexpr u64 kOnceMax = tls::kRecordContentMax + 2 * policy::kThrottleBytesMin;
+  const double seconds = static_cast<double>(world_.nowNs) / 1e9;
+  for (const policy::PolicyParts& parts : parts_.policies[0]) {
+    if (parts.kind != policy::PolicyKind::kRateLimit || parts.isShadow) continue;
+    u64 passed = 0;
+    for (const auto& peer : peers_) {
+      const bool isClient = peer->role == Peer::Role::kClient;
+      const u32 counted = isClient ? policy::kToClient : policy::kFromClient;
+      if ((parts.limit.directions & counted) != 0) passed += peer->received;
+    }
+    const double most = seconds * static_cast<double>(parts.limit.count);
+    const u64 atOnce = parts.limit.burst + kOnceMax * peers_.size();
+    if (passed > static_cast<u64>(most) + atOnce) world_.fail("a bucket gave too much", 0);
+  }
 }
 
 // A reset is booked on a peer only when that peer, or a fault on its connection, made one.
@@ -215,8 +240,9 @@ void Scenario::judgeDirection(const Peer& from, const Peer& to) {
     world_.fail("a clean end was not relayed to", to.id);
   }
   // What the gateway's kernel had before a reset is delivered before the reset is relayed, unless
-  // the thread stood still for longer than a flush may take.
-  const bool isDeliveryDue = (from.hasReset() || from.isRough()) && !hadStalls_;
+  // the thread stood still for longer than a flush may take, or a filter held it back for so long.
+  const bool isTimely = !hadStalls_ && !policies_.hasThrottles;
+  const bool isDeliveryDue = (from.hasReset() || from.isRough()) && isTimely;
   if (isDeliveryDue && to.received < arrived) {
     world_.fail("bytes that came before a reset were lost for", to.id);
   }

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "sim/throttles.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -83,6 +85,7 @@ void Scenario::drawKnobs() {
   policies_.hasSilentPeers = random.chance(1, 6);
   policies_.hasFlood = random.chance(1, 400);
   world_.isBulk = random.chance(1, 60);
+  policies_.hasThrottles = random.chance(1, 5) && !policies_.hasFlood && !world_.isBulk;
 }
 
 void Scenario::drawSnapshot() {
@@ -105,6 +108,7 @@ void Scenario::drawSnapshot() {
     listener.cidrCount = 1;
   }
   parts_.listeners.push_back(listener);
+  if (policies_.hasThrottles) parts_.policies.push_back(drawThrottles(random));
 
   proxy::ClusterSpec cluster;
   cluster.balance =

@@ -25,6 +25,7 @@ struct Outcome {
   u32 strict = 0;  // pairs judged by every rule
   u64 bytes = 0;
   u64 turns = 0;
+  u64 waits = 0;  // for tokens of filters that limit bytes
   u64 closedBy[countOf<CloseReason>()] = {};
 };
 
@@ -50,6 +51,7 @@ class Scenario {
     bool hasMemoryCap = false;
     bool hasFilters = false;  // of what connections send
     bool hasSilentPeers = false;
+    bool hasThrottles = false;
     bool hasFlood = false;  // more clients at once than a mailbox holds
   };
 
@@ -83,6 +85,7 @@ class Scenario {
   void judgeHeader(const Peer& client, const Peer& endpoint);
   void judgeCounters();
   void judgeTimeouts();
+  void judgeThrottles();
   void judgeReasons();
   void judgeTls();
   void judgeLinger(const Peer& peer);

@@ -41,6 +41,7 @@ struct Totals {
   u64 strict = 0;
   u64 bytes = 0;
   u64 turns = 0;
+  u64 waits = 0;
   u64 closedBy[holdfast::countOf<holdfast::CloseReason>()] = {};
 
   void add(const holdfast::sim::Outcome& outcome) {
@@ -49,6 +50,7 @@ struct Totals {
     strict += outcome.strict;
     bytes += outcome.bytes;
     turns += outcome.turns;
+    waits += outcome.waits;
     for (size_t i = 0; i < std::size(closedBy); ++i) closedBy[i] += outcome.closedBy[i];
   }
 };
@@ -112,11 +114,12 @@ int main(int argc, char** argv) {
   if (isVerbose) printReasons(totals);
   std::printf(
       "simulation%s: %llu worlds, seeds %llu to %llu, %llu clients, %llu joined, %llu judged "
-      "strictly, %llu bytes, %llu turns, ok\n",
+      "strictly, %llu bytes, %llu turns, %llu waits for tokens, ok\n",
       seriesOption(), static_cast<unsigned long long>(count), static_cast<unsigned long long>(seed),
       static_cast<unsigned long long>(seed + count - 1),
       static_cast<unsigned long long>(totals.clients),
       static_cast<unsigned long long>(totals.pairs), static_cast<unsigned long long>(totals.strict),
-      static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.turns));
+      static_cast<unsigned long long>(totals.bytes), static_cast<unsigned long long>(totals.turns),
+      static_cast<unsigned long long>(totals.waits));
   return 0;
 }

@@ -64,6 +64,8 @@ const SHARD_NAMES: Readonly<Record<string, Shown>> = {
   messages: { name: 'holdfast_messages_total' },
   paused: { name: 'holdfast_paused_connections' },
   pausedNanoseconds: { name: 'holdfast_backpressure_seconds_total', factor: SECONDS_PER_NS },
+  throttled: { name: 'holdfast_throttled_connections' },
+  throttledNanoseconds: { name: 'holdfast_throttled_seconds_total', factor: SECONDS_PER_NS },
   pickFailures: { name: 'holdfast_lb_pick_failures_total' },
   tlsInFlight: { name: 'holdfast_tls_handshakes_in_flight' },
   tlsWaiting: { name: 'holdfast_tls_handshakes_waiting' },

@@ -112,6 +112,7 @@ policy::LimitParts readLimit(const Fields& fields, Problem& problem) {
   limit.burst = fields.u64Of("burst");
   limit.hasRetryAfter = fields.boolOf("hasRetryAfter");
   limit.hasFields = fields.boolOf("hasFields");
+  limit.directions = fields.u32Of("directions", policy::kBothDirections);
   const Napi::Array by = fields.arrayOf("by", policy::kKeyPartsMax);
   for (u32 i = 0; i < by.Length() && problem.isNone(); i++) {
     const Fields from(by.Get(i), placeOf(fields.path(), "by", i), problem);
@@ -191,7 +192,9 @@ std::vector<policy::LogParts> readLogs(const Fields& fields, Problem& problem) {
 
 policy::InjectParts readInject(const Fields& fields) {
   return {fields.u32Of("abortMillionths"), fields.u32Of("closeMillionths"),
-          fields.u32Of("delayMillionths"), fields.u32Of("delayMs")};
+          fields.u32Of("delayMillionths"), fields.u32Of("delayMs"),
+          fields.u32Of("throttleMillionths"), fields.u32Of("throttleDirections"),
+          fields.u64Of("throttleBytes")};
 }
 
 policy::GradientParts readGradient(const Fields& fields) {

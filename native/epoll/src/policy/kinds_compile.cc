@@ -153,11 +153,17 @@ u32 addLogs(const std::vector<LogParts>& parts, FlatPolicies* flat, KindFaults* 
 
 bool isInjectValid(const InjectParts& parts) {
   return parts.abortMillionths <= kMillion && parts.closeMillionths <= kMillion &&
-         parts.delayMillionths <= kMillion && parts.delayMs <= kInjectDelayMsMax;
+         parts.delayMillionths <= kMillion && parts.delayMs <= kInjectDelayMsMax &&
+         parts.throttleMillionths <= kMillion && parts.throttleDirections >= 1 &&
+         parts.throttleDirections <= kBothDirections && parts.throttleBytes >= kThrottleBytesMin &&
+         parts.throttleBytes <= kRateCountMax;
 }
 
 u32 addInject(const InjectParts& parts, FlatPolicies* flat, KindFaults* faults) {
   if (!isInjectValid(parts)) faults->emplace_back(PolicyFaultKind::kAmount, "");
+  if (parts.throttleMillionths != 0) {
+    flat->header.counted |= 1u << static_cast<u32>(Counted::kBytes);
+  }
   return push(&flat->injects, parts);
 }
 
@@ -188,6 +194,9 @@ u32 addLimit(const LimitParts& parts, const std::string& name, FlatPolicies* fla
   limit.counted = parts.counted;
   limit.hasRetryAfter = parts.hasRetryAfter ? 1 : 0;
   limit.hasFields = parts.hasFields ? 1 : 0;
+  limit.directions = parts.directions;
+  const bool isWithin = parts.directions >= 1 && parts.directions <= kBothDirections;
+  if (!isWithin) faults->emplace_back(PolicyFaultKind::kAmount, "");
   limit.by = {static_cast<u32>(flat->keyParts.size()), static_cast<u32>(parts.by.size())};
   if (parts.by.size() > kKeyPartsMax) faults->emplace_back(PolicyFaultKind::kTooMany, "");
   for (const KeyParts& key : parts.by) {

@@ -153,19 +153,26 @@ bool takeFrom(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs) 
   return hold.isShadow;
 }
 
-u64 chargeTo(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs) {
-  const BucketTake take = tools.board.buckets().charge(hold.key, hold.rate, tokens, nowNs);
+BytesLeft bytesLeft(const LimitHold& hold, const Tools& tools, u64 nowNs) {
+  if (hold.isShadow) return {~u64{0}, 0};
+  const BucketTake take = tools.board.buckets().charge(hold.key, hold.rate, 0, nowNs);
+  return take.isFull ? BytesLeft{~u64{0}, 0} : BytesLeft{take.remaining, take.waitNs};
+}
+
+u64 chargeTo(const LimitHold& hold, const Tools& tools, u64 bytes, u64 nowNs) {
+  const BucketTake take = tools.board.buckets().charge(hold.key, hold.rate, bytes, nowNs);
   PolicyCell& cell = tools.board.policy(tools.shard, hold.id);
   if (take.isFull) {
     cell.count(PolicyCounter::kUncounted);
     return 0;
   }
-  if (take.waitNs == 0) {
-    cell.count(PolicyCounter::kAllowed);
-    return 0;
-  }
+  if (take.waitNs == 0) return 0;
   cell.count(hold.isShadow ? PolicyCounter::kShadowDenied : PolicyCounter::kDelayed);
   return hold.isShadow ? 0 : take.waitNs;
+}
+
+void refundTo(const LimitHold& hold, const Tools& tools, u64 bytes, u64 nowNs) {
+  (void)tools.board.buckets().refund(hold.key, hold.rate, bytes, nowNs);
 }
 
 }  // namespace holdfast::policy

@@ -249,6 +249,7 @@ class Checker : http::FlatTable<PolicyHeader> {
     return makeBucketRate(limit.count, limit.periodMs, limit.burst, &rate) &&
            rate.ticksPerToken == limit.rate.ticksPerToken &&
            rate.depthTicks == limit.rate.depthTicks && limit.counted < Counted::kCount &&
+           limit.directions >= 1 && limit.directions <= kBothDirections &&
            isIn(limit.by, header_.keyParts) && isText(limit.quota);
   }
 };

@@ -155,7 +155,7 @@ struct FlatLimit {
   Counted counted = Counted::kRequests;
   u32 hasRetryAfter = 0;
   u32 hasFields = 0;
-  u32 padding = 0;
+  u32 directions = 0;
   Range by;       // in `keyParts`
   TextRef quota;  // the value of RateLimit-Policy
 };

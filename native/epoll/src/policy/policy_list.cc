@@ -1,6 +1,8 @@
 // The walk over the policies of a phase; what each kind does is in files of its own.
 #include "policy/policy_list.h"
 
+#include <algorithm>
+
 #include "policy/basic_auth.h"
 #include "policy/conditions.h"
 #include "policy/cors.h"
@@ -11,6 +13,10 @@
 
 namespace holdfast::policy {
 namespace {
+
+constexpr u64 kSecondMs = 1000;
+// What is slowed down on purpose may come in bursts of a tenth of a second.
+constexpr u64 kFaultBurstShare = 10;
 
 class Walk {
  public:
@@ -166,6 +172,21 @@ class Walk {
   bool isClosed_ = false;
 };
 
+// True when these facts are slowed down on purpose: then `hold` has a bucket of its own.
+bool findFault(const PolicyView& view, const FlatPolicy& policy, const Facts& facts,
+               const Tools& tools, LimitHold* hold) {
+  const InjectParts& parts = view.items<InjectParts>(view.header().injects)[policy.item];
+  if (parts.throttleMillionths == 0) return false;
+  if (!holds(view, policy.entry, facts, &tools.scratch)) return false;
+  if (!tools.random.chance(parts.throttleMillionths, kMillion)) return false;
+  const u64 burst = std::max(parts.throttleBytes / kFaultBurstShare, kThrottleBytesMin);
+  BucketRate rate;
+  if (!makeBucketRate(parts.throttleBytes, kSecondMs, burst, &rate)) return false;
+  *hold = {tools.random.nextU64(), rate, policy.id, policy.isShadow != 0,
+           static_cast<u8>(parts.throttleDirections)};
+  return true;
+}
+
 }  // namespace
 
 bool PolicyList::attach(std::span<const u8> bytes) {
@@ -203,12 +224,19 @@ u32 PolicyList::findLimits(Counted counted, const Facts& facts, const Tools& too
   u32 found = 0;
   const std::span policies(view.items<FlatPolicy>(header.policies), header.policies.count);
   for (const FlatPolicy& policy : policies) {
-    if (policy.kind != PolicyKind::kRateLimit || found == holds.size()) continue;
+    if (found == holds.size()) break;
+    if (policy.kind == PolicyKind::kFault && counted == Counted::kBytes) {
+      found += findFault(view, policy, facts, tools, &holds[found]) ? 1 : 0;
+    }
+    if (policy.kind != PolicyKind::kRateLimit) continue;
     const FlatLimit& limit = view.items<FlatLimit>(header.limits)[policy.item];
     if (limit.counted != counted) continue;
     if (!policy::holds(view, policy.entry, facts, &tools.scratch)) continue;
     holds[found++] = {bucketKeyOf(view, policy, limit, facts, tools.board), limit.rate, policy.id,
-                      policy.isShadow != 0};
+                      policy.isShadow != 0, static_cast<u8>(limit.directions)};
+    if (counted == Counted::kBytes) {
+      tools.board.policy(tools.shard, policy.id).count(PolicyCounter::kAllowed);
+    }
   }
   return found;
 }

@@ -63,6 +63,7 @@ struct LimitHold {
   BucketRate rate;
   u32 id = 0;  // on the board
   bool isShadow = false;
+  u8 directions = kBothDirections;  // of bytes
 };
 inline constexpr u32 kLimitHoldsMax = 4;  // of one place and counted thing; later ones are left out
 
@@ -89,7 +90,8 @@ class PolicyList {
   bool check(Phase phase, const Facts& facts, const Tools& tools, u64 nowNs,
              Outcome* outcome) const;
 
-  // Limits of messages or bytes that hold for these facts, for takeFrom(). Returns how many.
+  // Limits of messages or bytes that hold for these facts, for takeFrom() and chargeTo(). Bytes may
+  // be slowed down on purpose, too: each call draws anew. Returns how many.
   u32 findLimits(Counted counted, const Facts& facts, const Tools& tools,
                  std::span<LimitHold> holds) const;
 
@@ -100,9 +102,17 @@ class PolicyList {
 // Takes tokens of a limit, and counts what came of it. False when they are not there; then nothing
 // was taken. Shadow limits are never out of tokens.
 bool takeFrom(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs);
-// Counts what has passed already. Returns for how many nanoseconds nothing more should: 0 for
-// shadow limits.
-u64 chargeTo(const LimitHold& hold, const Tools& tools, u64 tokens, u64 nowNs);
+// What a limit of bytes has at the moment; shadow limits have all one asks for.
+struct BytesLeft {
+  u64 bytes = 0;
+  u64 waitNs = 0;  // until nothing is owed
+};
+BytesLeft bytesLeft(const LimitHold& hold, const Tools& tools, u64 nowNs);
+// Takes bytes that have passed, or are to pass, whether they are there or not. Returns in how many
+// nanoseconds they are: 0 for shadow limits.
+u64 chargeTo(const LimitHold& hold, const Tools& tools, u64 bytes, u64 nowNs);
+// Gives back what was charged and did not pass.
+void refundTo(const LimitHold& hold, const Tools& tools, u64 bytes, u64 nowNs);
 
 // Gives back what a request has of an adaptive limit (Outcome::tickets), when it ended. `micros`
 // from its choice of an endpoint to the head of the response; 0: nobody answered. Each ticket once,

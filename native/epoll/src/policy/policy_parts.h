@@ -124,9 +124,15 @@ enum class Counted : u32 { kRequests, kConnections, kMessages, kBytes, kCount };
 inline constexpr const char* kCountedNames[] = {"requests", "connections", "messages", "bytes"};
 static_assert(std::size(kCountedNames) == static_cast<size_t>(Counted::kCount));
 
+// Whose bytes: bits, by who sends them.
+inline constexpr u32 kFromClient = 1u << 0;
+inline constexpr u32 kToClient = 1u << 1;
+inline constexpr u32 kBothDirections = kFromClient | kToClient;
+
 struct LimitParts {
   Counted counted = Counted::kRequests;
-  std::vector<KeyParts> by{};  // empty: one bucket for all
+  u32 directions = kBothDirections;  // kBytes
+  std::vector<KeyParts> by{};        // empty: one bucket for all
   u64 count = 1;
   u64 periodMs = 1000;
   u64 burst = 1;
@@ -178,12 +184,18 @@ struct LogParts {
   std::string value{};  // template
 };
 
+// Nothing is slowed down below so many bytes a second: a record of TLS comes whole.
+inline constexpr u64 kThrottleBytesMin = 1024;
+
 // Faults that are made on purpose, for so many of a million.
 struct InjectParts {
   u32 abortMillionths = 0;
   u32 closeMillionths = 0;  // instead of an answer
   u32 delayMillionths = 0;
   u32 delayMs = 0;
+  u32 throttleMillionths = 0;
+  u32 throttleDirections = kToClient;
+  u64 throttleBytes = kThrottleBytesMin;  // a second
 };
 
 // Requests under way at once, as many as latency allows.

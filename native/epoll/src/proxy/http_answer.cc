@@ -67,13 +67,13 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   // The response waits for its filters.
   if ((exchange.flags & kExParked) != 0) return false;
   if ((upstream.flags & (kConnReadable | kConnEof | kConnError)) == 0) return false;
-  if (client.pending.bytes >= record.bufferHigh) {
-    pauseFor(conn);
-    return false;
-  }
   const size_t held = exchange.kept.bytes;
   u32 room = kScratchBytes - static_cast<u32>(held);
-  if (!client.pending.isEmpty()) room = std::min(room, record.bufferHigh);
+  if (client.pending.bytes >= record.bufferHigh) [[unlikely]] {
+    if (!mayFill(conn, client, &room)) return false;
+  } else if (!client.pending.isEmpty()) {
+    room = std::min(room, record.bufferHigh);
+  }
   if (!chunks_.hasRoom(room)) {
     // At the memory cap a reader that is behind gets no more.
     if (!client.pending.isEmpty() || (client.flags & kConnWritable) == 0) {
@@ -83,7 +83,8 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
     constexpr u16 kSealed = kConnTls;
     const bool isPlain = ((client.flags | upstream.flags) & kSealed) == 0 &&
                          (exchange.flags & (kExAnswered | kExResponseChunked)) == kExAnswered;
-    if (isPlain && exchange.response.contentLeft() != 0) return passUnbuffered(tunnel, budget);
+    if (isPlain && exchange.response.contentLeft() != 0)
+      return passUnbuffered(tunnel, budget, room);
     room = std::min(room, kChunkBytes);
   }
   const Received got = receive(conn, held, room);
@@ -105,6 +106,7 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   *budget -= std::min(*budget, static_cast<u32>(got.bytes));
   bump(count(record.listener, ListenerCounter::kBytesFromEndpoints), got.bytes);
   bump(count(ShardCounter::kMessages));
+  if (record.bufferHigh == 0) spendThrottle(conn, got.bytes);
   tunnels_[tunnel].lastActiveTick = nowTick_;
   if (held != 0) (void)chunks_.moveTo(exchange.kept, scratch_);
   dropHedged(tunnel);
@@ -114,12 +116,12 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
 
 // At the memory cap, content that goes on as it is: nothing is consumed that the client has not
 // taken.
-bool Shard::passUnbuffered(u32 tunnel, u32* budget) {
+bool Shard::passUnbuffered(u32 tunnel, u32* budget, u32 room) {
   const Tunnel& record = tunnels_[tunnel];
   Conn& upstream = conns_[record.upstream];
   Conn& client = conns_[record.downstream];
   Exchange& exchange = exchangeOf(tunnel);
-  const u64 most = std::min<u64>(kScratchBytes, exchange.response.contentLeft());
+  const u64 most = std::min<u64>(room, exchange.response.contentLeft());
   const IoResult seen = sys::peek(upstream.fd, scratch_, static_cast<size_t>(most));
   if (seen.kind == IoResult::Kind::kAgain) {
     upstream.flags = static_cast<u16>(upstream.flags & ~kConnReadable);
@@ -149,6 +151,7 @@ bool Shard::passUnbuffered(u32 tunnel, u32* budget) {
   upstream.bytesIn += sent;
   *budget -= std::min(*budget, static_cast<u32>(sent));
   bump(count(record.listener, ListenerCounter::kBytesFromEndpoints), sent);
+  if (record.bufferHigh == 0) spendThrottle(record.upstream, sent);
   tunnels_[tunnel].lastActiveTick = nowTick_;
   if (exchange.response.isEnded()) {
     finishExchange(tunnel);

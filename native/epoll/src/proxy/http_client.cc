@@ -240,12 +240,9 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
   if ((client.flags & (kConnReadable | kConnEof)) == 0) return false;
   Conn& upstream = conns_[record.upstream];
   if ((upstream.flags & kConnBroken) != 0) return false;
-  if (upstream.pending.bytes >= record.bufferHigh) {
-    pauseFor(conn);
-    return false;
-  }
   const size_t held = http.kept.bytes;
-  const u32 room = chunks_.hasRoom(kHttpReadBytes) ? kHttpReadBytes : kChunkBytes;
+  u32 room = chunks_.hasRoom(kHttpReadBytes) ? kHttpReadBytes : kChunkBytes;
+  if (upstream.pending.bytes >= record.bufferHigh && !mayFill(conn, upstream, &room)) return false;
   const Received got = receive(conn, held, room);
   switch (got.kind) {
     case Received::Kind::kNothing:
@@ -259,6 +256,7 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
   }
   *budget -= std::min(*budget, static_cast<u32>(got.bytes));
   bump(count(record.listener, ListenerCounter::kBytesFromClients), got.bytes);
+  if (record.bufferHigh == 0) spendThrottle(conn, got.bytes);
   tunnels_[tunnel].lastActiveTick = nowTick_;
   const size_t total = held + got.bytes;
   if (held != 0) (void)chunks_.moveTo(http.kept, scratch_);

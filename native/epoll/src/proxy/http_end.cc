@@ -169,6 +169,9 @@ void Shard::freeExchange(u32 tunnel) {
       if (!chain->isEmpty()) chunks_.clear(*chain);
     }
   }
+  // A WebSocket stays what its request was.
+  const bool isThrottled = tunnels_[tunnel].bufferHigh == 0;
+  if (isThrottled && exchange.end != HttpEnd::kUpgraded) endThrottle(tunnel);
   if (exchange.settings != kNoIndex) framesSettings_[exchange.settings].refs--;
   if (exchange.limits != kNoIndex) limitPool_.release(exchange.limits);
   exchangePool_.release(index);
@@ -276,11 +279,13 @@ void Shard::armHttp(u32 tunnel) {
     if (exchange.idleTicks != 0) consider(record.lastActiveTick + exchange.idleTicks);
     const Conn& client = conns_[record.downstream];
     const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 &&
-                           (exchange.flags & kExParked) == 0;
+                           (exchange.flags & kExParked) == 0 &&
+                           !isThrottled(tunnel, Side::kDownstream);
     if (exchange.bodyTicks != 0 && (isSending || !client.pending.isEmpty())) {
       consider(record.lastActiveTick + exchange.bodyTicks);
     }
     if (!exchange.request.isEnded()) consider(exchange.rateTick);
+    if (record.bufferHigh == 0) consider(throttleTick(tunnel));
   } else if (const HttpSpec* spec = findHttp(tunnel); spec != nullptr) {
     const u32 ms = http.kept.isEmpty() ? spec->keepAliveMs : spec->headMs;
     if (ms != 0) consider(http.sinceTick + ticksOf(ms));
@@ -326,6 +331,7 @@ void Shard::fireHttp(u32 tunnel) {
   const bool isOver = isDue(record.drainTick, nowTick_) || isDue(record.ageTick, nowTick_);
   const bool isDrained = isDue(record.drainTick, nowTick_);
   if (http.exchange != kNoIndex) {
+    if (record.bufferHigh == 0) wakeThrottled(tunnel);
     if (isOver) {
       http.flags |= kHttpCloseDue;
       record.ageTick = record.drainTick = 0;
@@ -407,9 +413,9 @@ bool Shard::fireExchange(u32 tunnel) {
   }
   const Conn& client = conns_[record.downstream];
   // A client that waits for a slow endpoint to take its content is not to blame.
-  // Nor is one whose request waits for filters.
-  const bool isSending =
-      !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 && !isParked;
+  // Nor is one whose request waits for filters, or that a filter slows down.
+  const bool isSending = !exchange.request.isEnded() && (client.flags & kConnPaused) == 0 &&
+                         !isParked && !isThrottled(tunnel, Side::kDownstream);
   const bool isTaking = !client.pending.isEmpty();
   const bool isStalled =
       exchange.bodyTicks != 0 && isDue(record.lastActiveTick + exchange.bodyTicks, nowTick_);

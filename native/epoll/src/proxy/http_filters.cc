@@ -398,6 +398,7 @@ bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
         exchange.route = kNoIndex;
         // The policies of the next route are its own.
         exchange.flags &= ~u32{kExRoutePassed};
+        if (tunnels_[exchange.tunnel].bufferHigh == 0) endThrottle(exchange.tunnel);
       }
       return true;
     case FilterVerdict::kChoose:

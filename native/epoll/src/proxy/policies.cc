@@ -18,11 +18,16 @@ bool Shard::passConnection(u32 tunnel, const ListenerSpec& listener, policy::Pha
   if (listener.policies.length == 0) return true;
   policy::PolicyList list;
   list.attachChecked(snapshot_.policies(listener.policies));
-  if (!list.has(phase)) return true;
+  const bool isUsed = phase == policy::Phase::kOpen && listener.http == kNoIndex;
+  const bool isThrottled = isUsed && list.limits(policy::Counted::kBytes);
+  if (!list.has(phase) && !isThrottled) return true;
   if (regexScratch_ == nullptr) regexScratch_ = std::make_unique<http::RegexScratch>();
   outcome_.clear();
   const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
-  if (list.check(phase, factsOf(tunnel), tools, nowNs_, &outcome_)) return true;
+  if (list.check(phase, factsOf(tunnel), tools, nowNs_, &outcome_)) {
+    if (isThrottled) throttleConnection(tunnel, list);
+    return true;
+  }
   close(tunnel, CloseReason::kFilter, How::kReset);
   return false;
 }
@@ -105,8 +110,12 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
     answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }
-  if (outcome_.delayMs == 0) return true;
-  // The request waits as it does for filters.
+  return outcome_.delayMs == 0 || holdUp(request, outcome_.delayMs, total);
+}
+
+// The request waits as it does for filters. Always false.
+bool Shard::holdUp(const Request& request, u32 delayMs, size_t total) {
+  Exchange& exchange = exchangePool_[request.exchange];
   HttpConn& http = httpOf(request.tunnel);
   if (chunks_.append(http.kept, scratch_, total) != total) {
     answer(request.tunnel, 503, HttpEnd::kNoMemory);
@@ -114,7 +123,7 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   }
   exchange.flags |= kExParked;
   exchange.waitsFor = FilterHook::kCount;
-  exchange.delayTick = nowTick_ + std::max(1u, ticksOf(outcome_.delayMs));
+  exchange.delayTick = nowTick_ + std::max(1u, ticksOf(delayMs));
   armHttp(request.tunnel);
   return false;
 }

@@ -51,6 +51,9 @@ Shard::~Shard() {
     sys::unreserve(limitsAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 1));
   }
   if (logged_ != nullptr) sys::unreserve(logged_, loggedBytes());
+  if (throttleAt_ != nullptr) {
+    sys::unreserve(throttleAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 2));
+  }
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
@@ -68,6 +71,7 @@ Status Shard::start() {
       !status.isOk()) {
     return status;
   }
+  if (Status status = prepareThrottles(); !status.isOk()) return status;
   scratch_ = static_cast<u8*>(sys::reserve(kScratchBytes));
   if (scratch_ == nullptr) return Status::fromErrno(ENOMEM);
   epollFd_ = sys::epollCreate();
@@ -584,6 +588,7 @@ void Shard::assertConserved() {
   HF_ASSERT(secured == tlsConns_.inUse());
   if (httpAt_ != nullptr) assertHttpConserved();
   if (logged_ != nullptr) assertLoggedConserved();
+  assertThrottlesConserved();
   wheel_.assertConserved();
 }
 

@@ -165,7 +165,9 @@ class Shard : private ShardState {
   void readFrom(u32 conn);
   // Returns false when reading should stop for now.
   bool readOnce(u32 from, u32 to, u32* budget);
-  bool readUnbuffered(u32 from, u32 to, u32* budget);
+  bool readHeldBack(u32 from, u32 to, u32* budget);
+  bool readUpTo(u32 from, u32 to, u32* budget, u32 room);
+  bool readUnbuffered(u32 from, u32 to, u32* budget, u32 room);
   bool deliver(u32 from, u32 to, size_t length);
   void flush(u32 conn);
   void endOfStream(u32 conn);
@@ -284,6 +286,31 @@ class Shard : private ShardState {
   [[nodiscard]] policy::Facts factsOf(const Request& request);
   void holdMessageLimits(const Request& request);
   [[nodiscard]] bool takeMessages(const Tunnel& tunnel, u32 messages);
+  bool holdUp(const Request& request, u32 delayMs, size_t total);
+
+  // throttles.cc
+  [[nodiscard]] Throttle* throttleOf(u32 tunnel);
+  [[nodiscard]] bool isThrottled(u32 tunnel, Side from);
+  [[nodiscard]] u32 bufferHighOf(u32 tunnel);
+  void findThrottles(const policy::PolicyList& list, const policy::Facts& facts,
+                     Throttle* throttle);
+  void beginThrottle(u32 tunnel, Throttle& throttle);
+  void throttleConnection(u32 tunnel, const policy::PolicyList& list);
+  bool throttleRequest(const Request& request, size_t total);
+  u64 chargeThrottle(u32 tunnel, Side from, u64 bytes);
+  u32 grantFor(u32 conn);
+  void waitForTokens(u32 conn, Throttle::Direction& direction, u64 waitNs);
+  u32 takeAllowance(u32 conn, u64 most);
+  void settleAllowance(u32 conn, u32 paid, u64 bytes);
+  void spendThrottle(u32 conn, u64 bytes);
+  bool mayFill(u32 conn, const Conn& sink, u32* room);
+  void wakeThrottled(u32 tunnel);
+  void endWait(Throttle::Direction& direction, u32 conn);
+  void putOffPong(u32 tunnel);
+  [[nodiscard]] u32 throttleTick(u32 tunnel);
+  void endThrottle(u32 tunnel);
+  Status prepareThrottles();
+  void assertThrottlesConserved();
 
   // filters.cc
   void detachFilters();
@@ -377,7 +404,7 @@ class Shard : private ShardState {
   // http_answer.cc
   void serveUpstream(u32 conn);
   bool readAnswer(u32 tunnel, u32* budget);
-  bool passUnbuffered(u32 tunnel, u32* budget);
+  bool passUnbuffered(u32 tunnel, u32* budget, u32 room);
   void endOfAnswer(u32 tunnel, int error);
   void takeAnswer(u32 tunnel, size_t total);
   bool takeAnswerHead(u32 tunnel, std::span<const u8>* bytes);

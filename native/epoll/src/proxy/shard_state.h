@@ -22,6 +22,7 @@
 #include "proxy/http_record.h"
 #include "proxy/shard_options.h"
 #include "proxy/snapshot.h"
+#include "proxy/throttle.h"
 #include "proxy/tls_conn.h"
 #include "proxy/tls_facts.h"
 #include "proxy/tls_table.h"
@@ -141,6 +142,7 @@ class ShardState {
   TaskList<Pool<Conn>> hellos_;  // of handshakes that have not
   TimerWheel<TimerOf> wheel_;
   u32 paused_ = 0;         // connections whose reading is paused
+  u32 throttled_ = 0;      // directions that wait for a filter that limits bytes
   u64 pausedSinceNs_ = 0;  // up to when paused time is accounted
   // Fields of access records, by tunnel and by exchange in turn; null: none was ever set.
   ChunkChain* logged_ = nullptr;
@@ -152,6 +154,8 @@ class ShardState {
   Pool<HttpUpstream> httpUpstreams_;
   SlotPool framePool_;              // two trackers each
   SlotPool limitPool_;              // MessageLimits
+  SlotPool throttlePool_;           // Throttle
+  u32* throttleAt_ = nullptr;       // by tunnel: slot of its Throttle and 1, or 0
   u32* limitsAt_ = nullptr;         // by tracker slot: slot of its limits and 1, or 0
   u32* httpAt_ = nullptr;           // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
   UnusedList* unusedOf_ = nullptr;  // by endpoint

@@ -56,6 +56,7 @@ void Shard::rearm(u32 tunnel) {
   consider(record.drainTick);
   consider(record.accessTick);
   if (hasFrames(record)) consider(record.frames.pingTick);
+  if (record.bufferHigh == 0) consider(throttleTick(tunnel));
   wheel_.arm(tunnel, next);
 }
 
@@ -90,6 +91,7 @@ void Shard::fireTimer(u32 tunnel) {
 
 void Shard::fireOpen(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
+  if (record.bufferHigh == 0) wakeThrottled(tunnel);
   if (hasFrames(record) && fireFrames(tunnel)) return;
   if (isDue(record.drainTick, nowTick_)) {
     return endOpen(tunnel, CloseReason::kDrained, codec::kCloseServiceRestart);
@@ -224,6 +226,7 @@ void Shard::tryEndFlush(u32 tunnel) {
 void Shard::linger(u32 tunnel, CloseReason reason) {
   Tunnel& record = tunnels_[tunnel];
   record.reason = reason;
+  if (record.bufferHigh == 0) endThrottle(tunnel);
   enterState(tunnel, TunnelState::kLingering, ticksOf(kLingerMs));
   for (const u32 index : {record.downstream, record.upstream}) {
     Conn& conn = conns_[index];
@@ -268,6 +271,7 @@ void Shard::close(u32 tunnel, CloseReason reason, How how) {
   wheel_.disarm(tunnel);
   closeConn(record.downstream, how);
   if (record.upstream != kNoIndex) closeConn(record.upstream, how);
+  if (record.bufferHigh == 0) endThrottle(tunnel);
   leaveEndpoint(tunnel);
   if (filters_ != nullptr) endConnection(tunnel);
   if (logged_ != nullptr) endLogged(tunnel);

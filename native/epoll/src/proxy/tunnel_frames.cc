@@ -296,6 +296,7 @@ void Shard::endFrames(u32 tunnel, CloseReason reason, u16 code) {
   record.frames.flags |= kFramesCloseDue;
   record.frames.closeCode = code;
   record.frames.pingTick = nowTick_ + ticksOf(kLingerMs);
+  if (record.bufferHigh == 0) endThrottle(tunnel);
   (void)settleClose(tunnel);
   rearm(tunnel);
 }

@@ -49,15 +49,42 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
   Conn& source = conns_[from];
   Conn& sink = conns_[to];
   if (sink.flags & kConnBroken) return false;
-  Tunnel& tunnel = tunnels_[source.tunnel];
-  if (sink.pending.bytes >= tunnel.bufferHigh) {
+  const Tunnel& tunnel = tunnels_[source.tunnel];
+  if (sink.pending.bytes >= tunnel.bufferHigh) [[unlikely]] {
+    return readHeldBack(from, to, budget);
+  }
+  const u32 room =
+      sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
+  return readUpTo(from, to, budget, room);
+}
+
+// A read whose sink is full, or of a tunnel that is throttled.
+__attribute__((noinline)) bool Shard::readHeldBack(u32 from, u32 to, u32* budget) {
+  Conn& source = conns_[from];
+  const Conn& sink = conns_[to];
+  const u32 high = bufferHighOf(source.tunnel);
+  if (sink.pending.bytes >= high) {
     source.flags |= kConnPaused;
     paused_++;
     bump(count(ShardCounter::kPauses));
     return false;
   }
-  const u32 room =
-      sink.pending.isEmpty() ? kScratchBytes : std::min(kScratchBytes, tunnel.bufferHigh);
+  u32 room = grantFor(from);
+  if (room == 0) return false;
+  room = std::min({room, kScratchBytes, sink.pending.isEmpty() ? kScratchBytes : high});
+  // The tunnel may be over behind the read, and pays for it all the same.
+  const u32 paid = takeAllowance(from, room);
+  const u64 before = source.bytesIn;
+  const bool isMore = readUpTo(from, to, budget, room);
+  settleAllowance(from, paid, source.bytesIn - before);
+  return isMore;
+}
+
+__attribute__((always_inline)) inline bool Shard::readUpTo(u32 from, u32 to, u32* budget,
+                                                           u32 room) {
+  Conn& source = conns_[from];
+  Conn& sink = conns_[to];
+  const Tunnel& tunnel = tunnels_[source.tunnel];
   constexpr u16 kLookedInto = kConnTls | kConnFrames;
   if ((source.flags | sink.flags) & kLookedInto) {
     const bool isFiltered =
@@ -70,7 +97,7 @@ bool Shard::readOnce(u32 from, u32 to, u32* budget) {
     }
     return readSecured(from, to, budget, std::min(room, kFilterReadBytes));
   }
-  if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget);
+  if (!chunks_.hasRoom(room)) return readUnbuffered(from, to, budget, room);
 
   const IoResult result = sys::recv(source.fd, scratch_, room);
   switch (result.kind) {
@@ -140,7 +167,7 @@ bool Shard::deliver(u32 from, u32 to, size_t length) {
 }
 
 // At the memory cap: nothing is consumed that the peer has not taken.
-bool Shard::readUnbuffered(u32 from, u32 to, u32* budget) {
+bool Shard::readUnbuffered(u32 from, u32 to, u32* budget, u32 room) {
   Conn& source = conns_[from];
   Conn& sink = conns_[to];
   Tunnel& tunnel = tunnels_[source.tunnel];
@@ -148,7 +175,7 @@ bool Shard::readUnbuffered(u32 from, u32 to, u32* budget) {
     source.flags |= kConnBlocked;
     return false;
   }
-  const IoResult seen = sys::peek(source.fd, scratch_, kScratchBytes);
+  const IoResult seen = sys::peek(source.fd, scratch_, room);
   if (seen.kind == IoResult::Kind::kAgain) {
     source.flags = static_cast<u16>(source.flags & ~kConnReadable);
     if (source.flags & kConnBroken) relayReset(from, source.brokenErrno);

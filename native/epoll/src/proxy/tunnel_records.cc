@@ -228,7 +228,7 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
 bool Shard::mayReply(u32 conn, size_t length) {
   const Conn& record = conns_[conn];
   if (record.pending.isEmpty()) return true;
-  const u64 most = u64{tunnels_[record.tunnel].bufferHigh} + kSealScratchBytes;
+  const u64 most = u64{bufferHighOf(record.tunnel)} + kSealScratchBytes;
   return record.pending.bytes + length <= most && chunks_.hasRoom(length);
 }
 

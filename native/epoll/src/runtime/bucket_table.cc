@@ -10,12 +10,12 @@ namespace holdfast {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr u32 kTickNs = 16;
+constexpr u32 kTickNs = kBucketTickNs;
 constexpr u32 kTagBits = 8;
 constexpr u32 kTickBits = 64 - kTagBits;  // 36 years
 constexpr u64 kTickMask = (u64{1} << kTickBits) - 1;
-constexpr u32 kFractionBits = 16;
-constexpr u64 kTicksPerMs = 1'000'000 / kTickNs;
+constexpr u32 kFractionBits = kBucketFractionBits;
+constexpr u64 kTicksPerMs = kBucketTicksPerMs;
 // A bucket may owe at least so much, however small it is: a read is not split for it.
 constexpr u64 kDebtMsMin = 60'000;
 // Swaps that may fail in a row; each failure is another thread's success.
@@ -63,6 +63,10 @@ BucketTake BucketTable::charge(u64 key, const BucketRate& rate, u64 tokens, u64 
   return spend(key, rate, tokens, nowNs, Mode::kCharge);
 }
 
+BucketTake BucketTable::refund(u64 key, const BucketRate& rate, u64 tokens, u64 nowNs) {
+  return spend(key, rate, tokens, nowNs, Mode::kRefund);
+}
+
 // The slot of `key`, or one that it took over; null when all are in use.
 BucketTable::Slot* BucketTable::find(u64 key, u64 nowTick) {
   const u32 home = static_cast<u32>(key) & (kSlots - 1);
@@ -105,9 +109,10 @@ BucketTake BucketTable::spend(u64 key, const BucketRate& rate, u64 tokens, u64 n
     const u64 held = isOurs ? state & kTickMask : 0;
     const u64 debtMax = std::max(4 * rate.depthTicks, kDebtMsMin * kTicksPerMs);
     const u64 from = held > nowTick && held - nowTick <= debtMax ? held : nowTick;
-    const u64 to = std::min(from + cost, nowTick + debtMax);
+    const u64 left = from - nowTick > cost ? from - cost : nowTick;
+    const u64 to = mode == Mode::kRefund ? left : std::min(from + cost, nowTick + debtMax);
     const u64 limit = nowTick + rate.depthTicks;
-    out.isGranted = mode == Mode::kCharge || to <= limit;
+    out.isGranted = mode != Mode::kTake || to <= limit;
     const u64 after = out.isGranted ? to : from;
     out.waitNs = to > limit ? (to - limit) * kTickNs : 0;
     out.fullInNs = (after - nowTick) * kTickNs;

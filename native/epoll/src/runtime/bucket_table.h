@@ -21,6 +21,11 @@ struct BucketRate {
   u64 depthTicks = 0;     // how far ahead of the clock a bucket may be
 };
 
+// What the two are counted in.
+inline constexpr u32 kBucketTickNs = 16;
+inline constexpr u64 kBucketTicksPerMs = 1'000'000 / kBucketTickNs;
+inline constexpr u32 kBucketFractionBits = 16;
+
 // Of both planes; count and period are at least 1.
 inline constexpr u64 kRateCountMax = 1'000'000'000'000u;  // a TB for each period
 inline constexpr u64 kRatePeriodMsMax = u64{7} * 24 * 3600 * 1000;
@@ -34,7 +39,7 @@ struct BucketTake {
   bool isGranted = true;
   bool isFull = false;  // no slot was left: granted without being counted
   u64 remaining = 0;    // whole tokens left
-  u64 waitNs = 0;       // refused: until as many would be granted; charged: until none are owed
+  u64 waitNs = 0;       // refused: until as many would be granted; otherwise: until none are owed
   u64 fullInNs = 0;     // until the bucket is full again
 };
 
@@ -56,6 +61,8 @@ class BucketTable {
   // Takes them whether they are there or not: for what has happened already. The bucket owes then,
   // and `waitNs` says how long.
   BucketTake charge(u64 key, const BucketRate& rate, u64 tokens, u64 nowNs);
+  // Gives tokens back that were charged and not used.
+  BucketTake refund(u64 key, const BucketRate& rate, u64 tokens, u64 nowNs);
 
  private:
   // `state` is kTagBits of the key above the tick at which the bucket is full again. A thread that
@@ -65,7 +72,7 @@ class BucketTable {
     std::atomic<u64> key;  // 0: never used
     std::atomic<u64> state;
   };
-  enum class Mode : u8 { kTake, kCharge };
+  enum class Mode : u8 { kTake, kCharge, kRefund };
 
   [[nodiscard]] Slot* find(u64 key, u64 nowTick);
   BucketTake spend(u64 key, const BucketRate& rate, u64 tokens, u64 nowNs, Mode mode);

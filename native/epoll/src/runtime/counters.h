@@ -27,6 +27,9 @@ namespace holdfast {
     "Reads that left what was not taken in the kernel because the memory cap was reached.")       \
   X(Paused, "paused", "gauge", "Connections whose reading is paused for a slow reader.")          \
   X(PausedNs, "pausedNanoseconds", "counter", "Time connections spent paused, summed over them.") \
+  X(Throttles, "throttles", "counter", "Times reading waited because a filter limits bytes.")     \
+  X(Throttled, "throttled", "gauge", "Directions of connections that wait for such a filter.")    \
+  X(ThrottledNs, "throttledNanoseconds", "counter", "Time they waited, summed, when it is over.") \
   X(PendingChunks, "pendingChunks", "gauge", "Chunks of 4 KiB that hold bytes for slow readers.") \
   X(Tunnels, "tunnels", "gauge", "Tunnel records in use.")                                        \
   X(Timers, "timers", "gauge", "Armed deadlines.")                                                \

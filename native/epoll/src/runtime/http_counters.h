@@ -73,7 +73,7 @@ namespace holdfast {
     "`shadow`.")                                                                                  \
   X(Uncounted, "uncounted", "counter",                                                            \
     "Takes that a rate limit granted without counting them because no slot was left.")            \
-  X(Delayed, "delayed", "counter", "Requests that the filter held up.")                           \
+  X(Delayed, "delayed", "counter", "Requests that the filter held up, and waits for its bytes.")  \
   X(Active, "active", "gauge", "Requests that an adaptive limit let in and that have not ended.") \
   X(Limit, "limit", "gauge", "How many requests an adaptive limit lets in at once.")
 

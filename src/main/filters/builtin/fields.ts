@@ -134,6 +134,8 @@ export const network = parsed((value): Parsed<string> => {
 export interface Rate {
   readonly count: number;
   readonly periodMs: number;
+  /** The count is one of bytes, by its unit. */
+  readonly isSize: boolean;
 }
 
 const PERIODS: Readonly<Record<string, number>> = {
@@ -145,20 +147,59 @@ const PERIODS: Readonly<Record<string, number>> = {
 
 /** Longest period of a rate, and most that one may grant in a period. */
 const RATE_PERIOD_MS_MAX = 7 * 86_400_000;
-const RATE_COUNT_MAX = 1e12;
+export const RATE_COUNT_MAX = 1e12;
 
-/** Parses `100/s`, `10/m`, `5/30s`. */
+/** An amount of what is counted, or, with a unit of sizes, of bytes. */
+export interface Amount {
+  readonly value: number;
+  /** It says "KiB" or the like. */
+  readonly isSize: boolean;
+}
+
+/** Parses `200`, `10k`, `64KiB`. */
+export function parseAmount(value: unknown): Parsed<Amount> {
+  const counted = parseCount(value);
+  const result = counted.ok ? counted : parseSize(value);
+  if (!result.ok) return result;
+  const amount = { value: result.value, isSize: !counted.ok };
+  const isInside = amount.value >= 1 && amount.value <= RATE_COUNT_MAX;
+  return isInside ? { ok: true, value: amount } : refuse(`${quote(value)} is out of range`);
+}
+
+/** Whose bytes: what the core counts them by. */
+export const DIRECTIONS = { fromClient: 1, toClient: 2, both: 3 } as const;
+export const direction = z.enum(['fromClient', 'toClient', 'both']);
+
+/** Nothing is slowed down below so many bytes a second. */
+export const SPEED_MIN = 1024;
+
+/** The most that a rate lets through in a second, on average. */
+export function perSecond(rate: Rate): number {
+  return (rate.count * 1000) / rate.periodMs;
+}
+
+/** Parses `64KiB/s`, `10MiB/m`. */
+export function parseSpeed(value: unknown): Parsed<Rate> {
+  const result = parseRate(value);
+  if (!result.ok) {
+    return refuse(result.fault.message, 'write bytes and a period: "64KiB/s", "10MiB/m"');
+  }
+  if (perSecond(result.value) >= SPEED_MIN) return result;
+  return refuse(`${quote(value)} is too slow`, 'at least "1KiB/s"');
+}
+
+/** Parses `100/s`, `10/m`, `5/30s`, `64KiB/s`. */
 export function parseRate(value: unknown): Parsed<Rate> {
   const hint = 'write a count and a period: "100/s", "10/m", "5/30s"';
   const match = typeof value === 'string' ? /^([^/]{1,40})\/([^/]{1,40})$/.exec(value) : null;
   if (match === null) return refuse(`${quote(value)} is not a rate`, hint);
   const [, amount = '', period = ''] = match;
-  const parsedCount = parseCount(amount);
+  const parsedCount = parseAmount(amount);
   const parsedPeriod = parseDuration(Object.hasOwn(PERIODS, period) ? `1${period}` : period);
   if (!parsedCount.ok || !parsedPeriod.ok) return refuse(`${quote(value)} is not a rate`, hint);
-  const rate = { count: parsedCount.value, periodMs: parsedPeriod.value };
-  const isInside = rate.count >= 1 && rate.count <= RATE_COUNT_MAX;
-  if (!isInside || rate.periodMs < 1 || rate.periodMs > RATE_PERIOD_MS_MAX) {
+  const { value: counted, isSize } = parsedCount.value;
+  const rate = { count: counted, periodMs: parsedPeriod.value, isSize };
+  if (rate.periodMs < 1 || rate.periodMs > RATE_PERIOD_MS_MAX) {
     return refuse(`${quote(value)} is out of range`, 'at least 1, in at most 7 days');
   }
   return { ok: true, value: rate };

@@ -1,14 +1,28 @@
 /**
- * holdfast/rate-limit: so many requests, connections or messages in a time, for each key.
+ * holdfast/rate-limit: so many requests, connections, messages or bytes in a time, for each key.
  *
  * Path: a native filter. Buckets lie on the board, so that a limit holds for all shards together.
  * Invariant: a use keeps its buckets over reloads. Where the table of buckets is full, requests
- * pass and are counted as such.
+ * pass and are counted as such. Bytes are slowed down, everything else is refused.
  */
 import { z } from 'zod';
 import type { PolicyBase, PolicyKeyInput } from '../../../../native/epoll/index.ts';
 import { condition } from './condition.ts';
-import { count, label, oneOrMore, parsed, parseRate, status, text } from './fields.ts';
+import {
+  type Amount,
+  DIRECTIONS,
+  direction,
+  label,
+  oneOrMore,
+  parseAmount,
+  parsed,
+  parseRate,
+  perSecond,
+  RATE_COUNT_MAX,
+  SPEED_MIN,
+  status,
+  text,
+} from './fields.ts';
 import { baseOf, type CheckTools, type FilterPlace, nativeFilter } from './native-filter.ts';
 
 /** Parts of a key. */
@@ -32,12 +46,13 @@ const schema = z.strictObject({
   shadow: z.boolean().optional(),
   status: status.optional(),
   when: condition.optional(),
-  count: z.enum(['requests', 'connections', 'messages']).default('requests'),
+  count: z.enum(['requests', 'connections', 'messages', 'bytes']).default('requests'),
   by: oneOrMore(key, KEY_PARTS_MAX).default(['address']),
   rate: parsed(parseRate),
-  burst: count(1, 1e12).optional(),
-  retryAfter: z.boolean().default(true),
-  fields: z.boolean().default(false),
+  burst: parsed(parseAmount).optional(),
+  direction: direction.optional(),
+  retryAfter: z.boolean().optional(),
+  fields: z.boolean().optional(),
 });
 
 type Config = z.output<typeof schema>;
@@ -60,7 +75,11 @@ const COUNTED: Readonly<
   requests: { phase: 'request', places: ['listener', 'route'] },
   connections: { phase: 'accept', places: ['listener', 'tcp-listener'] },
   messages: { phase: 'none', places: ['listener', 'route'] },
+  bytes: { phase: 'none', places: ['listener', 'route', 'tcp-listener'] },
 };
+
+/** A wake of the core comes each ten milliseconds: what two of them bring is there at once. */
+const BURST_SHARE = 50;
 
 const PLACE_WORDS: Readonly<Record<FilterPlace, string>> = {
   listener: 'a listener with HTTP',
@@ -82,6 +101,42 @@ function checkKeys(config: Config, tools: CheckTools): boolean {
   return isKnown;
 }
 
+/** Reports what is not for the thing that is counted. */
+function checkCounted(config: Config, tools: CheckTools): boolean {
+  const isBytes = config.count === 'bytes';
+  const amounts: readonly [string, boolean | undefined][] = [
+    ['rate', config.rate.isSize],
+    ['burst', config.burst?.isSize],
+  ];
+  const wrong: [string, string][] = [];
+  for (const [key, isSize] of amounts) {
+    if (isSize === true && !isBytes) {
+      wrong.push([key, `${config.count} have no size: write a number, or "count: bytes"`]);
+    }
+  }
+  if (!isBytes && config.direction !== undefined) {
+    wrong.push(['direction', 'only bytes have a direction: write "count: bytes"']);
+  }
+  if (isBytes && perSecond(config.rate) < SPEED_MIN) {
+    wrong.push(['rate', 'bytes are not slowed down below "1KiB/s"']);
+  }
+  for (const name of ['status', 'retryAfter', 'fields'] as const) {
+    if (!isBytes || config[name] === undefined) continue;
+    wrong.push([name, 'bytes are slowed down, and nothing is refused: leave it out']);
+  }
+  for (const [key, message] of wrong) tools.report([key], message);
+  return wrong.length === 0;
+}
+
+/** How much may come at once. */
+function burstOf(config: Config): number {
+  const given: Amount | undefined = config.burst;
+  if (config.count !== 'bytes') return given?.value ?? config.rate.count;
+  const speed = perSecond(config.rate);
+  const burst = Math.max(given?.value ?? speed, speed / BURST_SHARE, SPEED_MIN);
+  return Math.min(Math.ceil(burst), RATE_COUNT_MAX);
+}
+
 export const rateLimit = nativeFilter({
   schema,
   places: ['listener', 'route', 'tcp-listener'],
@@ -91,7 +146,7 @@ export const rateLimit = nativeFilter({
       tools.report(['count'], `${PLACE_WORDS[tools.place]} cannot limit ${config.count}`);
       return null;
     }
-    if (!checkKeys(config, tools)) return null;
+    if (!checkCounted(config, tools) || !checkKeys(config, tools)) return null;
     if (config.count === 'connections' && config.when !== undefined) {
       const other = Object.keys(config.when).find((one) => one !== 'address');
       if (other !== undefined) {
@@ -108,9 +163,10 @@ export const rateLimit = nativeFilter({
       by: config.by.map(toKey),
       count: config.rate.count,
       periodMs: config.rate.periodMs,
-      burst: config.burst ?? config.rate.count,
-      hasRetryAfter: isRequests && config.retryAfter,
-      hasFields: isRequests && config.fields,
+      burst: burstOf(config),
+      hasRetryAfter: isRequests && (config.retryAfter ?? true),
+      hasFields: isRequests && (config.fields ?? false),
+      directions: DIRECTIONS[config.direction ?? 'both'],
     };
   },
 });
