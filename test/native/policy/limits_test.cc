@@ -132,6 +132,52 @@ TEST(limitsOfMessagesAndBytes) {
   const u64 wait = chargeTo(holds[0], world.tools(), 600, world.nowNs);
   CHECK(wait > kSecond * 49 / 100 && wait < kSecond * 51 / 100);
   CHECK_EQ(world.counted(PolicyCounter::kDelayed, 11), 1);
+  CHECK_EQ(world.counted(PolicyCounter::kAllowed, 11), 1);
+  CHECK_EQ(bytesLeft(holds[0], world.tools(), world.nowNs).bytes, 0);
+  CHECK_EQ(bytesLeft(holds[0], world.tools(), world.nowNs).waitNs, wait);
+  refundTo(holds[0], world.tools(), 800, world.nowNs);
+  const BytesLeft left = bytesLeft(holds[0], world.tools(), world.nowNs);
+  CHECK(left.bytes >= 299 && left.bytes <= 300);
+  CHECK_EQ(left.waitNs, 0);
+}
+
+TEST(limitsOfBytesInShadowHaveNoEnd) {
+  PolicyParts bytes = limitOf(1000, 1000, {});
+  bytes.phase = Phase::kNone;
+  bytes.isShadow = true;
+  bytes.limit.counted = Counted::kBytes;
+  bytes.limit.directions = kToClient;
+  PolicyWorld world({bytes});
+  LimitHold hold[1];
+  CHECK_EQ(world.list().findLimits(Counted::kBytes, world.factsOf({}), world.tools(), hold), 1);
+  CHECK_EQ(hold[0].directions, kToClient);
+  CHECK_EQ(chargeTo(hold[0], world.tools(), 5000, world.nowNs), 0);
+  CHECK_EQ(world.counted(PolicyCounter::kShadowDenied, 9), 1);
+  CHECK_EQ(bytesLeft(hold[0], world.tools(), world.nowNs).bytes, ~u64{0});
+}
+
+TEST(faultsSlowDownAShareWithBucketsOfTheirOwn) {
+  PolicyParts fault;
+  fault.kind = PolicyKind::kFault;
+  fault.name = "slow";
+  fault.id = 12;
+  fault.inject.throttleMillionths = kMillion / 2;
+  fault.inject.throttleBytes = 100'000;
+  PolicyWorld world({fault});
+  CHECK(world.list().limits(Counted::kBytes));
+  LimitHold holds[2];
+  u32 found = 0;
+  u64 lastKey = 0;
+  for (u32 i = 0; i < 1000; ++i) {
+    if (world.list().findLimits(Counted::kBytes, world.factsOf({}), world.tools(), holds) == 0)
+      continue;
+    found++;
+    CHECK(holds[0].key != lastKey);
+    lastKey = holds[0].key;
+  }
+  CHECK(found > 400 && found < 600);
+  CHECK_EQ(holds[0].directions, kToClient);
+  CHECK_EQ(bytesLeft(holds[0], world.tools(), world.nowNs).bytes, 10'000);
 }
 
 }  // namespace

@@ -84,6 +84,19 @@ TEST(bucketsOweWhatHasPassedAlready) {
   CHECK(!world.table.take(6, rate, 1, kNow + kSecond).isGranted);
 }
 
+TEST(bucketsTakeBackWhatWasNotUsed) {
+  World world;
+  const BucketRate rate = rateOf(1000, 1000, 1000);
+  CHECK(world.table.charge(5, rate, 1500, kNow).waitNs > 0);
+  CHECK_EQ(world.table.refund(5, rate, 1000, kNow).waitNs, 0);
+  CHECK(world.table.take(5, rate, 500, kNow).isGranted);
+  CHECK(!world.table.take(5, rate, 1, kNow).isGranted);
+  // Never more than the burst.
+  CHECK(world.table.refund(5, rate, 1'000'000, kNow).remaining <= 1000);
+  CHECK(world.table.take(5, rate, 1000, kNow).isGranted);
+  CHECK(!world.table.take(5, rate, 1, kNow).isGranted);
+}
+
 TEST(bucketsForgetWhatAnotherRateMade) {
   World world;
   CHECK(world.table.take(9, rateOf(1, 24 * 3600 * 1000, 1), 1, kNow).isGranted);

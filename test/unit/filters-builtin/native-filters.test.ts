@@ -173,6 +173,64 @@ test('rate-limit: what makes no sense is refused', () => {
   );
 });
 
+test('rate-limit: bytes have sizes, directions and a smooth burst', () => {
+  const bytes = (more: object) => policyOf('holdfast/rate-limit', { count: 'bytes', ...more });
+  const policy = bytes({ rate: '60MiB/m', burst: '64KiB', direction: 'toClient' });
+  assert.ok(policy.kind === 'rate-limit');
+  assert.deepEqual(
+    [policy.counted, policy.count, policy.periodMs, policy.burst, policy.directions, policy.phase],
+    ['bytes', 60 << 20, 60_000, 65_536, 2, 'none'],
+  );
+  for (const [more, burst] of [
+    [{ rate: '60MiB/m' }, 1 << 20],
+    [{ rate: '100MiB/s', burst: '1KiB' }, 2 << 20],
+    [{ rate: '2048/s', burst: 1 }, 1024],
+  ] as const) {
+    const smooth = bytes(more);
+    assert.ok(smooth.kind === 'rate-limit' && smooth.directions === 3);
+    assert.equal(smooth.burst, burst);
+  }
+});
+
+test('rate-limit: what bytes have is not for the rest, and the other way round', () => {
+  assert.deepEqual(
+    findingsOf('holdfast/rate-limit', { rate: '1KiB/s', burst: '2KiB', direction: 'both' }),
+    [
+      'rate: requests have no size: write a number, or "count: bytes"',
+      'burst: requests have no size: write a number, or "count: bytes"',
+      'direction: only bytes have a direction: write "count: bytes"',
+    ],
+  );
+  assert.deepEqual(
+    findingsOf('holdfast/rate-limit', { count: 'bytes', rate: '1/s', status: 503, fields: true }),
+    [
+      'rate: bytes are not slowed down below "1KiB/s"',
+      'status: bytes are slowed down, and nothing is refused: leave it out',
+      'fields: bytes are slowed down, and nothing is refused: leave it out',
+    ],
+  );
+  assert.deepEqual(
+    findingsOf(
+      'holdfast/rate-limit',
+      { count: 'bytes', rate: '1KiB/s', by: 'path' },
+      'tcp-listener',
+    ),
+    ['by.0: connections are told apart by address and subject only'],
+  );
+});
+
+test('fault: a throttle has a share, a rate and a direction', () => {
+  const policy = policyOf('holdfast/fault', { throttle: { percent: '5%', rate: '64KiB/s' } });
+  assert.ok(policy.kind === 'fault');
+  assert.deepEqual(
+    [policy.throttleMillionths, policy.throttleBytes, policy.throttleDirections],
+    [50_000, 65_536, 2],
+  );
+  assert.deepEqual(findingsOf('holdfast/fault', { throttle: { percent: '5%', rate: '1/s' } }), [
+    'throttle.rate: "1/s" is too slow: at least "1KiB/s"',
+  ]);
+});
+
 test('ip-access: lists come from the configuration and from files', () => {
   writeFileSync(join(directory, 'blocked.txt'), '# blocked\n192.0.2.0/24\n2001:db8::/32 ; all\n\n');
   const { input, files } = checkNativeFilter(

@@ -32,6 +32,6 @@ struct Throttle {
   u32 count = 0;
   policy::LimitHold holds[kThrottleHoldsMax];
 };
-static_assert(sizeof(Throttle) % 8 == 0 && sizeof(Throttle) <= 384);
+static_assert(sizeof(Throttle) % 8 == 0 && sizeof(Throttle) == 312);
 
 }  // namespace holdfast::proxy

@@ -67,7 +67,10 @@ export const fault = nativeFilter({
       delayMs: delay?.time ?? 0,
       throttleMillionths: throttle?.percent ?? 0,
       throttleDirections: DIRECTIONS[throttle?.direction ?? 'toClient'],
-      throttleBytes: throttle === undefined ? SPEED_MIN : Math.min(Math.ceil(perSecond(throttle.rate)), RATE_COUNT_MAX),
+      throttleBytes:
+        throttle === undefined
+          ? SPEED_MIN
+          : Math.min(Math.ceil(perSecond(throttle.rate)), RATE_COUNT_MAX),
     };
   },
 });

@@ -157,14 +157,21 @@ export interface Amount {
 }
 
 /** Parses `200`, `10k`, `64KiB`. */
-export function parseAmount(value: unknown): Parsed<Amount> {
+function parseAmount(value: unknown): Parsed<Amount> {
   const counted = parseCount(value);
   const result = counted.ok ? counted : parseSize(value);
   if (!result.ok) return result;
-  const amount = { value: result.value, isSize: !counted.ok };
-  const isInside = amount.value >= 1 && amount.value <= RATE_COUNT_MAX;
-  return isInside ? { ok: true, value: amount } : refuse(`${quote(value)} is out of range`);
+  return { ok: true, value: { value: result.value, isSize: !counted.ok } };
 }
+
+/** An amount of at least one. */
+export const amount = parsed((value): Parsed<Amount> => {
+  const result = parseAmount(value);
+  if (!result.ok || (result.value.value >= 1 && result.value.value <= RATE_COUNT_MAX)) {
+    return result;
+  }
+  return refuse(`${quote(value)} is out of range`);
+});
 
 /** Whose bytes: what the core counts them by. */
 export const DIRECTIONS = { fromClient: 1, toClient: 2, both: 3 } as const;
@@ -193,13 +200,14 @@ export function parseRate(value: unknown): Parsed<Rate> {
   const hint = 'write a count and a period: "100/s", "10/m", "5/30s"';
   const match = typeof value === 'string' ? /^([^/]{1,40})\/([^/]{1,40})$/.exec(value) : null;
   if (match === null) return refuse(`${quote(value)} is not a rate`, hint);
-  const [, amount = '', period = ''] = match;
-  const parsedCount = parseAmount(amount);
+  const [, much = '', period = ''] = match;
+  const parsedCount = parseAmount(much);
   const parsedPeriod = parseDuration(Object.hasOwn(PERIODS, period) ? `1${period}` : period);
   if (!parsedCount.ok || !parsedPeriod.ok) return refuse(`${quote(value)} is not a rate`, hint);
   const { value: counted, isSize } = parsedCount.value;
   const rate = { count: counted, periodMs: parsedPeriod.value, isSize };
-  if (rate.periodMs < 1 || rate.periodMs > RATE_PERIOD_MS_MAX) {
+  const isInside = rate.count >= 1 && rate.count <= RATE_COUNT_MAX;
+  if (!isInside || rate.periodMs < 1 || rate.periodMs > RATE_PERIOD_MS_MAX) {
     return refuse(`${quote(value)} is out of range`, 'at least 1, in at most 7 days');
   }
   return { ok: true, value: rate };

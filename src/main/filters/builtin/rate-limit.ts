@@ -10,11 +10,11 @@ import type { PolicyBase, PolicyKeyInput } from '../../../../native/epoll/index.
 import { condition } from './condition.ts';
 import {
   type Amount,
+  amount,
   DIRECTIONS,
   direction,
   label,
   oneOrMore,
-  parseAmount,
   parsed,
   parseRate,
   perSecond,
@@ -49,7 +49,7 @@ const schema = z.strictObject({
   count: z.enum(['requests', 'connections', 'messages', 'bytes']).default('requests'),
   by: oneOrMore(key, KEY_PARTS_MAX).default(['address']),
   rate: parsed(parseRate),
-  burst: parsed(parseAmount).optional(),
+  burst: amount.optional(),
   direction: direction.optional(),
   retryAfter: z.boolean().optional(),
   fields: z.boolean().optional(),
