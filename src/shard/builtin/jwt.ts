@@ -24,6 +24,7 @@ import {
   type JwtConfig,
   KeySource,
   type Location,
+  parseKeySet,
   removeToken,
   VerifiedTokens,
   Verifier,
@@ -132,6 +133,20 @@ async function setUp({ config, log, base }: FilterEnv<JwtConfig>): Promise<Share
     clockToleranceSeconds: config.clockTolerance / MS,
   });
   return { config, source, verified, verifier };
+}
+
+/** Says at `holdfast validate` and before a reload what `setup` would fail of. */
+export async function checkFiles({ keys, algorithms }: JwtConfig, base: string) {
+  if (keys.file === undefined) return [];
+  try {
+    parseKeySet(await createKeyReader(keys, base).read(), algorithms);
+    return [];
+  } catch (error) {
+    const { message } = error as Error;
+    const hint = 'write the path of a JSON Web Key Set, from where the configuration is';
+    const fault = `keys cannot be read from ${keys.file}: ${message}; ${hint}`;
+    return [{ path: ['keys', 'file'], message: fault }];
+  }
 }
 
 const SUFFIX = /\.ts(\?|$)/.test(import.meta.url) ? 'ts' : 'js';

@@ -79,16 +79,31 @@ async function take(shared: Shared, key: string) {
   return refuse(shared, taken.waitUs);
 }
 
+/** The text of a file, from where the configuration is. */
+function readPassword(file: string, base: string): string {
+  const directory = fileURLToPath(new URL('.', base));
+  return readFileSync(resolve(directory, file), 'utf8').trimEnd();
+}
+
+/** Says at `holdfast validate` and before a reload what `setup` would fail of. */
+export async function checkFiles({ passwordFile }: RateLimitConfig, base: string) {
+  try {
+    if (passwordFile !== undefined) readPassword(passwordFile, base);
+    return [];
+  } catch (error) {
+    const { message } = error as Error;
+    const hint = 'write the path of a file with the password, from where the configuration is';
+    const fault = `the password cannot be read from ${passwordFile}: ${message}; ${hint}`;
+    return [{ path: ['passwordFile'], message: fault }];
+  }
+}
+
 async function setUp({ config, log, base }: FilterEnv<RateLimitConfig>): Promise<Shared> {
   const { rate, per, burst = rate, passwordFile, localRate = rate } = config;
-  const directory = fileURLToPath(new URL('.', base));
   const failures = new FailureLog(log);
   const link = new RedisLink({
     url: config.redis,
-    password:
-      passwordFile === undefined
-        ? undefined
-        : readFileSync(resolve(directory, passwordFile), 'utf8').trimEnd(),
+    password: passwordFile === undefined ? undefined : readPassword(passwordFile, base),
     script: SCRIPT,
     timeoutMs: config.timeout,
     tell: (message) => failures.tell(`Redis for "${config.name}": ${message}`),

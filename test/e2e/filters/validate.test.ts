@@ -53,6 +53,9 @@ const WRONG = [
   '{ use: ./told.ts, with: { limit: many } }',
   '{ use: ./good.ts, with: { limit: 1 } }',
   'holdfast/rback',
+  '{ use: holdfast/jwt, with: { keys: { file: ./none.json }, algorithms: [RS256] } }',
+  '{ use: holdfast/ip-access, with: { denyFile: ./none.txt } }',
+  '{ use: holdfast/basic-auth, with: { usersFile: ./none.users } }',
 ];
 
 test('validate passes what is right', async (t) => {
@@ -80,6 +83,10 @@ test('validate shows every fault at once', async (t) => {
     /^HF1102 12 limit: /,
     /^HF1102 13 "good" takes no configuration/,
     /^HF1103 14 there is no built-in filter "holdfast\/rback"; did you mean "holdfast\/rbac"\?$/,
+    /^HF1102 15 keys\.file: keys cannot be read from \.\/none\.json: ENOENT.*; write the path/,
+    /^HF1102 16 denyFile: \.\/none\.txt cannot be read: ENOENT/,
+    /^HF1102 17 users: there are no users/,
+    /^HF1102 17 usersFile: \.\/none\.users cannot be read: ENOENT/,
   ];
   assert.equal(shown.length, expected.length, shown.join('\n'));
   for (const [i, pattern] of expected.entries()) assert.match(`${shown[i]}`, pattern);

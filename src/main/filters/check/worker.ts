@@ -26,6 +26,9 @@ type Definition = NeedsSource & {
   readonly offload?: URL;
 };
 
+/** What a module may export beside its filter: looks at the files that a configuration names. */
+type CheckFiles = (config: unknown, base: string) => Promise<readonly Omit<ConfigFault, 'use'>[]>;
+
 function failed(sourceFaults: readonly SourceFault[]): CheckReply {
   return { summary: null, program: null, offload: null, sourceFaults, configFaults: [] };
 }
@@ -62,7 +65,11 @@ function pathOf(issue: SchemaIssue & { readonly keys?: unknown }): (string | num
   return typeof unknown === 'string' ? [...path, unknown] : path;
 }
 
-async function checkConfigs(order: CheckOrder, definition: Definition): Promise<ConfigFault[]> {
+async function checkConfigs(
+  order: CheckOrder,
+  definition: Definition,
+  checkFiles: unknown,
+): Promise<ConfigFault[]> {
   const faults: ConfigFault[] = [];
   for (const [use, config] of order.configs.entries()) {
     if (definition.config === undefined) {
@@ -75,6 +82,9 @@ async function checkConfigs(order: CheckOrder, definition: Definition): Promise<
     for (const issue of outcome.issues ?? []) {
       faults.push({ use, path: pathOf(issue), message: issue.message });
     }
+    if (outcome.issues !== undefined || typeof checkFiles !== 'function') continue;
+    const found = await (checkFiles as CheckFiles)(outcome.value, order.base);
+    for (const fault of found) faults.push({ use, ...fault });
   }
   return faults;
 }
@@ -91,7 +101,7 @@ async function check(order: CheckOrder): Promise<CheckReply> {
   const sourceFaults = checkExport(module, program);
   if (sourceFaults.length > 0) return failed(sourceFaults);
   const definition = module['default'] as Definition;
-  const configFaults = await checkConfigs(order, definition);
+  const configFaults = await checkConfigs(order, definition, module['checkFiles']);
   const offload = await recordOffload(order, definition.offload);
   const { kind, name } = definition;
   const isCodec = kind === 'codec';

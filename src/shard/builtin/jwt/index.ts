@@ -6,6 +6,7 @@
 
 export type { TokenRules } from './check-token.ts';
 export { type ClaimField, fieldsOf } from './claims.ts';
+export { parseKeySet } from './key-set.ts';
 export { KeySource } from './key-source.ts';
 export { createKeyReader } from './read-keys.ts';
 export { JWT_CONFIG, type JwtConfig, type Location } from './schema.ts';

@@ -15,15 +15,18 @@ import { checkModule, checkTypes } from '../../../../src/main/filters/check/inde
 import { FilterPlanner } from '../../../../src/main/filters/index.ts';
 import { loadFilter, runFilterTests } from '../../../../src/main/filters/tools/index.ts';
 import { BUILT_IN_MODULES } from '../../../../src/shard/filters/built-in.ts';
+import { PUBLIC_KEYS } from './issuer.ts';
+
+const DIRECTORY = mkdtempSync(join(tmpdir(), 'holdfast-built-in-'));
 
 const CONFIGS: Readonly<Record<string, object>> = {
   'holdfast/ext-auth': { url: 'http://127.0.0.1:9/' },
-  'holdfast/jwt': { keys: { file: './keys.json' }, algorithms: ['RS256'] },
+  'holdfast/jwt': { keys: { file: join(DIRECTORY, 'keys.json') }, algorithms: ['RS256'] },
   'holdfast/rate-limit-global': { redis: 'redis://127.0.0.1:9', name: 'all', rate: 5 },
 };
-const DIRECTORY = mkdtempSync(join(tmpdir(), 'holdfast-built-in-'));
 after(() => rmSync(DIRECTORY, { recursive: true }));
 const BASE = pathToFileURL(join(DIRECTORY, 'holdfast.yaml')).href;
+writeFileSync(join(DIRECTORY, 'keys.json'), JSON.stringify({ keys: PUBLIC_KEYS }));
 
 test('each is loaded by its name, from anywhere, and takes its configuration', async () => {
   assert.deepEqual(Object.keys(BUILT_IN_MODULES), Object.keys(CONFIGS));
@@ -33,6 +36,33 @@ test('each is loaded by its name, from anywhere, and takes its configuration', a
     assert.equal(`holdfast/${reply.summary?.name}`, specifier);
     assert.deepEqual([...new Set(reply.configFaults.map(({ use }) => use))], [1], specifier);
   }
+});
+
+test('files that a configuration names are looked at', async () => {
+  writeFileSync(join(DIRECTORY, 'broken.json'), '{ "keys": ');
+  const use = async (specifier: string, configs: readonly object[]): Promise<string[]> => {
+    const reply = await checkModule({ specifier, base: BASE, configs });
+    return reply.configFaults.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+  const jwt = await use(
+    'holdfast/jwt',
+    ['./keys.json', './none.json', './broken.json'].map((file) => {
+      return { keys: { file }, algorithms: ['RS256'] };
+    }),
+  );
+  assert.equal(jwt.length, 2, jwt.join('\n'));
+  assert.match(
+    `${jwt[0]}`,
+    /^keys\.file: keys cannot be read from \.\/none\.json: ENOENT.*; write/,
+  );
+  assert.match(`${jwt[1]}`, /^keys\.file: keys cannot be read from \.\/broken\.json: .*; write/);
+  const limit = { redis: 'redis://127.0.0.1:9', name: 'all', rate: 5 };
+  const password = await use(
+    'holdfast/rate-limit-global',
+    ['./keys.json', './none.txt'].map((passwordFile) => ({ ...limit, passwordFile })),
+  );
+  assert.equal(password.length, 1);
+  assert.match(`${password[0]}`, /^passwordFile: the password cannot be read .*ENOENT.*; write/);
 });
 
 test('the examples of the documentation are taken', async () => {
