@@ -46,6 +46,7 @@ export type {
 export type {
   AccessLogPolicyInput,
   BasicAuthPolicyInput,
+  CompressionPolicyInput,
   ConcurrencyPolicyInput,
   CorsPolicyInput,
   FaultPolicyInput,

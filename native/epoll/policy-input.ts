@@ -185,6 +185,20 @@ export interface ConcurrencyPolicyInput extends PolicyBase {
   readonly tolerancePermille: number;
 }
 
+/** Responses that are compressed for clients that take it. */
+export interface CompressionPolicyInput extends PolicyBase {
+  readonly kind: 'compression';
+  /** The one that is liked best first. */
+  readonly algorithms: readonly ('gzip' | 'br' | 'zstd')[];
+  readonly level: 'fast' | 'balanced' | 'small';
+  /** Of a response that says its length. */
+  readonly bytesMin: number;
+  /** Media types: `text/html`, `text/*`. */
+  readonly types: readonly string[];
+  /** The endpoint gets no Accept-Encoding. */
+  readonly isHidden: boolean;
+}
+
 /** One use of a native filter. `kind` is its name without `holdfast/`. */
 export type PolicyInput =
   | RbacPolicyInput
@@ -195,7 +209,8 @@ export type PolicyInput =
   | HeadersPolicyInput
   | FaultPolicyInput
   | ConcurrencyPolicyInput
-  | AccessLogPolicyInput;
+  | AccessLogPolicyInput
+  | CompressionPolicyInput;
 
 /** One thing that is wrong with policies. Numbers are positions in the lists. */
 export interface PolicyFault {

@@ -12,7 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const LAYERS = ['runtime', 'codec', 'http', 'policy', 'tls', 'proxy', 'binding'];
+const LAYERS = ['runtime', 'codec', 'http', 'policy', 'tls', 'compression', 'proxy', 'binding'];
 const NOT_IN_ADDON = /_(test|fuzz|sim|bench)\.(cc|h)$/;
 
 /**

@@ -207,6 +207,11 @@ void HttpClient::judgeHead() {
     judgeOwnHead(ask);
     direct += 1;
   }
+  isCoded_ = !valueOf(head_, "content-encoding").empty();
+  decoder_ = {};
+  if (isCoded_ && (answer_ == nullptr || !ask.isCoded || ask.isOld || head_.hasLength)) {
+    fail("a coding that nobody asked for, to client");
+  }
   const bool isBare =
       ask.method == http1::Method::kHead || head_.status == 204 || head_.status == 304;
   if (head_.hasLength && !isBare && head_.contentLength != expected_.size()) {
@@ -260,12 +265,16 @@ bool HttpClient::takeContent() {
   while (!body_.isEnded() && at < unread_.size()) {
     const std::span<const u8> rest = bytesOf(unread_).subspan(at);
     const http1::BodyPiece piece = body_.take(rest);
-    const std::string_view text(unread_.data() + at + piece.contentAt, piece.contentBytes);
-    if (expected_.compare(got_, piece.contentBytes, text) != 0 ||
-        got_ + piece.contentBytes > expected_.size()) {
+    std::string_view text(unread_.data() + at + piece.contentAt, piece.contentBytes);
+    std::string decoded;
+    if (isCoded_) {
+      if (!decoder_.take(text, &decoded)) fail("what no compressor wrote, to client");
+      text = decoded;
+    }
+    if (got_ + text.size() > expected_.size() || expected_.compare(got_, text.size(), text) != 0) {
       fail("content that the endpoint did not send, to client");
     }
-    got_ += piece.contentBytes;
+    got_ += text.size();
     at += piece.taken;
     if (piece.event == http1::BodyEvent::kViolation) fail("framing of content, to client");
     if (piece.event != http1::BodyEvent::kTrailers) continue;
@@ -283,6 +292,9 @@ bool HttpClient::takeContent() {
 }
 
 void HttpClient::endAnswer() {
+  if (isCoded_ && body_.kind() != http1::BodyKind::kNone && !decoder_.isEnded()) {
+    fail("an answer ended before its compressor did, to client");
+  }
   if (got_ != expected_.size()) fail("an answer ended before its content, to client");
   if (answer_ != nullptr && !answer_->isWhole) {
     fail("an answer is whole that its endpoint did not finish, to client");

@@ -9,6 +9,7 @@
 
 #include "codec/http1_body.h"
 
+#include "compression/toy_compressor.h"
 #include "sim/http_frames.h"
 #include "sim/http_talk.h"
 
@@ -87,6 +88,8 @@ class HttpClient {
   const Answer* answer_ = nullptr;
   std::string expected_;  // content
   size_t got_ = 0;
+  bool isCoded_ = false;  // the content is compressed
+  compression::toy::Decoder decoder_;
   u32 interims_ = 0;
   bool isEndSeen_ = false;
   bool isIgnoring_ = false;  // what it sent early makes no sense to the gateway

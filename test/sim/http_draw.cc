@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "compression/toy_compressor.h"
 #include "sim/http_scenario.h"
 #include "sim/throttles.h"
 
@@ -55,6 +56,7 @@ void HttpScenario::drawKnobs() {
   book_.retries = random.below(3);
   book_.isRetriedUnsafe = random.chance(1, 6);
   policies_.hasReloads = random.chance(1, 4);
+  book_.hasCompression = random.chance(1, 2);
   book_.hasFilters = policies_.hasFilters = random.chance(1, 2);
   if (book_.isGentle) return;
   knobs.sendError = random.chance(1, 2) ? 0 : draw(10);
@@ -173,6 +175,24 @@ void HttpScenario::drawRoutes(proxy::HttpParts& http) {
     socket.webSocket.pongMs = book_.isGentle ? kLongMs : 100 + random.below(500);
   }
   if (policies_.hasMaxAge) socket.webSocket.maxAgeMs = 50 + random.below(2000);
+  if (book_.hasCompression) drawCompression(first, second);
+}
+
+// On the listener, on both ways, or on all of them.
+void HttpScenario::drawCompression(proxy::HttpRouteParts& first, proxy::HttpRouteParts& second) {
+  Random& random = world_.random;
+  policy::PolicyParts use;
+  use.kind = policy::PolicyKind::kCompression;
+  use.name = "compression";
+  using enum codec::ContentCoding;
+  use.compression.codings = {kBrotli, kGzip, kZstd};
+  use.compression.types = {"text/*"};
+  use.compression.bytesMin = random.chance(1, 2) ? 0 : random.below(2000);
+  const u32 where = random.below(3);
+  if (where != 0) parts_.policies = {{use}};
+  use.compression.isHidden = random.chance(1, 2);
+  use.compression.codings = {kZstd, kGzip};
+  if (where != 1) first.policies = second.policies = {use};
 }
 
 void HttpScenario::drawCluster(u32 id) {
@@ -316,6 +336,7 @@ void HttpScenario::startGateway() {
     shard.connectionsMax = connectionsMax_;
     shard.pendingBytesMax = shardPendingMax_;
     shard.seed = random.nextU64();
+    shard.compressors = compression::toy::library();
     shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
     HF_ASSERT(shards_.back()->start().isOk());
     epollFds_.push_back(world_.lastEpollFd);

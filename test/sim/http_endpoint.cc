@@ -169,6 +169,7 @@ std::string HttpEndpoint::headOf(const Answer& answer, std::string_view fields) 
   std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " Fine\r\n";
   head += "X-Answer: " + std::to_string(answer.id) + "\r\nX-For: " + std::to_string(answer.ask);
   head += "\r\nX-Theirs: x\r\n";
+  if (book_.hasCompression) head += "Content-Type: text/plain\r\n";
   head += fields;
   return head + "\r\n";
 }

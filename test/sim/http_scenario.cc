@@ -7,6 +7,8 @@
 
 #include "codec/proxy_protocol.h"
 
+#include "compression/toy_compressor.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -32,6 +34,7 @@ HttpScenario::HttpScenario(u64 seed, bool isTracing) : world_(seed) {
 
 HttpScenario::~HttpScenario() {
   shards_.clear();
+  HF_ASSERT(compression::toy::open == 0);
   acceptor_.reset();
   board_.reset();
   world = nullptr;

@@ -44,6 +44,7 @@ class HttpScenario {
   void drawKnobs();
   void drawSnapshot();
   void drawRoutes(proxy::HttpParts& http);
+  void drawCompression(proxy::HttpRouteParts& first, proxy::HttpRouteParts& second);
   void drawCluster(u32 id);
   void startGateway();
   void drawFilters();

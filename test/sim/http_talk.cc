@@ -130,6 +130,12 @@ Ask& drawAsk(HttpBook& book, Random& random, u32 client) {
     fields += "Connection: close\r\n";
   }
   if (random.chance(1, 6)) fields += "Connection: x-drop\r\nX-Drop: me\r\n";
+  if (book.hasCompression && random.chance(2, 3)) {
+    static constexpr std::string_view kCodings[] = {"gzip", "br", "zstd", "*", "identity"};
+    const std::string_view coding = kCodings[random.below(5)];
+    ask.isCoded = coding != "identity";
+    fields += "Accept-Encoding: " + std::string(coding) + "\r\n";
+  }
   std::string line(http1::kMethodNames[static_cast<size_t>(ask.method)]);
   line += " " + std::string(kWays[static_cast<size_t>(ask.way)]) + std::to_string(ask.id);
   line += ask.isOld ? "?q=1 HTTP/1.0\r\n" : "?q=1 HTTP/1.1\r\n";

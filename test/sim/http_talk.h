@@ -47,10 +47,11 @@ struct Ask {
   bool isClosing = false;  // the client wants no other request to be answered
   bool isExpecting = false;
   bool isUpgrade = false;
-  std::string key;      // of a WebSocket
-  std::string from;     // the client's address, as endpoints are to be told
-  std::string content;  // without framing
-  std::string wire;     // all bytes
+  bool isCoded = false;  // it takes content that is compressed
+  std::string key;       // of a WebSocket
+  std::string from;      // the client's address, as endpoints are to be told
+  std::string content;   // without framing
+  std::string wire;      // all bytes
   size_t headBytes = 0;
 
   u32 tries = 0;     // heads that endpoints saw
@@ -89,6 +90,7 @@ struct HttpBook {
   u32 frameMax = 0;
   u32 proxyProtocol[2] = {0, 0};  // towards the endpoints of each cluster
   bool isValidated = false;
+  bool hasCompression = false;
   bool hasFilters = false;  // of messages: what a close cuts off never arrives
 
   [[nodiscard]] Ask* findAsk(u32 id) { return id - 1 < asks.size() ? &asks[id - 1] : nullptr; }

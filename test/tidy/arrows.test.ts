@@ -22,7 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   native: ['native'],
 };
 /** From the highest to the lowest; a layer includes itself and what stands after it. */
-const LAYERS = ['binding', 'proxy', 'policy', 'http', 'tls', 'codec', 'runtime'];
+const LAYERS = ['binding', 'proxy', 'policy', 'http', 'tls', 'compression', 'codec', 'runtime'];
 const FACE_LINES_MAX = 40;
 /** Files that something other than an import starts. */
 const ENTRIES = [

@@ -1,12 +1,17 @@
 // Words become numbers here and nowhere deeper; fields that a kind does not have are not read.
 #include "binding/policy_reader.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "binding/objects.h"
 #include "codec/http1_bytes.h"
 #include "codec/http1_field.h"
 #include "codec/log_field.h"
 #include "runtime/board.h"
 
+#include "compression/compressor_library.h"
 #include "policy/policy_list.h"
 
 namespace holdfast::binding {
@@ -191,8 +196,8 @@ std::vector<policy::LogParts> readLogs(const Fields& fields, Problem& problem) {
 }
 
 policy::InjectParts readInject(const Fields& fields) {
-  return {fields.u32Of("abortMillionths"), fields.u32Of("closeMillionths"),
-          fields.u32Of("delayMillionths"), fields.u32Of("delayMs"),
+  return {fields.u32Of("abortMillionths"),    fields.u32Of("closeMillionths"),
+          fields.u32Of("delayMillionths"),    fields.u32Of("delayMs"),
           fields.u32Of("throttleMillionths"), fields.u32Of("throttleDirections"),
           fields.u64Of("throttleBytes")};
 }
@@ -200,6 +205,25 @@ policy::InjectParts readInject(const Fields& fields) {
 policy::GradientParts readGradient(const Fields& fields) {
   return {fields.u32Of("least"),    fields.u32Of("most"),       fields.u32Of("initial"),
           fields.u32Of("windowMs"), fields.u32Of("baselineMs"), fields.u32Of("tolerancePermille")};
+}
+
+policy::CompressionParts readCompression(const Fields& fields, Problem& problem) {
+  policy::CompressionParts compression;
+  for (const std::string& name : textsOf(fields, "algorithms")) {
+    const auto* const found = std::find(std::begin(codec::kContentCodingNames),
+                                        std::end(codec::kContentCodingNames), name);
+    if (found == std::end(codec::kContentCodingNames)) {
+      problem.note(fields.path() + ".algorithms has one that is not known");
+      break;
+    }
+    compression.codings.push_back(
+        static_cast<codec::ContentCoding>(found - std::begin(codec::kContentCodingNames)));
+  }
+  compression.level = kindOf<codec::CodingLevel>(fields, "level", codec::kCodingLevelNames);
+  compression.bytesMin = fields.u64Of("bytesMin");
+  compression.types = textsOf(fields, "types");
+  compression.isHidden = fields.boolOf("isHidden");
+  return compression;
 }
 
 policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
@@ -236,11 +260,28 @@ policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
     case policy::PolicyKind::kAccessLog:
       parts.logs = readLogs(fields, problem);
       break;
+    case policy::PolicyKind::kCompression:
+      parts.compression = readCompression(fields, problem);
+      break;
     default:
       parts.rbac = readRules(fields, problem);
       break;
   }
   return parts;
+}
+
+// Algorithms that this process has no library for.
+void findMissing(const std::vector<policy::PolicyParts>& parts,
+                 std::vector<policy::PolicyFault>* faults) {
+  for (u32 i = 0; i < parts.size(); i++) {
+    for (const codec::ContentCoding coding : parts[i].compression.codings) {
+      if (compression::processLibrary()->isThere(coding)) continue;
+      policy::PolicyFault& fault = faults->emplace_back();
+      fault.kind = policy::PolicyFaultKind::kNoCompressor;
+      fault.policy = i;
+      fault.value = codec::kContentCodingNames[static_cast<size_t>(coding)];
+    }
+  }
 }
 
 }  // namespace
@@ -268,6 +309,7 @@ Napi::Value checkPolicies(const Napi::CallbackInfo& info) {
   std::vector<u8> bytes;
   std::vector<policy::PolicyFault> faults;
   (void)policy::compilePolicies(parts, &bytes, &faults);
+  findMissing(parts, &faults);
   Napi::Array out = Napi::Array::New(env);
   for (const policy::PolicyFault& fault : faults) {
     const bool isRegex = fault.kind == policy::PolicyFaultKind::kRegex;

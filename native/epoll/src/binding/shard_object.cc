@@ -100,6 +100,7 @@ ShardObject::ShardObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Shar
   }
   index_ = options.index;
   options.tls = tls::opensslLibrary();
+  options.compressors = compression::processLibrary();
   (void)sys::randomBytes(&options.seed, sizeof(options.seed));
   shard_ = std::make_unique<proxy::Shard>(board_, options);
 }

@@ -41,6 +41,7 @@ struct FlatPolicies {
   std::vector<ConcurrencyRules> gradients;
   std::vector<Range> logLists;
   std::vector<FlatLog> logs;
+  std::vector<FlatCompression> compressions;
   std::vector<FlatLimit> limits;
   std::vector<FlatKeyPart> keyParts;
   std::vector<FlatRegex> regexes;

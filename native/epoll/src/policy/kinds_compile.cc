@@ -14,6 +14,7 @@ constexpr size_t kDigestBytes = 32;
 constexpr u32 kWindowMsMax = 60'000;
 constexpr u32 kBaselineMsMax = 3'600'000;
 constexpr u32 kToleranceMax = 10'000;
+constexpr size_t kTypeBytesMax = 127;  // of a media type (RFC 6838 4.2)
 
 template <typename T>
 u32 push(std::vector<T>* section, const T& item) {
@@ -34,6 +35,15 @@ void checkValue(std::string_view value, KindFaults* faults) {
 
 http1::FieldId idOf(const std::string& name) {
   return http1::classifyField({reinterpret_cast<const u8*>(name.data()), name.size()});
+}
+
+// `text/html`, `text/*`: tokens with a slash between (RFC 9110 8.3.1).
+bool isMediaType(const std::string& type) {
+  const size_t slash = type.find('/');
+  if (slash == std::string::npos || type.size() > kTypeBytesMax) return false;
+  const std::string kind = type.substr(0, slash);
+  const std::string name = type.substr(slash + 1);
+  return kind != "*" && http::isFieldName(kind) && http::isFieldName(name);
 }
 
 // A field that policies may write.
@@ -180,6 +190,30 @@ u32 addGradient(const GradientParts& parts, FlatPolicies* flat, KindFaults* faul
                                parts.windowMs, parts.baselineMs, parts.tolerancePermille};
   if (!areGradientsValid(rules)) faults->emplace_back(PolicyFaultKind::kAmount, "");
   return push(&flat->gradients, rules);
+}
+
+u32 addCompression(const CompressionParts& parts, FlatPolicies* flat, KindFaults* faults) {
+  FlatCompression compression;
+  if (parts.codings.empty() || parts.types.empty()) {
+    faults->emplace_back(PolicyFaultKind::kEmpty, "");
+  }
+  if (parts.codings.size() > codec::kContentCodings || parts.types.size() > kPolicyTypesMax) {
+    faults->emplace_back(PolicyFaultKind::kTooMany, "");
+    return push(&flat->compressions, compression);
+  }
+  for (const codec::ContentCoding coding : parts.codings) {
+    compression.codings[compression.codingCount++] = coding;
+  }
+  std::string types;
+  for (const std::string& type : parts.types) {
+    if (!isMediaType(type)) faults->emplace_back(PolicyFaultKind::kType, type);
+    types += (types.empty() ? "" : "\n") + http::lowered(type);
+  }
+  compression.types = flat->addText(types);
+  compression.bytesMin = parts.bytesMin;
+  compression.level = parts.level;
+  compression.isHidden = parts.isHidden ? 1 : 0;
+  return push(&flat->compressions, compression);
 }
 
 u32 addLimit(const LimitParts& parts, const std::string& name, FlatPolicies* flat,

@@ -24,6 +24,7 @@ u32 addLogs(const std::vector<LogParts>& parts, FlatPolicies* flat, KindFaults* 
             http::TemplateFault* fault);
 u32 addInject(const InjectParts& parts, FlatPolicies* flat, KindFaults* faults);
 u32 addGradient(const GradientParts& parts, FlatPolicies* flat, KindFaults* faults);
+u32 addCompression(const CompressionParts& parts, FlatPolicies* flat, KindFaults* faults);
 // `name` is what fields call the limit.
 u32 addLimit(const LimitParts& parts, const std::string& name, FlatPolicies* flat,
              KindFaults* faults);

@@ -35,6 +35,16 @@ struct FieldEdits {
   [[nodiscard]] std::span<const http1::FieldEdit> all() const { return {edits, count}; }
 };
 
+// How a response may be compressed, for the exchange to decide when it comes.
+struct CompressionAsked {
+  u32 id = kNoIndex;  // of the use, on the board; kNoIndex: none holds here
+  // What the client takes; kCount: none of the codings.
+  codec::ContentCoding coding = codec::ContentCoding::kCount;
+  codec::CodingLevel level = codec::CodingLevel::kFast;
+  u64 bytesMin = 0;
+  std::string_view types{};  // as codec::isTypeListed has them
+};
+
 // One for each shard is enough; cleared before each connection or request.
 struct Outcome {
   Verdict verdict = Verdict::kContinue;
@@ -51,6 +61,7 @@ struct Outcome {
   // Adaptive limits that let the request in: to be given back by leave(), whatever becomes of it.
   u32 tickets[kTicketsMax] = {};
   u32 ticketCount = 0;
+  CompressionAsked compression;  // of the last use in the list
   u32 textLength = 0;
   // For the answer that refuses, and for whatever response the client gets, that answer too.
   FieldEdits answerFields;
@@ -70,6 +81,7 @@ struct Outcome {
     answerFields.count = responseFields.count = requestFields.count = textLength = 0;
     requestBytesMax = responseBytesMax = 0;
     ticketCount = 0;
+    compression = {};
     logCount = 0;
   }
 

@@ -44,9 +44,9 @@ class Checker : http::FlatTable<PolicyHeader> {
            lies<Range>(header_.editLists) && lies<FlatEdit>(header_.edits) &&
            lies<InjectParts>(header_.injects) && lies<ConcurrencyRules>(header_.gradients) &&
            lies<Range>(header_.logLists) && lies<FlatLog>(header_.logs) &&
-           lies<FlatLimit>(header_.limits) && lies<FlatKeyPart>(header_.keyParts) &&
-           lies<FlatRegex>(header_.regexes) && lies<u8>(header_.regexBytes) &&
-           lies<u8>(header_.text);
+           lies<FlatCompression>(header_.compressions) && lies<FlatLimit>(header_.limits) &&
+           lies<FlatKeyPart>(header_.keyParts) && lies<FlatRegex>(header_.regexes) &&
+           lies<u8>(header_.regexBytes) && lies<u8>(header_.text);
   }
 
   [[nodiscard]] bool isEntry(u32 entry) const {
@@ -196,6 +196,8 @@ class Checker : http::FlatTable<PolicyHeader> {
         return header_.gradients;
       case PolicyKind::kAccessLog:
         return header_.logLists;
+      case PolicyKind::kCompression:
+        return header_.compressions;
       default:
         return header_.rbacs;
     }
@@ -233,8 +235,12 @@ class Checker : http::FlatTable<PolicyHeader> {
                                                        u32) { return areGradientsValid(rules); }) &&
            all<Range>(header_.logLists,
                       [this](const Range& range, u32) { return isIn(range, header_.logs); }) &&
-           all<FlatLog>(header_.logs, [this](const FlatLog& log, u32) {
-             return isText(log.name) && isText(log.value) && isLogValid(log);
+           all<FlatLog>(header_.logs,
+                        [this](const FlatLog& log, u32) {
+                          return isText(log.name) && isText(log.value) && isLogValid(log);
+                        }) &&
+           all<FlatCompression>(header_.compressions, [this](const FlatCompression& each, u32) {
+             return isCompression(each);
            });
   }
 
@@ -242,6 +248,16 @@ class Checker : http::FlatTable<PolicyHeader> {
     const auto* text = reinterpret_cast<const char*>(bytes_.data()) + header_.text.offset;
     return codec::isLogFieldName({text + log.name.offset, log.name.length}) &&
            http::isTemplateValid({text + log.value.offset, log.value.length});
+  }
+
+  [[nodiscard]] bool isCompression(const FlatCompression& compression) const {
+    if (compression.codingCount > codec::kContentCodings || !isText(compression.types)) {
+      return false;
+    }
+    for (u32 i = 0; i < compression.codingCount; ++i) {
+      if (compression.codings[i] >= codec::ContentCoding::kCount) return false;
+    }
+    return compression.level < codec::CodingLevel::kCount;
   }
 
   [[nodiscard]] bool isLimit(const FlatLimit& limit) const {

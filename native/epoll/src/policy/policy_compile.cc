@@ -115,6 +115,9 @@ class Compiler {
       case PolicyKind::kAccessLog:
         item = addLogs(parts.logs, &flat_, &faults, &text);
         break;
+      case PolicyKind::kCompression:
+        item = addCompression(parts.compression, &flat_, &faults);
+        break;
       default:
         fail(PolicyFaultKind::kKind);
         break;

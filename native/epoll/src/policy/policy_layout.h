@@ -192,6 +192,17 @@ struct FlatSize {
   u64 responseBytesMax = 0;
 };
 
+struct FlatCompression {
+  u64 bytesMin = 0;
+  TextRef types;  // lower case, one a line
+  codec::ContentCoding codings[codec::kContentCodings] = {};
+  u8 codingCount = 0;
+  codec::CodingLevel level = codec::CodingLevel::kFast;
+  u8 isHidden = 0;
+  u8 padding[2] = {};
+};
+static_assert(sizeof(FlatCompression) == 24);
+
 struct FlatEdit {
   TextRef name;
   TextRef value;
@@ -228,6 +239,7 @@ struct PolicyHeader {
   Section policies, steps, matchers, texts, addressSets, ranges4, ranges6;
   Section rbacs, rules, dimensions, keys, nets4, nets6, candidates, slots, lengths;
   Section cors, auths, users, sizes, editLists, edits, injects, gradients, logLists, logs;
+  Section compressions;
   Section limits, keyParts, regexes, regexBytes, text;
 };
 

@@ -70,6 +70,8 @@ class Walk {
         return enter(policy);
       case PolicyKind::kAccessLog:
         return log(policy);
+      case PolicyKind::kCompression:
+        return askCoding(policy);
       default:
         return false;
     }
@@ -148,6 +150,27 @@ class Walk {
     tools_.board.policy(tools_.shard, policy.id).count(PolicyCounter::kActive);
     outcome_->tickets[outcome_->ticketCount++] = policy.id;
     return isIn;
+  }
+
+  bool askCoding(const FlatPolicy& policy) {
+    const FlatCompression& each =
+        view_.items<FlatCompression>(view_.header().compressions)[policy.item];
+    codec::AcceptedCodings accepted;
+    const http::HeaderLookup& headers = facts_.headers;
+    std::string_view line;
+    for (u32 nth = 0; headers.find != nullptr && nth < http::kHeaderFieldsLookedAt; nth++) {
+      if (!headers.find(headers.owner, "accept-encoding", nth, &line)) break;
+      accepted.take(line);
+    }
+    outcome_->compression = {policy.id, accepted.choose({each.codings, each.codingCount}),
+                             each.level, each.bytesMin, view_.text(each.types)};
+    if (each.isHidden != 0) {
+      outcome_->add(&outcome_->requestFields, {http1::FieldEdit::Kind::kRemove,
+                                               http1::FieldId::kAcceptEncoding,
+                                               "accept-encoding",
+                                               {}});
+    }
+    return true;
   }
 
   bool judgeRules(const FlatPolicy& policy) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/content_coding.h"
 #include "codec/http1_write.h"
 #include "http/regex.h"
 #include "http/route_parts.h"
@@ -30,12 +31,13 @@ enum class PolicyKind : u32 {
   kFault,
   kConcurrency,
   kAccessLog,
+  kCompression,
   kCount,
 };
 // As `use` has them behind "holdfast/": the reason word of records.
 inline constexpr const char* kPolicyKindNames[] = {
-    "rbac",       "rate-limit", "ip-access", "cors",        "basic-auth",
-    "size-limit", "headers",    "fault",     "concurrency", "access-log"};
+    "rbac",    "rate-limit", "ip-access",   "cors",       "basic-auth", "size-limit",
+    "headers", "fault",      "concurrency", "access-log", "compression"};
 static_assert(std::size(kPolicyKindNames) == static_cast<size_t>(PolicyKind::kCount));
 
 // When a policy is asked. kNone: only when the path counts what it limits (messages, bytes).
@@ -208,6 +210,15 @@ struct GradientParts {
   u32 tolerancePermille = 1500;  // of the lowest average: no more than that is load
 };
 
+// Responses that are compressed for clients that take it.
+struct CompressionParts {
+  std::vector<codec::ContentCoding> codings{};  // the one that is liked best first
+  codec::CodingLevel level = codec::CodingLevel::kFast;
+  u64 bytesMin = 0;                  // of a length that is known
+  std::vector<std::string> types{};  // media types: text/html, text/*
+  bool isHidden = false;             // the endpoint gets no Accept-Encoding
+};
+
 // One use of a native filter.
 struct PolicyParts {
   PolicyKind kind = PolicyKind::kRbac;
@@ -226,6 +237,7 @@ struct PolicyParts {
   std::vector<LogParts> logs{};
   InjectParts inject{};
   GradientParts gradient{};
+  CompressionParts compression{};
 };
 
 inline constexpr u32 kPoliciesMax = 64;        // of one place
@@ -238,6 +250,7 @@ inline constexpr u32 kUsersMax = 4096;  // of one policy
 // A round is two blocks of SHA-256: the most take a shard less than a tenth of a millisecond.
 inline constexpr u32 kPasswordRoundsMax = 100;
 inline constexpr u32 kPolicyEditsMax = 20;  // of one policy
+inline constexpr u32 kPolicyTypesMax = 64;  // media types of one policy
 inline constexpr u32 kMillion = 1'000'000;
 inline constexpr u32 kInjectDelayMsMax = 600'000;
 inline constexpr u32 kConcurrencyMax = 1'000'000;
@@ -265,6 +278,8 @@ enum class PolicyFaultKind : u8 {
   kTooLarge,
   kLogName,
   kTemplate,  // `text` says why
+  kType,
+  kNoCompressor,
   kCount,
 };
 inline constexpr const char* kPolicyFaultTexts[] = {
@@ -288,6 +303,9 @@ inline constexpr const char* kPolicyFaultTexts[] = {
     "not a name for a field of access records: lower-case letters, digits, \"_\", \".\" and \"-\", "
     "a letter first, at most 32",
     "not a template",
+    "no media type: write text/html, or text/* for all of a kind",
+    "this program has no library for that algorithm: use another one, or the Node.js of the "
+    "release",
 };
 static_assert(std::size(kPolicyFaultTexts) == static_cast<size_t>(PolicyFaultKind::kCount));
 

@@ -66,6 +66,10 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   Exchange& exchange = exchangeOf(tunnel);
   // The response waits for its filters.
   if ((exchange.flags & kExParked) != 0) return false;
+  if (isCodedDue(exchange)) {
+    *budget = 0;
+    return drainCoded(tunnel);
+  }
   if ((upstream.flags & (kConnReadable | kConnEof | kConnError)) == 0) return false;
   const size_t held = exchange.kept.bytes;
   u32 room = kScratchBytes - static_cast<u32>(held);
@@ -74,6 +78,9 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   } else if (!client.pending.isEmpty()) {
     room = std::min(room, record.bufferHigh);
   }
+  // To compress takes time: a small read is a task.
+  const bool isCandidate = exchange.coded != kNoIndex;
+  if (isCandidate) room = std::min(room, kCodedReadBytes);
   if (!chunks_.hasRoom(room)) {
     // At the memory cap a reader that is behind gets no more.
     if (!client.pending.isEmpty() || (client.flags & kConnWritable) == 0) {
@@ -90,6 +97,7 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   const Received got = receive(conn, held, room);
   switch (got.kind) {
     case Received::Kind::kNothing:
+      if (isCandidate && (exchange.flags & kExCoded) != 0) flushCoded(tunnel);
       if ((upstream.flags & kConnBroken) == 0) return (upstream.flags & kConnReadable) != 0;
       endOfAnswer(tunnel, upstream.brokenErrno);
       return false;
@@ -103,7 +111,7 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
     case Received::Kind::kBytes:
       break;
   }
-  *budget -= std::min(*budget, static_cast<u32>(got.bytes));
+  *budget -= isCandidate ? *budget : std::min(*budget, static_cast<u32>(got.bytes));
   bump(count(record.listener, ListenerCounter::kBytesFromEndpoints), got.bytes);
   bump(count(ShardCounter::kMessages));
   if (record.bufferHigh == 0) spendThrottle(conn, got.bytes);
@@ -166,6 +174,10 @@ void Shard::endOfAnswer(u32 tunnel, int error) {
   if ((exchange.flags & kExAnswered) == 0) return upstreamFailed(tunnel, HttpEnd::kEndpointReset);
   const bool isWhole = error == 0 && exchange.response.takeEof() == http1::Violation::kNone;
   if (!isWhole) return cutAnswer(tunnel, HttpEnd::kTruncated);
+  if ((exchange.flags & kExCoded) != 0) {
+    exchange.flags &= ~u32{kExPersistent};
+    return takeAnswer(tunnel, 0);
+  }
   if ((exchange.flags & kExResponseChunked) != 0) {
     const auto* last = reinterpret_cast<const u8*>(http1::kLastChunk.data());
     const int failed = emit(tunnels_[tunnel].downstream, last, http1::kLastChunk.size());
@@ -186,14 +198,20 @@ void Shard::takeAnswer(u32 tunnel, size_t total) {
   while ((exchange.flags & kExAnswered) == 0) {
     if (!takeAnswerHead(tunnel, &bytes)) return;
   }
-  if (!exchange.response.isEnded()) {
+  const bool isCoded = (exchange.flags & kExCoded) != 0;
+  if (isCoded || !exchange.response.isEnded()) {
     const ContentFlow flow{
         &exchange.response,   &exchange.scan, &exchange.kept,
         &exchange.bytesOut,   client,         (exchange.flags & kExResponseChunked) != 0,
         &http1::kTrailerRules};
     size_t taken = 0;
-    const Passed passed = passContent(flow, bytes, &taken, &error);
+    const Passed passed = isCoded ? passCoded(tunnel, bytes, &taken, &error)
+                                  : passContent(flow, bytes, &taken, &error);
     if (passed == Passed::kBroken) return clientGone(tunnel, error);
+    if (passed == Passed::kNoMemory) {
+      if (!flushOut(client, &error)) return clientGone(tunnel, error);
+      return cutAnswer(tunnel, HttpEnd::kNoMemory);
+    }
     if (passed == Passed::kViolation) {
       const auto violation = static_cast<size_t>(exchange.response.violation());
       bump(board_.http(options_.index, tunnels_[tunnel].listener)
@@ -326,6 +344,7 @@ bool Shard::writeAnswerHead(u32 tunnel) {
   if (!isKept) httpOf(tunnel).flags |= kHttpCloseDue;
   HF_UNINITIALIZED EditList edits;
   editResponse(tunnel, edits);
+  if (exchange.coded != kNoIndex) codeResponse(tunnel, plan, edits);
   plan.edits = edits.all();
   codec::Writer writer({outScratch_ + outLength_, kHttpOutBytes - outLength_});
   if (edits.isFull() || !http1::writeResponseHead(head_, plan, &writer)) {

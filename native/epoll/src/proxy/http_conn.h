@@ -30,7 +30,7 @@ struct Received {
 };
 
 // What became of content that was passed on.
-enum class Passed : u8 { kMore, kEnd, kViolation, kBroken };
+enum class Passed : u8 { kMore, kEnd, kViolation, kBroken, kNoMemory };
 // One direction of content: where it is framed by `body` and goes to `to` (kNoIndex: nowhere
 // yet).
 struct ContentFlow {
@@ -78,6 +78,7 @@ enum ExchangeFlag : u32 {
   kExRequestChunked = 1u << 8,
   kExResponseChunked = 1u << 9,
   kExWebSocket = 1u << 10,   // the request asks for one
+  kExCoded = 1u << 11,       // the response is compressed
   kExRetry = 1u << 13,       // counted in the cluster's retries
   kExFresh = 1u << 14,       // the next try makes a connection of its own
   kExCircuit = 1u << 15,     // counted in the cluster's requests
@@ -164,6 +165,7 @@ struct Exchange {
   u8 rechoices = 0;
   u8 ticketCount = 0;
   u32 limits = kNoIndex;  // of the messages of the WebSocket it asks for: slot
+  u32 coded = kNoIndex;   // what is known of the compression of its response
   codec::WebSocketAccept accept{};
 };
 // The budget of design section 3, without the chains.

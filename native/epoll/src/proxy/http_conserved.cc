@@ -15,6 +15,9 @@ void Shard::assertHttpConserved() {
   u32 sockets = 0;
   u32 settings = 0;
   u32 conns = 0;
+  u32 coded = 0;
+  u32 compressors = 0;
+  u32 codingUses = 0;
   for (u32 i = 0; i < tunnels_.touched(); i++) {
     const Tunnel& tunnel = tunnels_[i];
     if (tunnel.state == TunnelState::kClosed || i == pooledTunnel_) continue;
@@ -41,6 +44,13 @@ void Shard::assertHttpConserved() {
     HF_ASSERT(exchange.tunnel == i);
     exchanges++;
     if (exchange.settings != kNoIndex) settings++;
+    if (exchange.coded != kNoIndex) {
+      const CodedResponse& each = codedPool_[exchange.coded];
+      coded++;
+      if (each.compressor != kNoIndex) compressors++;
+      for (const CodedResponse::Use& use : each.uses) codingUses += use.settings != kNoIndex;
+      HF_ASSERT(((exchange.flags & kExCoded) != 0) == (each.compressor != kNoIndex));
+    }
     if (exchange.hedged == kNoIndex) continue;
     HF_ASSERT(conns_[exchange.hedged].tunnel == i && exchange.hedged != tunnel.upstream);
     upstreams++;
@@ -63,6 +73,9 @@ void Shard::assertHttpConserved() {
   u32 refs = 0;
   for (const FramesSettings& held : framesSettings_) refs += held.refs;
   HF_ASSERT(settings == refs);
+  HF_ASSERT(coded == codedPool_.inUse() && compressors == compressors_.inUse());
+  for (const CodingSettings& held : codingSettings_) codingUses -= held.refs;
+  HF_ASSERT(codingUses == 0);
   u32 paused = 0;
   u32 waiting = 0;
   for (u32 i = 0; i < conns_.touched(); i++) {

@@ -168,6 +168,7 @@ void Shard::freeExchange(u32 tunnel) {
     for (ChunkChain* chain : {&exchange.asked, &exchange.toEndpoint, &exchange.toClient}) {
       if (!chain->isEmpty()) chunks_.clear(*chain);
     }
+    if (exchange.coded != kNoIndex) freeCoding(exchange);
   }
   // A WebSocket stays what its request was.
   const bool isThrottled = tunnels_[tunnel].bufferHigh == 0;
@@ -455,6 +456,7 @@ Status Shard::prepareHttp(const Snapshot& next) {
   static_assert(sizeof(MessageLimits) % 8 == 0);
   const Status limits = limitPool_.reserve(sizeof(MessageLimits), clients);
   if (!limits.isOk()) return limits;
+  if (Status status = codedPool_.reserve(clients); !status.isOk()) return status;
   limitsAt_ = static_cast<u32*>(sys::reserve(sizeof(u32) * (size_t{clients} + 1)));
   if (limitsAt_ == nullptr) return Status::fromErrno(ENOMEM);
   unusedOf_ = static_cast<UnusedList*>(sys::reserve(sizeof(UnusedList) * kEndpointsMax));
@@ -462,8 +464,9 @@ Status Shard::prepareHttp(const Snapshot& next) {
   textScratch_ = static_cast<u8*>(sys::reserve(kHttpTextBytes));
   regexScratch_ = std::make_unique<http::RegexScratch>();
   u32* side = static_cast<u32*>(sys::reserve(sideTableBytes()));
-  const bool hasMemory =
-      unusedOf_ != nullptr && outScratch_ != nullptr && textScratch_ != nullptr && side != nullptr;
+  codedScratch_ = static_cast<u8*>(sys::reserve(kCodedOutBytes));
+  const bool hasMemory = codedScratch_ != nullptr && unusedOf_ != nullptr &&
+                         outScratch_ != nullptr && textScratch_ != nullptr && side != nullptr;
   pooledTunnel_ = hasMemory ? tunnels_.take() : kNoIndex;
   if (pooledTunnel_ == kNoIndex) return Status::fromErrno(ENOMEM);
   httpAt_ = side;

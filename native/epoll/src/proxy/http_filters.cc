@@ -399,6 +399,7 @@ bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
         // The policies of the next route are its own.
         exchange.flags &= ~u32{kExRoutePassed};
         if (tunnels_[exchange.tunnel].bufferHigh == 0) endThrottle(exchange.tunnel);
+        leaveRouteCoding(exchange);
       }
       return true;
     case FilterVerdict::kChoose:

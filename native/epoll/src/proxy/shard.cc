@@ -30,6 +30,7 @@ ShardState::ShardState(Board& board, const ShardOptions& options)
       steps_(conns_),
       hellos_(conns_),
       wheel_(TimerOf{&tunnels_}, 0),
+      compressors_(options.compressors),
       tlsTable_(options.tls) {
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
   std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
@@ -56,6 +57,7 @@ Shard::~Shard() {
   }
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
+  if (codedScratch_ != nullptr) sys::unreserve(codedScratch_, kCodedOutBytes);
   if (textScratch_ != nullptr) sys::unreserve(textScratch_, kHttpTextBytes);
   detachFilters();
 }

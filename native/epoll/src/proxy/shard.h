@@ -412,6 +412,31 @@ class Shard : private ShardState {
   bool writeAnswerHead(u32 tunnel);
   void upgrade(u32 tunnel, std::span<const u8> rest);
 
+  // http_coding.cc
+  // What became of content that was given to a compressor.
+  enum class Pumped : u8 { kDone, kFull, kBroken, kFailed, kViolation };
+  u32 holdCodingSettings(const policy::CompressionAsked& asked);
+  void dropCodingUse(CodedResponse::Use& use);
+  void holdCoding(const Request& request, bool isRoute);
+  void leaveRouteCoding(Exchange& exchange);
+  void freeCoding(Exchange& exchange);
+  bool isCodable(const Exchange& exchange, const CodingSettings& settings,
+                 std::span<const http1::FieldEdit> edits);
+  void codeResponse(u32 tunnel, http1::ResponsePlan& plan, EditList& edits);
+  void weakenEtag(EditList& edits);
+  void dropField(EditList& edits, std::string_view name);
+  [[nodiscard]] bool isCodedFull(u32 tunnel);
+  [[nodiscard]] bool isCodedDue(const Exchange& exchange) const;
+  bool drainCoded(u32 tunnel);
+  void flushCoded(u32 tunnel);
+  bool putCoded(u32 client, int* error);
+  Pumped pumpCoded(u32 tunnel, std::span<const u8> in, compression::Flush flush, size_t* taken,
+                   int* error);
+  Pumped takeCoded(u32 tunnel, std::span<const u8> bytes, size_t* at, int* error);
+  Pumped settleCoded(u32 tunnel, bool isEmpty, int* error);
+  Passed passCoded(u32 tunnel, std::span<const u8> bytes, size_t* taken, int* error);
+  Passed endCoded(u32 tunnel, std::span<const u8> rest, size_t at, size_t* taken, int* error);
+
   // http_end.cc
   void answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::FieldEdit> edits = {},
               std::string_view content = {});

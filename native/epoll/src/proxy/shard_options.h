@@ -9,6 +9,8 @@
 #include "tls/record_layer.h"
 #include "tls/tls_library.h"
 
+#include "compression/compressor_library.h"
+
 namespace holdfast::proxy {
 
 inline constexpr u32 kTickMs = 10;
@@ -51,6 +53,8 @@ struct ShardOptions {
   u64 seed = 0;
   const tls::TlsLibrary* tls = nullptr;  // null: TLS listeners are refused; outlives the shard
   u32 handshakeThreads = 0;              // 0: handshakes are done on the shard's thread
+  // Null: responses are passed on as they come; outlives the shard.
+  const compression::CompressorLibrary* compressors = nullptr;
 };
 
 }  // namespace holdfast::proxy

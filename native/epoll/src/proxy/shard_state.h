@@ -16,6 +16,7 @@
 #include "http/template.h"
 #include "proxy/balancer.h"
 #include "proxy/circuit.h"
+#include "proxy/coded_response.h"
 #include "proxy/connection_view.h"
 #include "proxy/handshake_pool.h"
 #include "proxy/http_conn.h"
@@ -33,6 +34,7 @@
 #include "runtime/task_queue.h"
 #include "tls/record_layer.h"
 
+#include "compression/compressor_pool.h"
 #include "policy/policy_list.h"
 
 namespace holdfast::proxy {
@@ -166,6 +168,11 @@ class ShardState {
   size_t outLength_ = 0;
   u8* textScratch_ = nullptr;  // values of fields of the message in hand
   size_t textLength_ = 0;
+  Pool<CodedResponse> codedPool_;
+  std::vector<CodingSettings> codingSettings_;
+  compression::CompressorPool compressors_;
+  u8* codedScratch_ = nullptr;  // what came out of a compressor
+  u32 codedLength_ = 0;
   http1::Head head_;  // the one in hand
   std::unique_ptr<http::RegexScratch> regexScratch_;
   std::vector<http::RouteTable> routeTables_;  // by position of the HTTP spec

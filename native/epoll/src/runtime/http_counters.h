@@ -75,7 +75,18 @@ namespace holdfast {
     "Takes that a rate limit granted without counting them because no slot was left.")            \
   X(Delayed, "delayed", "counter", "Requests that the filter held up, and waits for its bytes.")  \
   X(Active, "active", "gauge", "Requests that an adaptive limit let in and that have not ended.") \
-  X(Limit, "limit", "gauge", "How many requests an adaptive limit lets in at once.")
+  X(Limit, "limit", "gauge", "How many requests an adaptive limit lets in at once.")              \
+  X(GzipResponses, "gzipResponses", "counter", "Responses that were compressed.")                 \
+  X(GzipBytesIn, "gzipBytesIn", "counter", "Content given to compressors, and taken from them.")  \
+  X(GzipBytesOut, "gzipBytesOut", "counter", "Content that came out of compressors with gzip.")   \
+  X(BrotliResponses, "brotliResponses", "counter", "Responses that were compressed with Brotli.") \
+  X(BrotliBytesIn, "brotliBytesIn", "counter", "Content given to compressors with Brotli.")       \
+  X(BrotliBytesOut, "brotliBytesOut", "counter", "Content that came out of them with Brotli.")    \
+  X(ZstdResponses, "zstdResponses", "counter", "Responses that were compressed with zstd.")       \
+  X(ZstdBytesIn, "zstdBytesIn", "counter", "Content given to compressors with zstd.")             \
+  X(ZstdBytesOut, "zstdBytesOut", "counter", "Content that came out of them with zstd.")          \
+  X(Uncompressed, "uncompressed", "counter",                                                      \
+    "Responses passed on as they were because there was no room for another compressor.")
 
 // X(identifier, name): per route and shard. A request counts once when it was given to the route
 // and once when it ended, so their difference is what is under way.
@@ -195,7 +206,9 @@ static_assert(static_cast<u32>(RouteCounter::kUnanswered) ==
 struct alignas(64) PolicyCell {
   std::atomic<u64> counters[countOf<PolicyCounter>()];
 
-  void count(PolicyCounter counter) { bump(counters[static_cast<size_t>(counter)]); }
+  void count(PolicyCounter counter, u64 by = 1) {
+    bump(counters[static_cast<size_t>(counter)], by);
+  }
   void lower(PolicyCounter gauge) { bump(counters[static_cast<size_t>(gauge)], ~u64{0}); }
 };
 

@@ -12,6 +12,7 @@ import type { PolicyFault, PolicyInput } from '../../../../native/epoll/index.ts
 import { suggest } from '../../config/index.ts';
 import { accessLog } from './access-log.ts';
 import { basicAuth } from './basic-auth.ts';
+import { compression } from './compression.ts';
 import { concurrency } from './concurrency.ts';
 import { cors } from './cors.ts';
 import { fault } from './fault.ts';
@@ -38,6 +39,7 @@ const FILTERS: ReadonlyMap<string, NativeFilter> = new Map([
   ['fault', fault],
   ['concurrency', concurrency],
   ['access-log', accessLog],
+  ['compression', compression],
 ]);
 
 /** What a check finds. */
