@@ -199,6 +199,23 @@ export interface CompressionPolicyInput extends PolicyBase {
   readonly isHidden: boolean;
 }
 
+/** Copies of requests for another cluster. */
+export interface MirrorPolicyInput extends PolicyBase {
+  readonly kind: 'mirror';
+  /** Name of the cluster. */
+  readonly target: string;
+  /** Labels of the part of it that gets them; null: all of it. */
+  readonly subset: Readonly<Record<string, string>> | null;
+  /** Id of the two; 0 until a snapshot is compiled. */
+  readonly cluster: number;
+  /** Of a million requests so many. */
+  readonly millionths: number;
+  /** Requests with more content are not copied; at most 1 MiB. */
+  readonly contentBytesMax: number;
+  /** For all of the copy; 0: as long as the route waits for an answer. */
+  readonly timeoutMs: number;
+}
+
 /** One use of a native filter. `kind` is its name without `holdfast/`. */
 export type PolicyInput =
   | RbacPolicyInput
@@ -210,7 +227,8 @@ export type PolicyInput =
   | FaultPolicyInput
   | ConcurrencyPolicyInput
   | AccessLogPolicyInput
-  | CompressionPolicyInput;
+  | CompressionPolicyInput
+  | MirrorPolicyInput;
 
 /** One thing that is wrong with policies. Numbers are positions in the lists. */
 export interface PolicyFault {

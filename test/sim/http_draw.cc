@@ -58,6 +58,7 @@ void HttpScenario::drawKnobs() {
   policies_.hasReloads = random.chance(1, 4);
   book_.hasCompression = random.chance(1, 2);
   book_.hasFilters = policies_.hasFilters = random.chance(1, 2);
+  policies_.hasMirrors = random.chance(1, 2);
   if (book_.isGentle) return;
   knobs.sendError = random.chance(1, 2) ? 0 : draw(10);
   knobs.sendRefused = random.chance(1, 2) ? 0 : draw(10);
@@ -176,6 +177,7 @@ void HttpScenario::drawRoutes(proxy::HttpParts& http) {
   }
   if (policies_.hasMaxAge) socket.webSocket.maxAgeMs = 50 + random.below(2000);
   if (book_.hasCompression) drawCompression(first, second);
+  if (policies_.hasMirrors) drawMirrors(http);
 }
 
 // On the listener, on both ways, or on all of them.
@@ -189,10 +191,29 @@ void HttpScenario::drawCompression(proxy::HttpRouteParts& first, proxy::HttpRout
   use.compression.types = {"text/*"};
   use.compression.bytesMin = random.chance(1, 2) ? 0 : random.below(2000);
   const u32 where = random.below(3);
-  if (where != 0) parts_.policies = {{use}};
+  if (where != 0) {
+    if (parts_.policies.empty()) parts_.policies.emplace_back();
+    parts_.policies[0].push_back(use);
+  }
   use.compression.isHidden = random.chance(1, 2);
   use.compression.codings = {kZstd, kGzip};
   if (where != 1) first.policies = second.policies = {use};
+}
+
+// Copies for endpoints that serve requests as well, so that their connections are the same.
+void HttpScenario::drawMirrors(proxy::HttpParts& http) {
+  Random& random = world_.random;
+  policy::PolicyParts mirror;
+  mirror.kind = policy::PolicyKind::kMirror;
+  mirror.name = "mirror";
+  mirror.id = 1;
+  mirror.mirror.millionths = random.chance(1, 2) ? policy::kMillion : policy::kMillion / 2;
+  mirror.mirror.contentBytesMax = random.chance(1, 4) ? random.below(2000) : 1u << 20;
+  mirror.mirror.timeoutMs = random.chance(1, 4) ? 1 + random.below(200) : 0;
+  for (proxy::HttpRouteParts& route : http.routes) {
+    mirror.mirror.cluster = random.below(kClusters);
+    route.policies.push_back(mirror);
+  }
 }
 
 void HttpScenario::drawCluster(u32 id) {

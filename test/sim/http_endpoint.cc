@@ -98,10 +98,11 @@ void HttpEndpoint::judgeReuse() {
 void HttpEndpoint::judgeHead() {
   ask_ = book_.findAsk(numberOf(head_, "x-ask"));
   if (ask_ == nullptr) fail("a request that nobody sent, at endpoint");
+  if (!valueOf(head_, "x-holdfast-mirror").empty()) judgeCopy(*ask_);
   Ask& ask = *ask_;
   if (ask.fault == Fault::kHead) fail("a request that was to be refused, at endpoint");
   if (ask.method != head_.method) fail("another method, at endpoint");
-  const std::string name = std::to_string(ask.id);
+  const std::string name = std::to_string(numberOf(head_, "x-ask"));
   const std::string_view path = head_.textOf(head_.path);
   const bool isRewritten = ask.way == Way::kSecond;
   const std::string wanted = ask.way == Way::kFirst ? "/a/" : isRewritten ? "/v2/" : "/w/";
@@ -124,6 +125,18 @@ void HttpEndpoint::judgeHead() {
   if (ask.tries > most) fail("a request came too often, at endpoint");
   const bool isSwitchAsked = head_.upgrade == http1::UpgradeTo::kWebSocket;
   if (isSwitchAsked != ask.isUpgrade) fail("an upgrade was lost or made, at endpoint");
+}
+
+// A copy comes once, of what is whole and right; its answer is for nobody.
+void HttpEndpoint::judgeCopy(Ask& ask) {
+  ask.copies += 1;
+  // A kept connection may have ended just then.
+  if (ask.copies > (http1::isIdempotent(ask.method) ? 2 : 1)) fail("a copy came too often");
+  if (ask.fault != Fault::kNone) fail("a request that was to be refused was copied");
+  if (ask.isUpgrade) fail("an upgrade was copied");
+  ask_ = &book_.copies.emplace_back(ask);
+  ask_->id = 0;
+  ask_->tries = 0;
 }
 
 bool HttpEndpoint::takeContent() {

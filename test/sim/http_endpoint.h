@@ -52,6 +52,7 @@ class HttpEndpoint {
   bool takeHead();
   bool takeContent();
   void judgeHead();
+  void judgeCopy(Ask& ask);
   void judgeReuse();
   void plan();
   void planRight();

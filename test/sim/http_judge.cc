@@ -81,6 +81,9 @@ void HttpScenario::judgeGauges() {
       if (counters[static_cast<size_t>(ClusterHttpCounter::kIdle)].load() != 0) {
         world_.fail("unused connections are left over", shard);
       }
+      if (counters[static_cast<size_t>(ClusterHttpCounter::kMirrorsActive)].load() != 0) {
+        world_.fail("copies are left over", shard);
+      }
     }
     for (const proxy::HttpRouteParts& route : parts_.http[0].routes) {
       const auto& counters = board_->route(shard, route.id).counters;

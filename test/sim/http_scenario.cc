@@ -57,8 +57,19 @@ void HttpScenario::storm() {
 
 // Nobody is left but unused connections to endpoints.
 bool HttpScenario::isOver() const {
-  return board_->connections() == 0 &&
+  return board_->connections() == 0 && copiesActive() == 0 &&
          world_.files[static_cast<size_t>(listenFd_)]->listening.backlog.empty();
+}
+
+u64 HttpScenario::copiesActive() const {
+  u64 active = 0;
+  for (u32 shard = 0; shard < shardCount_; ++shard) {
+    for (const proxy::ClusterSpec& cluster : parts_.clusters) {
+      constexpr auto kActive = static_cast<size_t>(ClusterHttpCounter::kMirrorsActive);
+      active += board_->clusterHttp(shard, cluster.id).counters[kActive].load();
+    }
+  }
+  return active;
 }
 
 void HttpScenario::step() {

@@ -12,9 +12,9 @@
 #include "proxy/acceptor.h"
 #include "proxy/shard.h"
 
+#include "sim/filters.h"
 #include "sim/http_client.h"
 #include "sim/http_endpoint.h"
-#include "sim/filters.h"
 #include "sim/scenario.h"
 
 namespace holdfast::sim {
@@ -38,6 +38,7 @@ class HttpScenario {
     bool hasLimits = false;
     bool hasThrottles = false;
     bool hasFilters = false;
+    bool hasMirrors = false;
   };
 
   // http_draw.cc
@@ -45,6 +46,7 @@ class HttpScenario {
   void drawSnapshot();
   void drawRoutes(proxy::HttpParts& http);
   void drawCompression(proxy::HttpRouteParts& first, proxy::HttpRouteParts& second);
+  void drawMirrors(proxy::HttpParts& http);
   void drawCluster(u32 id);
   void startGateway();
   void drawFilters();
@@ -62,6 +64,7 @@ class HttpScenario {
   void newClient();
   void introduce(HttpClient& client);
   [[nodiscard]] bool isOver() const;
+  [[nodiscard]] u64 copiesActive() const;
   static void acceptedByEndpoint(void* owner, Stream* stream);
   static void printAll(void* owner);
 

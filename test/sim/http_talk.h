@@ -55,6 +55,7 @@ struct Ask {
   size_t headBytes = 0;
 
   u32 tries = 0;     // heads that endpoints saw
+  u32 copies = 0;    // and those of its copies
   u32 interims = 0;  // 1xx that endpoints wrote for it
   // An endpoint did with one of its tries what endpoints should not.
   bool wasRough = false;
@@ -76,6 +77,8 @@ struct Answer {
 struct HttpBook {
   std::deque<Ask> asks;  // id - 1 is the position
   std::deque<Answer> answers;
+  // What endpoints know of copies: what they do with one is not done with its request.
+  std::deque<Ask> copies;
   bool isCalm = false;
   // Drawn from the seed.
   bool isGentle = false;   // endpoints do everything right

@@ -7,13 +7,14 @@
  * have one name.
  */
 
-import { checkRoute } from './check-route.ts';
+import { checkRoute, checkSubset } from './check-route.ts';
 import { checkRoutesTogether } from './check-routes-together.ts';
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
 import { amountOf, asList, asMap, type HttpCheck, type Item, type PlacedMap } from './plain.ts';
 import { formatSize, parseSize, quote } from './units.ts';
 import { parseHostName } from './values-http.ts';
+import { listWrittenMirrors } from './written-filters.ts';
 
 /** Deadlines of a listener that are for tunnels. */
 const TUNNEL_TIMEOUTS = ['idle', 'halfClose'];
@@ -50,22 +51,28 @@ export function listRouteClusters(
 }
 
 /**
- * Where routes ask for parts of clusters, the first place of each different part: each is one more
- * cluster to the core.
+ * Where routes and mirrors ask for parts of clusters, the first place of each different part: each
+ * is one more cluster to the core.
  */
 export function listSubsetPlaces(listeners: readonly Item[]): ValuePath[] {
   const found = new Map<string, ValuePath>();
-  for (const { map, path } of listeners.flatMap(hostsOf).flatMap(routesOf)) {
-    const subset = asMap(map['subset']);
+  const add = (names: readonly unknown[], wanted: unknown, path: ValuePath): void => {
+    const subset = asMap(wanted);
     const labels = Object.keys(subset)
       .toSorted()
       .map((key) => [key, subset[key]]);
-    if (labels.length === 0) continue;
-    const names = [map['cluster'], ...asList(map['split']).map((part) => asMap(part)['cluster'])];
+    if (labels.length === 0) return;
     for (const name of names) {
       const part = JSON.stringify([name, labels]);
       if (typeof name === 'string' && !found.has(part)) found.set(part, [...path, 'subset']);
     }
+  };
+  for (const { map, path } of listeners.flatMap(hostsOf).flatMap(routesOf)) {
+    const splits = asList(map['split']).map((part) => asMap(part)['cluster']);
+    add([map['cluster'], ...splits], map['subset'], path);
+  }
+  for (const { map, path } of listeners.flatMap(listWrittenMirrors)) {
+    add([map['cluster']], map['subset'], path);
   }
   return [...found.values()];
 }
@@ -81,6 +88,7 @@ export function checkListenerHttp(item: Item, check: HttpCheck): void {
     checkTogether(item, check);
     checkLimits(item, check);
     checkHosts(item, check);
+    for (const mirror of listWrittenMirrors(item)) checkSubset(mirror, check);
   } else if (isMap) {
     checkTcp(item, check);
   }

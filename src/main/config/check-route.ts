@@ -205,7 +205,8 @@ function writtenAs(value: unknown): string | null {
   return isPlain || typeof value === 'boolean' ? String(value) : null;
 }
 
-function checkSubset({ map, path }: PlacedMap, check: HttpCheck): void {
+/** Labels, of a route or a mirror, that no endpoint has. */
+export function checkSubset({ map, path }: PlacedMap, check: HttpCheck): void {
   const wanted = Object.entries(asMap(map['subset']));
   if (wanted.length === 0 || wanted.some(([, value]) => writtenAs(value) === null)) return;
   for (const [name, cluster] of clustersOf(map, check)) {

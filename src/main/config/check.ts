@@ -24,7 +24,7 @@ import {
 } from './plain.ts';
 import { suggest } from './suggest.ts';
 import { quote } from './units.ts';
-import { checkFilterLists } from './written-filters.ts';
+import { checkFilterLists, listWrittenMirrors } from './written-filters.ts';
 
 /** Runs all checks. */
 export function checkMeaning(input: CheckInput): void {
@@ -129,7 +129,11 @@ function listWanted(item: Item): { readonly name: unknown; readonly path: ValueP
     path: [...path, 'routes', i, 'cluster'],
   }));
   const own = { name: map['cluster'], path: [...path, 'cluster'] };
-  return [own, ...routes, ...listRouteClusters(item)];
+  const mirrors = listWrittenMirrors(item).map(({ map: told, path: at }) => ({
+    name: told['cluster'],
+    path: [...at, 'cluster'],
+  }));
+  return [own, ...routes, ...listRouteClusters(item), ...mirrors];
 }
 
 function checkClusterNames(listeners: Item[], clusters: Item[], report: Report): void {

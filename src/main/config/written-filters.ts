@@ -1,13 +1,15 @@
 /**
- * The filters that a configuration names, where they stand, whatever else is wrong with it.
+ * The filters that a configuration names, where they stand, whatever else is wrong with it; and the
+ * clusters that mirrors among them copy requests to.
  *
  * Path: load.ts lists them; src/main/filters checks each, so that faults of filters are shown
- * together with all others.
- * Invariant: takes any value whatsoever; what has the wrong shape is left to the schema.
+ * together with all others. Clusters of mirrors are checked with those of routes.
+ * Invariant: takes any value whatsoever; what has the wrong shape is left to the schema, or to the
+ * filter.
  */
 import type { ValuePath } from './findings.ts';
 import * as limit from './limits.ts';
-import { asMap, type Item, items, type PlainMap, type Report } from './plain.ts';
+import { asMap, type Item, items, type PlacedMap, type PlainMap, type Report } from './plain.ts';
 import { parseFilterName } from './schema-filters.ts';
 
 /** Where a filter stands, or what else it is for. */
@@ -27,6 +29,8 @@ export interface WrittenFilter {
   readonly with: unknown;
   readonly place: FilterPlace;
 }
+
+const MIRROR = 'holdfast/mirror';
 
 interface List {
   readonly raw: readonly unknown[];
@@ -82,6 +86,13 @@ export function listFilters(root: unknown): WrittenFilter[] {
   return [...written, ...listSteering(root)];
 }
 
+/** The filters of a listener and its routes that are written as maps. */
+function listFilterMaps(item: Item): PlacedMap[] {
+  return listsOf(item).flatMap(({ raw, path }) =>
+    raw.map((value, i) => ({ map: asMap(value), path: [...path, i] })),
+  );
+}
+
 /** Refuses lists that are too long. */
 export function checkFilterLists(listeners: readonly Item[], report: Report): void {
   for (const { raw, path } of listeners.flatMap(listsOf)) {
@@ -97,4 +108,11 @@ export function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   // Not an assignment, which would take "__proto__" for the prototype.
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
+/** What mirrors of a listener and its routes are told, as it is written. */
+export function listWrittenMirrors(item: Item): PlacedMap[] {
+  return listFilterMaps(item)
+    .filter(({ map }) => map['use'] === MIRROR)
+    .map(({ map, path }) => ({ map: asMap(map['with']), path: [...path, 'with'] }));
 }

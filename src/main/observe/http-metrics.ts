@@ -45,8 +45,33 @@ const LISTENER_NAMES: Readonly<Record<string, Shown>> = {
   webSocketClosesSent: { name: 'holdfast_websocket_closes_sent_total' },
 };
 
+/** Why a copy of a request was not sent. */
+function droppedBy(reason: string): Shown {
+  return {
+    name: 'holdfast_cluster_mirrors_dropped_total',
+    labels: { reason },
+    help: 'Copies of requests that were not made or not sent, by reason.',
+  };
+}
+
+/** Counters `mirrorResponses2xx` to `mirrorResponses5xx`. */
+const MIRROR_CLASSES = Object.fromEntries(
+  CLASSES.slice(1).map((code_class) => [
+    `mirrorResponses${code_class}`,
+    {
+      name: 'holdfast_cluster_mirror_responses_total',
+      labels: { code_class },
+      help: 'Responses of endpoints to copies of requests, by class of the status.',
+    },
+  ]),
+);
+
 const CLUSTER_HTTP_NAMES: Readonly<Record<string, Shown>> = {
   ...byClass('holdfast_cluster_responses_total', 'Responses of endpoints, by class of the status.'),
+  ...MIRROR_CLASSES,
+  mirrorsTooLong: droppedBy('too_long'),
+  mirrorsOverLimit: droppedBy('over_limit'),
+  mirrorsNoMemory: droppedBy('no_memory'),
 };
 
 /** What a limit of a cluster refused. */

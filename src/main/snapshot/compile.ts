@@ -108,7 +108,10 @@ function compileListener(
   const { config, ids, filters } = source;
   const { limits, timeouts, proxyProtocol, tls, name } = listener;
   const place = (key: string): FilterPlaceInput =>
-    placeOf(filters, key, (policy) => ids.policy(policy));
+    placeOf(filters, key, {
+      policy: (policy) => ids.policy(policy),
+      cluster: (wanted) => ids.cluster(wanted),
+    });
   return {
     id: ids.listener(name),
     cluster: listener.cluster === null ? -1 : positionOf(positions, listener.cluster, listener),

@@ -12,6 +12,7 @@ import type { FilterPlan } from '../../shard/filters/index.ts';
 import type { Config, FilterConfig, ListenerConfig } from '../config/index.ts';
 import type { FilterSite, FilterUse, PolicyUse, SitePath } from '../filters/index.ts';
 import type { PolicyName } from '../model/index.ts';
+import { subsetName } from './subsets.ts';
 
 /** What the filters of a configuration became. */
 export interface FilterLayout {
@@ -122,18 +123,24 @@ function namePolicies(policies: readonly PolicyInput[]): string[] {
   });
 }
 
+/** Ids on the board. */
+export interface PolicyIds {
+  readonly policy: (name: PolicyName) => number;
+  /** Of a cluster, or of a part of one. */
+  readonly cluster: (name: string) => number;
+}
+
 /** What stands at a site. */
-export function placeOf(
-  layout: FilterLayout,
-  key: string,
-  idOf: (name: PolicyName) => number,
-): FilterPlaceInput {
+export function placeOf(layout: FilterLayout, key: string, ids: PolicyIds): FilterPlaceInput {
   const policies = layout.policiesOf.get(key) ?? [];
   const names = namePolicies(policies);
   return {
     filterChain: layout.chainOf.get(key) ?? 0,
     policies: policies.map((policy, i) => {
-      return { ...policy, id: idOf({ site: key, name: names[i] ?? policy.name }) };
+      const id = ids.policy({ site: key, name: names[i] ?? policy.name });
+      return policy.kind === 'mirror'
+        ? { ...policy, id, cluster: ids.cluster(subsetName(policy.target, policy.subset)) }
+        : { ...policy, id };
     }),
   };
 }

@@ -1,12 +1,13 @@
 /**
- * Parts of clusters that routes ask for by labels: each is a cluster of its own to the core.
+ * Parts of clusters that routes and mirrors ask for by labels: each is a cluster of its own to the
+ * core.
  *
  * Path: compile.ts puts them behind the clusters of the configuration; compile-http.ts finds them
  * by name.
  * Invariant: one entry for each different part; all endpoints of a part are endpoints of its
  * cluster, with the same ids, so that health and live connections are counted once.
  */
-import type { Config } from '../config/index.ts';
+import { type Config, type FilterConfig, parseLabel } from '../config/index.ts';
 
 /** Labels that endpoints must have. */
 export type Labels = Readonly<Record<string, string>>;
@@ -31,7 +32,22 @@ export function subsetName(cluster: string, labels: Labels | null): string {
   return pairs.length === 0 ? cluster : `${cluster}{${pairs.toSorted().join(',')}}`;
 }
 
-/** All parts that routes ask for, in the order of the configuration. */
+/** The part of a cluster that a mirror copies requests to; what is not valid is none. */
+function mirrored({ use, with: config }: FilterConfig): Subset[] {
+  const isMap = typeof config === 'object' && config !== null;
+  if (use !== 'holdfast/mirror' || !isMap || !('cluster' in config && 'subset' in config))
+    return [];
+  const { cluster, subset } = config;
+  if (typeof cluster !== 'string' || typeof subset !== 'object' || subset === null) return [];
+  const pairs = Object.entries(subset).flatMap(([key, value]) => {
+    const parsed = parseLabel(value);
+    return parsed.ok ? [[key, parsed.value] as const] : [];
+  });
+  const labels = Object.fromEntries(pairs);
+  return pairs.length === 0 ? [] : [{ name: subsetName(cluster, labels), cluster, labels }];
+}
+
+/** All parts that routes and mirrors ask for, in the order of the configuration. */
 export function listSubsets(config: Config): Subset[] {
   const found = new Map<string, Subset>();
   const hosts = config.listeners.flatMap(({ http }) => http?.hosts ?? []);
@@ -42,6 +58,13 @@ export function listSubsets(config: Config): Subset[] {
       if (name !== cluster) found.set(name, { name, cluster, labels });
     }
   }
+  const filters = config.listeners.flatMap((listener) => [
+    ...listener.filters,
+    ...(listener.http?.hosts ?? []).flatMap(({ routes }) =>
+      routes.flatMap((route) => route.filters),
+    ),
+  ]);
+  for (const part of filters.flatMap(mirrored)) found.set(part.name, part);
   return [...found.values()];
 }
 

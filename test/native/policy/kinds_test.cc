@@ -1,5 +1,5 @@
 // The kinds of policies besides rules and rate limits: CORS, basic authentication, sizes, edits of
-// fields, faults made on purpose, and the adaptive limit.
+// fields, faults made on purpose, copies, and the adaptive limit.
 #include "codec/sha256.h"
 
 #include "policy_world.h"
@@ -290,6 +290,46 @@ TEST(faultsComeAsOftenAsAsked) {
   world.use({policy});
   CHECK(world.ask({}));
   CHECK_EQ(world.outcome.delayMs, 0);
+}
+
+// --- Copies ---------------------------------------------------------------------------------
+
+TEST(copiesAreAskedForAsOftenAsSaid) {
+  PolicyParts policy = policyOf(PolicyKind::kMirror, 403);
+  policy.mirror = {7, 250'000, 1000, 50};
+  PolicyWorld world({policy});
+  u32 copied = 0;
+  for (u32 i = 0; i < 4000; ++i) {
+    CHECK(world.ask({}));
+    copied += world.outcome.mirrorCount;
+  }
+  CHECK(copied > 900 && copied < 1100);
+  policy.mirror.millionths = 0;
+  world.use({policy});
+  CHECK(world.ask({}));
+  CHECK_EQ(world.outcome.mirrorCount, 0u);
+  policy.mirror.millionths = kMillion;
+  world.use(std::vector<PolicyParts>(6, policy));
+  CHECK(world.ask({}));
+  CHECK_EQ(world.outcome.mirrorCount, kMirrorsOfRequestMax);
+  CHECK_EQ(world.outcome.mirrors[0].cluster, 7u);
+  CHECK_EQ(world.outcome.mirrors[0].contentBytesMax, 1000u);
+  CHECK_EQ(world.outcome.mirrors[0].timeoutMs, 50u);
+}
+
+TEST(copiesHaveLimits) {
+  const MirrorParts wrong[] = {{kClustersMax, 0, 0, 0},
+                               {0, kMillion + 1, 0, 0},
+                               {0, 0, kMirrorContentBytesMax + 1, 0},
+                               {0, 0, 0, kMirrorTimeoutMsMax + 1}};
+  for (const MirrorParts& parts : wrong) {
+    PolicyParts policy = policyOf(PolicyKind::kMirror, 403);
+    policy.mirror = parts;
+    std::vector<u8> bytes;
+    std::vector<PolicyFault> faults;
+    CHECK(!compilePolicies({policy}, &bytes, &faults));
+    CHECK(faults.size() == 1 && faults[0].kind == PolicyFaultKind::kAmount);
+  }
 }
 
 // --- The adaptive limit ---------------------------------------------------------------------

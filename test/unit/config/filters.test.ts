@@ -94,6 +94,29 @@ test('one place has at most 64 filters, and no other keys than two', () => {
   ]);
 });
 
+test('clusters of mirrors exist, are used, and have the labels that are asked for', () => {
+  const text = (told: string): string =>
+    HTTP(`[{ use: holdfast/mirror, with: ${told} }]`).replace(
+      'clusters: [',
+      'clusters: [{ name: canary, endpoints: [{ address: 127.0.0.1:2, labels: { v: 2 } }] }, ',
+    );
+  const at = '/listeners/0/http/hosts/0/routes/0/filters/0/with';
+  const found = (told: string): (string | undefined)[][] =>
+    load(text(told)).diagnostics.map(({ code, path, line }) => [code, path, `${line > 1}`]);
+  assert.deepEqual(found('{ cluster: canary }'), []);
+  assert.deepEqual(found('{ cluster: canary, subset: { v: 2 } }'), []);
+  assert.deepEqual(found('{ cluster: canary, subset: { v: 3 } }'), [
+    [FINDINGS.emptySubset.code, `${at}/subset`, 'true'],
+  ]);
+  assert.deepEqual(found('{ cluster: canery }'), [
+    [FINDINGS.unknownCluster.code, `${at}/cluster`, 'true'],
+  ]);
+  assert.deepEqual(found('{ cluster: app }'), [
+    [FINDINGS.unusedCluster.code, '/clusters/0/name', 'true'],
+  ]);
+  assert.match(load(text('{ cluster: canery }')).diagnostics[0]?.hint ?? '', /"canary"/);
+});
+
 test('what filters are told is shown without secrets', () => {
   const { config } = load(HTTP('[{ use: ./b.ts, with: { users: [{ password: x, name: ann }] } }]'));
   assert.ok(config !== null);

@@ -1,6 +1,6 @@
 /**
  * The native filters besides rules and rate limits: cors, basic-auth, size-limit, headers, fault,
- * concurrency, access-log.
+ * concurrency, access-log, mirror.
  *
  * The core is asked as well, so the addon must be built.
  */
@@ -178,6 +178,40 @@ test('fault: shares, times and statuses', () => {
     findingsOf('fault', { delay: { percent: '1%', time: '1s' } }, 'tcp-listener')[0] ?? '',
     /^delay: a listener without HTTP/,
   );
+});
+
+test('mirror: a cluster or a part of it, a share, limits', () => {
+  const policy = policyOf('mirror', { cluster: 'canary' });
+  assert.deepEqual(
+    [policy.target, policy.subset, policy.cluster, policy.millionths],
+    ['canary', null, 0, 1_000_000],
+  );
+  assert.deepEqual(
+    [policy.contentBytesMax, policy.timeoutMs, policy.phase],
+    [65_536, 0, 'request'],
+  );
+  const part = policyOf('mirror', {
+    cluster: 'app',
+    subset: { version: 2 },
+    percent: '0.5%',
+    contentMax: '1MiB',
+    timeout: '2s',
+    when: { methods: 'GET' },
+  });
+  assert.deepEqual(
+    [part.subset, part.millionths, part.contentBytesMax, part.timeoutMs],
+    [{ version: '2' }, 5000, 1_048_576, 2000],
+  );
+  assert.match(findingsOf('mirror', {})[0] ?? '', /^cluster: /);
+  assert.match(
+    findingsOf('mirror', { cluster: 'a', contentMax: '2MiB' })[0] ?? '',
+    /^contentMax: /,
+  );
+  assert.match(
+    findingsOf('mirror', { cluster: 'a', shadow: true })[0] ?? '',
+    /unknown key "shadow"/,
+  );
+  assert.match(findingsOf('mirror', { cluster: 'a' }, 'tcp-listener')[0] ?? '', /not for TCP/);
 });
 
 test('concurrency: bounds, windows and tolerance', () => {

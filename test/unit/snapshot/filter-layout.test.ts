@@ -163,6 +163,45 @@ test('chains and native filters stand where their sites are', () => {
   );
 });
 
+test('a mirror has the id of its cluster, or of the part of it that it asks for', () => {
+  const config = makeConfig(`
+listeners:
+  - name: web
+    bind: 127.0.0.1:0
+    protocol: http
+    cluster: app
+    filters: [{ use: holdfast/mirror, with: { cluster: app, subset: { v: 2 } } }]
+clusters: [{ name: app, endpoints: [{ address: 127.0.0.1:1, labels: { v: "2" } }] }]
+`);
+  const mirror = (subset: Readonly<Record<string, string>> | null): PolicyInput => ({
+    ...rbac('mirror'),
+    kind: 'mirror',
+    target: 'app',
+    subset,
+    cluster: 0,
+    millionths: 1,
+    contentBytesMax: 0,
+    timeoutMs: 0,
+  });
+  const policiesOf = new Map([['web', [mirror(null), mirror({ v: '2' })]]]);
+  const input = compileSnapshotInput({
+    config,
+    endpoints: new Map([['app', []]]),
+    material: NO_TLS_MATERIAL,
+    ticketKeys: [],
+    ids: new Ids(new FakeBoard(), FAKE_ABI),
+    filters: { ...NO_FILTERS, policiesOf },
+    netnsFd: () => -1,
+    serial: 1,
+  });
+  const ids = input.clusters.map(({ id }) => id);
+  assert.equal(new Set(ids).size, 2);
+  assert.deepEqual(
+    input.listeners[0]?.policies.map((policy) => policy.kind === 'mirror' && policy.cluster),
+    ids,
+  );
+});
+
 test('uses beyond the last id share one', () => {
   const ids = new Ids(new FakeBoard(), FAKE_ABI);
   const given = Array.from({ length: 8 }, (_, i) => ids.policy({ site: 'web', name: `p${i}` }));

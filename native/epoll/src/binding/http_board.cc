@@ -131,8 +131,10 @@ void endHttp(Board& board, u32 shard) {
   }
   for (u32 cluster = 0; cluster < kClustersMax; cluster++) {
     if (board.cluster(cluster).name[0] == 0) continue;
-    constexpr size_t kIdle = static_cast<size_t>(ClusterHttpCounter::kIdle);
-    board.clusterHttp(shard, cluster).counters[kIdle].store(0, kRelaxed);
+    for (const ClusterHttpCounter gauge :
+         {ClusterHttpCounter::kIdle, ClusterHttpCounter::kMirrorsActive}) {
+      board.clusterHttp(shard, cluster).counters[static_cast<size_t>(gauge)].store(0, kRelaxed);
+    }
   }
 }
 

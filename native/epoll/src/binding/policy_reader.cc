@@ -226,6 +226,11 @@ policy::CompressionParts readCompression(const Fields& fields, Problem& problem)
   return compression;
 }
 
+policy::MirrorParts readMirror(const Fields& fields) {
+  return {fields.u32Of("cluster", kClustersMax - 1), fields.u32Of("millionths"),
+          fields.u32Of("contentBytesMax"), fields.u32Of("timeoutMs")};
+}
+
 policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
   policy::PolicyParts parts;
   parts.kind = kindOf<policy::PolicyKind>(fields, "kind", policy::kPolicyKindNames);
@@ -262,6 +267,9 @@ policy::PolicyParts readPolicy(const Fields& fields, Problem& problem) {
       break;
     case policy::PolicyKind::kCompression:
       parts.compression = readCompression(fields, problem);
+      break;
+    case policy::PolicyKind::kMirror:
+      parts.mirror = readMirror(fields);
       break;
     default:
       parts.rbac = readRules(fields, problem);

@@ -57,9 +57,10 @@ bool FlatPolicies::layFlat(std::vector<u8>* bytes) {
       place(bytes, editLists, &header.editLists) && place(bytes, edits, &header.edits) &&
       place(bytes, injects, &header.injects) && place(bytes, gradients, &header.gradients) &&
       place(bytes, logLists, &header.logLists) && place(bytes, logs, &header.logs) &&
-      place(bytes, compressions, &header.compressions) && place(bytes, limits, &header.limits) &&
-      place(bytes, keyParts, &header.keyParts) && place(bytes, regexes, &header.regexes) &&
-      place(bytes, regexBytes, &header.regexBytes) && place(bytes, text, &header.text);
+      place(bytes, compressions, &header.compressions) && place(bytes, mirrors, &header.mirrors) &&
+      place(bytes, limits, &header.limits) && place(bytes, keyParts, &header.keyParts) &&
+      place(bytes, regexes, &header.regexes) && place(bytes, regexBytes, &header.regexBytes) &&
+      place(bytes, text, &header.text);
   if (!isPlaced) {
     bytes->clear();
     return false;

@@ -42,6 +42,7 @@ struct FlatPolicies {
   std::vector<Range> logLists;
   std::vector<FlatLog> logs;
   std::vector<FlatCompression> compressions;
+  std::vector<MirrorParts> mirrors;
   std::vector<FlatLimit> limits;
   std::vector<FlatKeyPart> keyParts;
   std::vector<FlatRegex> regexes;

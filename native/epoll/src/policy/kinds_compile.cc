@@ -6,6 +6,7 @@
 #include "codec/log_field.h"
 #include "http/route_forms.h"
 #include "http/template.h"
+#include "runtime/board.h"
 
 namespace holdfast::policy {
 namespace {
@@ -214,6 +215,16 @@ u32 addCompression(const CompressionParts& parts, FlatPolicies* flat, KindFaults
   compression.level = parts.level;
   compression.isHidden = parts.isHidden ? 1 : 0;
   return push(&flat->compressions, compression);
+}
+
+bool isMirrorValid(const MirrorParts& parts) {
+  return parts.cluster < kClustersMax && parts.millionths <= kMillion &&
+         parts.contentBytesMax <= kMirrorContentBytesMax && parts.timeoutMs <= kMirrorTimeoutMsMax;
+}
+
+u32 addMirror(const MirrorParts& parts, FlatPolicies* flat, KindFaults* faults) {
+  if (!isMirrorValid(parts)) faults->emplace_back(PolicyFaultKind::kAmount, "");
+  return push(&flat->mirrors, parts);
 }
 
 u32 addLimit(const LimitParts& parts, const std::string& name, FlatPolicies* flat,

@@ -25,11 +25,13 @@ u32 addLogs(const std::vector<LogParts>& parts, FlatPolicies* flat, KindFaults* 
 u32 addInject(const InjectParts& parts, FlatPolicies* flat, KindFaults* faults);
 u32 addGradient(const GradientParts& parts, FlatPolicies* flat, KindFaults* faults);
 u32 addCompression(const CompressionParts& parts, FlatPolicies* flat, KindFaults* faults);
+u32 addMirror(const MirrorParts& parts, FlatPolicies* flat, KindFaults* faults);
 // `name` is what fields call the limit.
 u32 addLimit(const LimitParts& parts, const std::string& name, FlatPolicies* flat,
              KindFaults* faults);
 
 [[nodiscard]] bool isInjectValid(const InjectParts& parts);
 [[nodiscard]] bool areGradientsValid(const ConcurrencyRules& rules);
+[[nodiscard]] bool isMirrorValid(const MirrorParts& parts);
 
 }  // namespace holdfast::policy

@@ -19,6 +19,7 @@ namespace holdfast::policy {
 inline constexpr u32 kOutcomeFieldsMax = 24;  // of one list
 inline constexpr u32 kOutcomeLogsMax = 2 * codec::kLogFieldsMax;
 inline constexpr u32 kTicketsMax = 4;              // adaptive limits of one request
+inline constexpr u32 kMirrorsOfRequestMax = 4;     // copies of one request
 inline constexpr size_t kOutcomeTextBytes = 1024;  // of values that are made here
 
 enum class Verdict : u8 {
@@ -62,6 +63,7 @@ struct Outcome {
   u32 tickets[kTicketsMax] = {};
   u32 ticketCount = 0;
   CompressionAsked compression;  // of the last use in the list
+  u32 mirrorCount = 0;
   u32 textLength = 0;
   // For the answer that refuses, and for whatever response the client gets, that answer too.
   FieldEdits answerFields;
@@ -70,6 +72,8 @@ struct Outcome {
   // For the access record; values are compiled templates.
   u32 logCount = 0;
   codec::LogField logs[kOutcomeLogsMax];
+  // Copies to make of the request, once it is whole: `mirrorCount` of them.
+  MirrorParts mirrors[kMirrorsOfRequestMax] = {};
   char text[kOutcomeTextBytes];
 
   void clear() {
@@ -80,7 +84,7 @@ struct Outcome {
     kind = policy = rule = {};
     answerFields.count = responseFields.count = requestFields.count = textLength = 0;
     requestBytesMax = responseBytesMax = 0;
-    ticketCount = 0;
+    ticketCount = mirrorCount = 0;
     compression = {};
     logCount = 0;
   }

@@ -44,9 +44,10 @@ class Checker : http::FlatTable<PolicyHeader> {
            lies<Range>(header_.editLists) && lies<FlatEdit>(header_.edits) &&
            lies<InjectParts>(header_.injects) && lies<ConcurrencyRules>(header_.gradients) &&
            lies<Range>(header_.logLists) && lies<FlatLog>(header_.logs) &&
-           lies<FlatCompression>(header_.compressions) && lies<FlatLimit>(header_.limits) &&
-           lies<FlatKeyPart>(header_.keyParts) && lies<FlatRegex>(header_.regexes) &&
-           lies<u8>(header_.regexBytes) && lies<u8>(header_.text);
+           lies<FlatCompression>(header_.compressions) && lies<MirrorParts>(header_.mirrors) &&
+           lies<FlatLimit>(header_.limits) && lies<FlatKeyPart>(header_.keyParts) &&
+           lies<FlatRegex>(header_.regexes) && lies<u8>(header_.regexBytes) &&
+           lies<u8>(header_.text);
   }
 
   [[nodiscard]] bool isEntry(u32 entry) const {
@@ -198,6 +199,8 @@ class Checker : http::FlatTable<PolicyHeader> {
         return header_.logLists;
       case PolicyKind::kCompression:
         return header_.compressions;
+      case PolicyKind::kMirror:
+        return header_.mirrors;
       default:
         return header_.rbacs;
     }
@@ -239,9 +242,11 @@ class Checker : http::FlatTable<PolicyHeader> {
                         [this](const FlatLog& log, u32) {
                           return isText(log.name) && isText(log.value) && isLogValid(log);
                         }) &&
-           all<FlatCompression>(header_.compressions, [this](const FlatCompression& each, u32) {
-             return isCompression(each);
-           });
+           all<FlatCompression>(
+               header_.compressions,
+               [this](const FlatCompression& each, u32) { return isCompression(each); }) &&
+           all<MirrorParts>(header_.mirrors,
+                            [](const MirrorParts& mirror, u32) { return isMirrorValid(mirror); });
   }
 
   [[nodiscard]] bool isLogValid(const FlatLog& log) const {

@@ -118,6 +118,9 @@ class Compiler {
       case PolicyKind::kCompression:
         item = addCompression(parts.compression, &flat_, &faults);
         break;
+      case PolicyKind::kMirror:
+        item = addMirror(parts.mirror, &flat_, &faults);
+        break;
       default:
         fail(PolicyFaultKind::kKind);
         break;

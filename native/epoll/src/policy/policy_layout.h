@@ -239,7 +239,7 @@ struct PolicyHeader {
   Section policies, steps, matchers, texts, addressSets, ranges4, ranges6;
   Section rbacs, rules, dimensions, keys, nets4, nets6, candidates, slots, lengths;
   Section cors, auths, users, sizes, editLists, edits, injects, gradients, logLists, logs;
-  Section compressions;
+  Section compressions, mirrors;
   Section limits, keyParts, regexes, regexBytes, text;
 };
 

@@ -72,6 +72,8 @@ class Walk {
         return log(policy);
       case PolicyKind::kCompression:
         return askCoding(policy);
+      case PolicyKind::kMirror:
+        return copy(policy);
       default:
         return false;
     }
@@ -137,6 +139,14 @@ class Walk {
     if (!isClosed_ && !tools_.random.chance(parts.abortMillionths, kMillion)) return true;
     if (!isClosed_) rule_ = "abort";
     return false;
+  }
+
+  bool copy(const FlatPolicy& policy) {
+    const MirrorParts& parts = view_.items<MirrorParts>(view_.header().mirrors)[policy.item];
+    const bool isDrawn = tools_.random.chance(parts.millionths, kMillion);
+    if (!isDrawn || outcome_->mirrorCount == kMirrorsOfRequestMax) return true;
+    outcome_->mirrors[outcome_->mirrorCount++] = parts;
+    return true;
   }
 
   bool enter(const FlatPolicy& policy) {

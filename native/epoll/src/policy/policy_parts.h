@@ -32,12 +32,13 @@ enum class PolicyKind : u32 {
   kConcurrency,
   kAccessLog,
   kCompression,
+  kMirror,
   kCount,
 };
 // As `use` has them behind "holdfast/": the reason word of records.
 inline constexpr const char* kPolicyKindNames[] = {
-    "rbac",    "rate-limit", "ip-access",   "cors",       "basic-auth", "size-limit",
-    "headers", "fault",      "concurrency", "access-log", "compression"};
+    "rbac",    "rate-limit", "ip-access",   "cors",       "basic-auth",  "size-limit",
+    "headers", "fault",      "concurrency", "access-log", "compression", "mirror"};
 static_assert(std::size(kPolicyKindNames) == static_cast<size_t>(PolicyKind::kCount));
 
 // When a policy is asked. kNone: only when the path counts what it limits (messages, bytes).
@@ -200,6 +201,14 @@ struct InjectParts {
   u64 throttleBytes = kThrottleBytesMin;  // a second
 };
 
+// A copy of the request for an endpoint of another cluster, for so many of a million requests.
+struct MirrorParts {
+  u32 cluster = 0;  // id
+  u32 millionths = 0;
+  u32 contentBytesMax = 0;  // requests with more content are not copied
+  u32 timeoutMs = 0;        // for all of the copy; 0: as long as the route waits
+};
+
 // Requests under way at once, as many as latency allows.
 struct GradientParts {
   u32 least = 1;
@@ -238,6 +247,7 @@ struct PolicyParts {
   InjectParts inject{};
   GradientParts gradient{};
   CompressionParts compression{};
+  MirrorParts mirror{};
 };
 
 inline constexpr u32 kPoliciesMax = 64;        // of one place
@@ -254,6 +264,8 @@ inline constexpr u32 kPolicyTypesMax = 64;  // media types of one policy
 inline constexpr u32 kMillion = 1'000'000;
 inline constexpr u32 kInjectDelayMsMax = 600'000;
 inline constexpr u32 kConcurrencyMax = 1'000'000;
+inline constexpr u32 kMirrorContentBytesMax = 1024 * 1024;
+inline constexpr u32 kMirrorTimeoutMsMax = 600'000;
 inline constexpr size_t kPolicyTextMax = 8192;
 inline constexpr size_t kPolicyNameMax = 63;
 inline constexpr u64 kPolicyBytesMax = u64{1} << 28;

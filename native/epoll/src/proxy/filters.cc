@@ -68,7 +68,7 @@ FilterRecord recordOf(const FilterAnswer& answer) {
 Status Shard::attachFilters(const FilterMemory& memory, FilterHost host) {
   if (filters_ != nullptr) return Status::fromErrno(EALREADY);
   auto filters = std::make_unique<ShardFilters>(memory, std::move(host));
-  const size_t tunnels = size_t{options_.connectionsMax} + 1;
+  const size_t tunnels = size_t{tunnelsMax()} + 1;
   filters->holdsBytes = 2 * tunnels * sizeof(MessageHold);
   filters->holds = static_cast<MessageHold*>(sys::reserve(filters->holdsBytes));
   filters->connectionsBytes = tunnels * sizeof(ConnectionFilters);

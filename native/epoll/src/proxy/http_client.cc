@@ -273,6 +273,8 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     exchange.flags &= ~u32{kExReplayable};
     chunks_.clear(exchange.head);
   }
+  if (exchange.mirror != kNoIndex) [[unlikely]]
+    copyToMirrors(exchange, total);
   const Passed passed = passContent(flow, {scratch_, total}, &taken, &error);
   if (passed == Passed::kViolation) {
     const http1::Violation violation = exchange.request.violation();
@@ -284,7 +286,11 @@ bool Shard::readContent(u32 tunnel, u32* budget) {
     }
     return false;
   }
-  if (passed == Passed::kEnd) keepUnread(http, {scratch_ + taken, total - taken});
+  if (passed == Passed::kEnd) {
+    keepUnread(http, {scratch_ + taken, total - taken});
+    if (exchange.mirror != kNoIndex) [[unlikely]]
+      endMirrors(tunnel);
+  }
   if (passed == Passed::kBroken || !flushOut(record.upstream, &error)) {
     // Where the request ends was not looked for, so that nothing can follow it.
     if (passed == Passed::kBroken) http.flags |= kHttpCloseDue;

@@ -91,6 +91,8 @@ enum ExchangeFlag : u32 {
   kExListenerPassed = 1u << 24,  // the policies of the listener let it go on
   kExRoutePassed = 1u << 25,     // and those of the route
   kExPicked = 1u << 23,          // the tunnel's cluster is that of its route
+  kExMirror = 1u << 26,          // it is a copy of another one, without a client
+  kExMirrorSent = 1u << 27,      // and was sent once at least
 };
 
 // Content of a request comes at this rate at least, looked at over such windows (the measure of
@@ -166,6 +168,7 @@ struct Exchange {
   u8 ticketCount = 0;
   u32 limits = kNoIndex;  // of the messages of the WebSocket it asks for: slot
   u32 coded = kNoIndex;   // what is known of the compression of its response
+  u32 mirror = kNoIndex;  // slot of the plan of its copies
   codec::WebSocketAccept accept{};
 };
 // The budget of design section 3, without the chains.

@@ -18,6 +18,8 @@ void Shard::assertHttpConserved() {
   u32 coded = 0;
   u32 compressors = 0;
   u32 codingUses = 0;
+  u32 mirrors = 0;
+  u32 plans = 0;
   for (u32 i = 0; i < tunnels_.touched(); i++) {
     const Tunnel& tunnel = tunnels_[i];
     if (tunnel.state == TunnelState::kClosed || i == pooledTunnel_) continue;
@@ -43,6 +45,8 @@ void Shard::assertHttpConserved() {
     const Exchange& exchange = exchangeOf(i);
     HF_ASSERT(exchange.tunnel == i);
     exchanges++;
+    if (exchange.mirror != kNoIndex) plans++;
+    if (isMirror(i)) mirrors++;
     if (exchange.settings != kNoIndex) settings++;
     if (exchange.coded != kNoIndex) {
       const CodedResponse& each = codedPool_[exchange.coded];
@@ -68,6 +72,11 @@ void Shard::assertHttpConserved() {
   HF_ASSERT(https == httpConns_.inUse());
   HF_ASSERT(exchanges == exchangePool_.inUse());
   HF_ASSERT(unused == unused_);
+  HF_ASSERT(plans == mirrorPlans_.inUse());
+  for (u32 at = closedHead_; at != kNoIndex; at = tunnels_[at].link) {
+    if (tunnels_[at].reason == CloseReason::kCount) mirrors++;
+  }
+  HF_ASSERT(mirrors == mirrors_);
   HF_ASSERT(upstreams + unused == httpUpstreams_.inUse());
   HF_ASSERT(sockets == framePool_.inUse());
   u32 refs = 0;

@@ -169,6 +169,7 @@ void Shard::freeExchange(u32 tunnel) {
       if (!chain->isEmpty()) chunks_.clear(*chain);
     }
     if (exchange.coded != kNoIndex) freeCoding(exchange);
+    if (exchange.mirror != kNoIndex) dropMirrorPlan(exchange);
   }
   // A WebSocket stays what its request was.
   const bool isThrottled = tunnels_[tunnel].bufferHigh == 0;
@@ -314,6 +315,7 @@ u32 Shard::ticksLeft(u32 tunnel) {
 // That time is over before the endpoint was connected to.
 void Shard::expireConnect(u32 tunnel) {
   Exchange& exchange = exchangeOf(tunnel);
+  if ((exchange.flags & kExMirror) != 0) return fireMirror(tunnel);
   if (isDue(exchange.requestTick, nowTick_)) {
     return answer(tunnel, 504, HttpEnd::kRequestTimeout);
   }
@@ -448,8 +450,8 @@ bool Shard::fireExchange(u32 tunnel) {
 Status Shard::prepareHttp(const Snapshot& next) {
   if (next.httpCount() == 0 || httpAt_ != nullptr) return Status::ok();
   const u32 clients = options_.connectionsMax;
-  if (Status status = httpConns_.reserve(clients); !status.isOk()) return status;
-  if (Status status = exchangePool_.reserve(clients); !status.isOk()) return status;
+  if (Status status = httpConns_.reserve(tunnelsMax()); !status.isOk()) return status;
+  if (Status status = exchangePool_.reserve(tunnelsMax()); !status.isOk()) return status;
   if (Status status = httpUpstreams_.reserve(connsMax()); !status.isOk()) return status;
   const Status frames = framePool_.reserve(2 * sizeof(codec::FrameTracker), clients);
   if (!frames.isOk()) return frames;
@@ -457,6 +459,8 @@ Status Shard::prepareHttp(const Snapshot& next) {
   const Status limits = limitPool_.reserve(sizeof(MessageLimits), clients);
   if (!limits.isOk()) return limits;
   if (Status status = codedPool_.reserve(clients); !status.isOk()) return status;
+  const Status plans = mirrorPlans_.reserve(sizeof(MirrorPlan), clients);
+  if (!plans.isOk()) return plans;
   limitsAt_ = static_cast<u32*>(sys::reserve(sizeof(u32) * (size_t{clients} + 1)));
   if (limitsAt_ == nullptr) return Status::fromErrno(ENOMEM);
   unusedOf_ = static_cast<UnusedList*>(sys::reserve(sizeof(UnusedList) * kEndpointsMax));

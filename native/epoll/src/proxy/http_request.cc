@@ -398,7 +398,7 @@ bool Shard::openExchange(Request& request) {
     answerEarly(request, 431, HttpEnd::kRequestInvalid);
     return false;
   }
-  outLength_ = writer.size();
+  const size_t headBytes = outLength_ = writer.size();
   if (outLength_ > kHttpHeadOutBytes) {
     answerEarly(request, 431, HttpEnd::kRequestInvalid);
     return false;
@@ -426,6 +426,8 @@ bool Shard::openExchange(Request& request) {
     answer(request.tunnel, 503, HttpEnd::kNoMemory);
     return false;
   }
+  if (exchange.mirror != kNoIndex) [[unlikely]]
+    beginMirrors(request.tunnel, headBytes);
   return true;
 }
 

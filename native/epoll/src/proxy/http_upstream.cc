@@ -145,10 +145,14 @@ void Shard::sendRequest(u32 tunnel) {
   exchange.flags |= kExSent;
   board_.clusterHttp(options_.index, record.cluster).count(ClusterHttpCounter::kRequests);
   int error = 0;
-  HF_UNINITIALIZED iovec parts[kChunksPerSend];
-  const int count = chunks_.gather(exchange.head, parts);
-  for (int i = 0; i < count && error == 0; i++) {
-    error = emit(record.upstream, static_cast<const u8*>(parts[i].iov_base), parts[i].iov_len);
+  if ((exchange.flags & kExMirror) != 0) [[unlikely]] {
+    error = sendCopy(tunnel);
+  } else {
+    HF_UNINITIALIZED iovec parts[kChunksPerSend];
+    const int count = chunks_.gather(exchange.head, parts);
+    for (int i = 0; i < count && error == 0; i++) {
+      error = emit(record.upstream, static_cast<const u8*>(parts[i].iov_base), parts[i].iov_len);
+    }
   }
   const bool isKept = (exchange.flags & kExReplayable) != 0 &&
                       ((exchange.flags & kExReused) != 0 || exchange.retriesLeft != 0);
@@ -342,6 +346,7 @@ void Shard::closeUnused() {
 // No connection could be made.
 void Shard::giveUpConnect(u32 tunnel, CloseReason reason) {
   if (!isHttp(tunnel)) return close(tunnel, reason, How::kReset);
+  if (isMirror(tunnel)) return giveUpMirror(tunnel, reason);
   tunnels_[tunnel].reason = CloseReason::kCount;
   Exchange& exchange = exchangeOf(tunnel);
   if (exchange.hedged != kNoIndex) {

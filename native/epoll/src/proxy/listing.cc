@@ -27,7 +27,7 @@ u32 Shard::list(u32 cursor, u32 slots, u32 limit, const ConnectionFilter& filter
   const u32 end = slots < touched - std::min(cursor, touched) ? cursor + slots : touched;
   for (; cursor < end && out->size() < limit; cursor++) {
     const Tunnel& tunnel = tunnels_[cursor];
-    if (tunnel.state >= TunnelState::kPooled) continue;
+    if (tunnel.state >= TunnelState::kPooled || isMirror(cursor)) continue;
     const Conn& down = conns_[tunnel.downstream];
     const Conn none;
     const Conn& up = tunnel.upstream == kNoIndex ? none : conns_[tunnel.upstream];

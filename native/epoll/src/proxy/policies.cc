@@ -110,6 +110,7 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
     answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }
+  if (outcome_.mirrorCount != 0) planMirrors(request);
   if (outcome_.compression.id != kNoIndex) holdCoding(request, flag == kExRoutePassed);
   return outcome_.delayMs == 0 || holdUp(request, outcome_.delayMs, total);
 }

@@ -64,12 +64,12 @@ Shard::~Shard() {
 
 Status Shard::start() {
   // One more for the tunnel of unused connections.
-  if (Status status = tunnels_.reserve(options_.connectionsMax + 1); !status.isOk()) return status;
+  if (Status status = tunnels_.reserve(tunnelsMax() + 1); !status.isOk()) return status;
   if (Status status = conns_.reserve(connsMax()); !status.isOk()) return status;
   BoardHeader& header = board_.header();
-  if (Status status = chunks_.reserve(
-          options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
-          std::min(2 * options_.connectionsMax * kBeyondCapBytes, kBeyondCapBytesMax));
+  if (Status status =
+          chunks_.reserve(options_.pendingBytesMax, &header.pendingBytes, header.pendingBytesMax,
+                          std::min(2 * tunnelsMax() * kBeyondCapBytes, kBeyondCapBytesMax));
       !status.isOk()) {
     return status;
   }
@@ -283,6 +283,9 @@ void Shard::runTask(u32 conn) {
     case TunnelState::kPooled:
       serveUnused(conn);
       return;
+    case TunnelState::kMirror:
+      serveMirror(conn);
+      return;
     case TunnelState::kLingering:
       discardInput(conn);
       return;
@@ -430,6 +433,7 @@ __attribute__((noinline)) void Shard::freeClosed() {
     } else {
       conns_.release(tunnel.downstream);
       if (hasUpstream) conns_.release(tunnel.upstream);
+      if (tunnel.reason == CloseReason::kCount) mirrors_--;
       tunnels_.release(index);
     }
     index = next;
@@ -482,6 +486,7 @@ Status Shard::applySnapshot(int fd) {
     balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
   }
   retryBudgets_.swap(budgets);
+  forgetMirrors();
   applyChains();
   enter(Activity::kIdle);
   return Status::ok();

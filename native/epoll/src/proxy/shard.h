@@ -59,7 +59,7 @@ class Shard : private ShardState {
   // FilterHost::drained follows when nobody holds the chain and no snapshot names it.
   void retireFilterChain(u32 chain);
   [[nodiscard]] u32 tunnels() const {
-    return tunnels_.inUse() - (pooledTunnel_ == kNoIndex ? 0 : 1);
+    return tunnels_.inUse() - mirrors_ - (pooledTunnel_ == kNoIndex ? 0 : 1);
   }
   [[nodiscard]] u32 pendingChunks() const { return chunks_.inUse(); }
   // Debug: aborts when a live tunnel has no deadline, or a count is wrong. O(tunnels).
@@ -400,6 +400,29 @@ class Shard : private ShardState {
   void serveHedged(u32 conn);
   void promoteHedged(u32 tunnel);
   void dropHedged(u32 tunnel);
+
+  // http_mirror.cc
+  void planMirrors(const Request& request);
+  void countMirror(u32 cluster, ClusterHttpCounter counter);
+  void beginMirrors(u32 tunnel, size_t headBytes);
+  bool keepForMirrors(MirrorPlan& plan, const u8* bytes, size_t length);
+  void leaveOutMirrors(MirrorPlan& plan, u64 contentBytes);
+  void copyToMirrors(Exchange& exchange, size_t total);
+  void endMirrors(u32 tunnel);
+  void launchMirrors(u32 tunnel);
+  bool copyChain(const ChunkChain& from, ChunkChain* to);
+  void launchMirror(u32 tunnel, const policy::MirrorParts& target, ChunkChain& bytes);
+  void dropMirrorPlan(Exchange& exchange);
+  void forgetMirrors();
+  [[nodiscard]] int sendCopy(u32 tunnel);
+  void serveMirror(u32 conn);
+  bool readMirror(u32 tunnel);
+  bool takeMirrorAnswer(u32 tunnel, size_t total);
+  bool takeMirrorHead(u32 tunnel, std::span<const u8>* bytes, bool* goesOn);
+  void failMirror(u32 tunnel, HttpEnd end);
+  void giveUpMirror(u32 tunnel, CloseReason reason);
+  void fireMirror(u32 tunnel);
+  void endMirror(u32 tunnel, ClusterHttpCounter counter);
 
   // http_answer.cc
   void serveUpstream(u32 conn);

@@ -21,6 +21,7 @@
 #include "proxy/handshake_pool.h"
 #include "proxy/http_conn.h"
 #include "proxy/http_record.h"
+#include "proxy/mirror.h"
 #include "proxy/shard_options.h"
 #include "proxy/snapshot.h"
 #include "proxy/throttle.h"
@@ -51,7 +52,9 @@ class ShardState {
 
   // With HTTP there are conns to endpoints that no client has at the moment.
   // Beside the conns of clients and endpoints some that are closed may wait for their task.
-  [[nodiscard]] u32 connsMax() const { return options_.connectionsMax * 3 + kUnusedUpstreamsMax; }
+  [[nodiscard]] u32 connsMax() const { return tunnelsMax() * 3 + kUnusedUpstreamsMax; }
+  // Those of clients, and of copies of requests.
+  [[nodiscard]] u32 tunnelsMax() const { return options_.connectionsMax + kMirrorsMax; }
   [[nodiscard]] size_t sideTableBytes() const { return sizeof(u32) * (size_t{connsMax()} + 1); }
   [[nodiscard]] size_t loggedBytes() const {
     return 2 * sizeof(ChunkChain) * (size_t{options_.connectionsMax} + 1);
@@ -88,6 +91,18 @@ class ShardState {
     return httpConns_[httpAt_[tunnels_[tunnel].downstream] - 1];
   }
   [[nodiscard]] Exchange& exchangeOf(u32 tunnel) { return exchangePool_[httpOf(tunnel).exchange]; }
+  [[nodiscard]] MirrorPlan& planOf(const Exchange& exchange) {
+    return *reinterpret_cast<MirrorPlan*>(mirrorPlans_.at(exchange.mirror));
+  }
+  // True for the copy of a request, in whatever state.
+  [[nodiscard]] bool isMirror(u32 tunnel) {
+    const Tunnel& record = tunnels_[tunnel];
+    if (mirrors_ == 0 || record.state == TunnelState::kClosed || record.downstream == kNoIndex) {
+      return false;
+    }
+    return isHttp(tunnel) && httpOf(tunnel).exchange != kNoIndex &&
+           (exchangeOf(tunnel).flags & kExMirror) != 0;
+  }
   [[nodiscard]] HttpUpstream& upstreamOf(u32 conn) { return httpUpstreams_[httpAt_[conn] - 1]; }
 
   [[nodiscard]] codec::FrameTracker& trackerOf(const Tunnel& tunnel, Side from) {
@@ -158,6 +173,8 @@ class ShardState {
   SlotPool limitPool_;              // MessageLimits
   SlotPool throttlePool_;           // Throttle
   u32* throttleAt_ = nullptr;       // by tunnel: slot of its Throttle and 1, or 0
+  SlotPool mirrorPlans_;            // MirrorPlan
+  u32 mirrors_ = 0;                 // tunnels of copies, closed ones included
   u32* limitsAt_ = nullptr;         // by tracker slot: slot of its limits and 1, or 0
   u32* httpAt_ = nullptr;           // by conn: slot of its HttpConn or HttpUpstream and 1, or 0
   UnusedList* unusedOf_ = nullptr;  // by endpoint

@@ -71,7 +71,8 @@ static_assert(sizeof(Conn) == 40);
 //
 // With HTTP a tunnel waits for requests in kHttp, goes to kConnecting and back for each that needs
 // a new connection, and to kOpen with a WebSocket. kPooled is no client's: the one tunnel of a
-// shard that unused connections to endpoints belong to.
+// shard that unused connections to endpoints belong to. Nor is kMirror: the copy of a request, that
+// goes from there to kConnecting and back, and waits for its answer.
 // Every state leads to kClosed by its own deadline; kFlushing and kLingering lead nowhere else.
 // clang-format on
 enum class TunnelState : u8 {
@@ -86,11 +87,13 @@ enum class TunnelState : u8 {
   kFlushing,
   kLingering,
   kPooled,
+  kMirror,
   kClosed,
 };
 inline constexpr const char* kTunnelStateNames[] = {
     "header", "filtering", "hello",    "handshake", "connecting", "endpoint-handshake",
-    "open",   "http",      "flushing", "lingering", "pooled",     "closed",
+    "open",   "http",      "flushing", "lingering", "pooled",     "mirror",
+    "closed",
 };
 static_assert(std::size(kTunnelStateNames) == static_cast<size_t>(TunnelState::kClosed) + 1);
 

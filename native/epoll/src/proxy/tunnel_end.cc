@@ -80,6 +80,8 @@ void Shard::fireTimer(u32 tunnel) {
       return fireHttp(tunnel);
     case TunnelState::kPooled:
       return sweepUnused();
+    case TunnelState::kMirror:
+      return fireMirror(tunnel);
     case TunnelState::kFlushing:
       return tryEndFlush(tunnel);
     case TunnelState::kLingering:
@@ -259,6 +261,7 @@ void Shard::closeConn(u32 conn, How how) {
 void Shard::close(u32 tunnel, CloseReason reason, How how) {
   Tunnel& record = tunnels_[tunnel];
   if (record.state == TunnelState::kClosed) return;
+  if (isMirror(tunnel)) return endMirror(tunnel, ClusterHttpCounter::kMirrorsCut);
   record.reason = reason;
   if (isHttp(tunnel)) {
     endHttp(tunnel);
@@ -347,6 +350,10 @@ void Shard::spreadDrain() {
   for (; drainCursor_ < end; drainCursor_++) {
     Tunnel& tunnel = tunnels_[drainCursor_];
     if (tunnel.state == TunnelState::kClosed) continue;
+    if (isDraining_ && isMirror(drainCursor_)) {
+      endMirror(drainCursor_, ClusterHttpCounter::kMirrorsCut);
+      continue;
+    }
     tunnel.drainTick = isDraining_ ? drainStartTick_ + 1 + random_.below(drainTicks_ + 1) : 0;
     if (tunnel.state == TunnelState::kOpen) rearm(drainCursor_);
     if (tunnel.state == TunnelState::kHttp) armHttp(drainCursor_);
@@ -372,6 +379,10 @@ u32 Shard::cutDrained(u32 cursor, u32* ended) {
 // itself.
 bool Shard::cutTunnel(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
+  if (isMirror(tunnel)) {
+    endMirror(tunnel, ClusterHttpCounter::kMirrorsCut);
+    return false;
+  }
   switch (record.state) {
     case TunnelState::kHeader:
     case TunnelState::kFiltering:
@@ -403,6 +414,7 @@ bool Shard::cutTunnel(u32 tunnel) {
     case TunnelState::kFlushing:
     case TunnelState::kLingering:
     case TunnelState::kPooled:
+    case TunnelState::kMirror:
     case TunnelState::kClosed:
       return false;
   }

@@ -311,6 +311,8 @@ bool Shard::passProxyHeader(u32 tunnel, u32 version, HeaderUse use) {
     }
   }
   if (use == HeaderUse::kDrop) return true;
+  // The client of a copied request may be gone, and with it the address that it came to.
+  if (client.fd < 0) header.destination.family = header.source.family;
   if (header.destination.family == 0) {
     sockaddr_storage local;
     socklen_t length = 0;

@@ -45,24 +45,39 @@ namespace holdfast {
     "Close frames that the gateway sent on its own behalf, counted for each side.")
 
 // X(identifier, name, kind, sentence): per cluster and shard.
-#define HF_CLUSTER_HTTP_COUNTERS(X)                                                              \
-  X(Requests, "requests", "counter",                                                             \
-    "Requests sent to an endpoint of the cluster, tries counted.")                               \
-  X(Responses2xx, "responses2xx", "counter", "Responses of the class 2xx from endpoints.")       \
-  X(Responses3xx, "responses3xx", "counter", "Responses of the class 3xx from endpoints.")       \
-  X(Responses4xx, "responses4xx", "counter", "Responses of the class 4xx from endpoints.")       \
-  X(Responses5xx, "responses5xx", "counter", "Responses of the class 5xx from endpoints.")       \
-  X(Failures, "failures", "counter", "Tries that ended without a whole response head.")          \
-  X(Retries, "retries", "counter", "Tries that followed a failed one.")                          \
-  X(Opened, "connectionsOpened", "counter", "Connections opened to endpoints for HTTP.")         \
-  X(Reused, "connectionsReused", "counter", "Requests sent on a connection that served before.") \
-  X(Stale, "connectionsStale", "counter",                                                        \
-    "Kept connections that the endpoint had closed when a request was about to use them.")       \
-  X(Expired, "connectionsExpired", "counter",                                                    \
-    "Connections closed by idle time, age or number of requests.")                               \
-  X(Discarded, "connectionsDiscarded", "counter",                                                \
-    "Connections closed after a request because they could not be used again.")                  \
-  X(Idle, "connectionsIdle", "gauge", "Unused connections kept to endpoints.")
+#define HF_CLUSTER_HTTP_COUNTERS(X)                                                                \
+  X(Requests, "requests", "counter",                                                               \
+    "Requests sent to an endpoint of the cluster, tries counted.")                                 \
+  X(Responses2xx, "responses2xx", "counter", "Responses of the class 2xx from endpoints.")         \
+  X(Responses3xx, "responses3xx", "counter", "Responses of the class 3xx from endpoints.")         \
+  X(Responses4xx, "responses4xx", "counter", "Responses of the class 4xx from endpoints.")         \
+  X(Responses5xx, "responses5xx", "counter", "Responses of the class 5xx from endpoints.")         \
+  X(Failures, "failures", "counter", "Tries that ended without a whole response head.")            \
+  X(Retries, "retries", "counter", "Tries that followed a failed one.")                            \
+  X(Opened, "connectionsOpened", "counter", "Connections opened to endpoints for HTTP.")           \
+  X(Reused, "connectionsReused", "counter", "Requests sent on a connection that served before.")   \
+  X(Stale, "connectionsStale", "counter",                                                          \
+    "Kept connections that the endpoint had closed when a request was about to use them.")         \
+  X(Expired, "connectionsExpired", "counter",                                                      \
+    "Connections closed by idle time, age or number of requests.")                                 \
+  X(Discarded, "connectionsDiscarded", "counter",                                                  \
+    "Connections closed after a request because they could not be used again.")                    \
+  X(Idle, "connectionsIdle", "gauge", "Unused connections kept to endpoints.")                     \
+  X(Mirrors, "mirrors", "counter", "Copies of requests that mirrors sent to an endpoint.")         \
+  X(MirrorResponses2xx, "mirrorResponses2xx", "counter", "Responses of the class 2xx to copies.")  \
+  X(MirrorResponses3xx, "mirrorResponses3xx", "counter", "Responses of the class 3xx to copies.")  \
+  X(MirrorResponses4xx, "mirrorResponses4xx", "counter", "Responses of the class 4xx to copies.")  \
+  X(MirrorResponses5xx, "mirrorResponses5xx", "counter", "Responses of the class 5xx to copies.")  \
+  X(MirrorFailures, "mirrorFailures", "counter",                                                   \
+    "Copies that got no head of a response, or not in time.")                                      \
+  X(MirrorsCut, "mirrorsCut", "counter",                                                           \
+    "Copies given up without a response: a drain, or the shard stopped.")                          \
+  X(MirrorsTooLong, "mirrorsTooLong", "counter", "Copies not made: more content than contentMax.") \
+  X(MirrorsOverLimit, "mirrorsOverLimit", "counter",                                               \
+    "Copies not sent: a limit of the cluster, or of copies at once.")                              \
+  X(MirrorsNoMemory, "mirrorsNoMemory", "counter",                                                 \
+    "Copies not made: the memory for bytes on their way was used up.")                             \
+  X(MirrorsActive, "mirrorsActive", "gauge", "Copies under way.")
 
 // X(identifier, name, kind, sentence): per use of a native filter and shard.
 #define HF_POLICY_COUNTERS(X)                                                                     \
@@ -220,6 +235,12 @@ struct alignas(64) PolicyCell {
 [[nodiscard]] constexpr ClusterHttpCounter clusterResponseCounterOf(u32 status) {
   const u32 offset = status >= 200 && status < 600 ? status / 100 - 2 : 3;
   return static_cast<ClusterHttpCounter>(static_cast<u32>(ClusterHttpCounter::kResponses2xx) +
+                                         offset);
+}
+
+[[nodiscard]] constexpr ClusterHttpCounter mirrorResponseCounterOf(u32 status) {
+  const u32 offset = status >= 200 && status < 600 ? status / 100 - 2 : 3;
+  return static_cast<ClusterHttpCounter>(static_cast<u32>(ClusterHttpCounter::kMirrorResponses2xx) +
                                          offset);
 }
 

@@ -18,6 +18,7 @@ import { cors } from './cors.ts';
 import { fault } from './fault.ts';
 import { headers } from './headers.ts';
 import { ipAccess } from './ip-access.ts';
+import { mirror } from './mirror.ts';
 import type { FilterPlace, NativeFilter, NativeFinding } from './native-filter.ts';
 import { rateLimit } from './rate-limit.ts';
 import { rbac } from './rbac.ts';
@@ -40,6 +41,7 @@ const FILTERS: ReadonlyMap<string, NativeFilter> = new Map([
   ['concurrency', concurrency],
   ['access-log', accessLog],
   ['compression', compression],
+  ['mirror', mirror],
 ]);
 
 /** What a check finds. */
