@@ -53,7 +53,7 @@ Shard::~Shard() {
   }
   if (logged_ != nullptr) sys::unreserve(logged_, loggedBytes());
   if (throttleAt_ != nullptr) {
-    sys::unreserve(throttleAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 2));
+    sys::unreserve(throttleAt_, sizeof(u32) * (size_t{tunnelsMax()} + 2));
   }
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);

@@ -57,7 +57,7 @@ class ShardState {
   [[nodiscard]] u32 tunnelsMax() const { return options_.connectionsMax + kMirrorsMax; }
   [[nodiscard]] size_t sideTableBytes() const { return sizeof(u32) * (size_t{connsMax()} + 1); }
   [[nodiscard]] size_t loggedBytes() const {
-    return 2 * sizeof(ChunkChain) * (size_t{options_.connectionsMax} + 1);
+    return 2 * sizeof(ChunkChain) * (size_t{tunnelsMax()} + 1);
   }
 
   [[nodiscard]] u32 ticksOf(u32 ms) const { return (ms + kTickMs - 1) / kTickMs; }

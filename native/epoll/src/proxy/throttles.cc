@@ -306,7 +306,7 @@ void Shard::endThrottle(u32 tunnel) {
 }
 
 Status Shard::prepareThrottles() {
-  const u32 tunnels = options_.connectionsMax + 1;
+  const u32 tunnels = tunnelsMax() + 1;
   if (Status status = throttlePool_.reserve(sizeof(Throttle), tunnels); !status.isOk()) {
     return status;
   }
