@@ -35,9 +35,10 @@ export function checkOrder(
         const message = `"${use.specifier}" runs before "${first.specifier}", which stands in front of it`;
         const path = [...use.path, 'use'];
         findings.push({ path, file: '', line: 0, column: 0, message });
-      } else if (first === undefined && found !== undefined) {
-        if (isAskedWithNative(found, isTcp ?? false)) firsts.set(list, use);
+        continue;
       }
+      const isFirst = first === undefined && found !== undefined;
+      if (isFirst && isAskedWithNative(found, isTcp ?? false)) firsts.set(list, use);
     }
   }
   return findings;
