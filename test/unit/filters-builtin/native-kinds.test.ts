@@ -1,6 +1,6 @@
 /**
  * The native filters besides rules and rate limits: cors, basic-auth, size-limit, headers, fault,
- * concurrency, access-log, mirror.
+ * concurrency, access-log, mirror, compression.
  *
  * The core is asked as well, so the addon must be built.
  */
@@ -262,4 +262,23 @@ test('access-log: names and templates, each fault in words', () => {
   const { input } = checkNativeFilter('holdfast/access-log', { fields: many }, 'route', BASE);
   assert.ok(input !== null);
   assert.equal(native.checkPolicies([input])[0]?.text, 'too many');
+});
+
+test('compression: defaults, and what no response can be', () => {
+  const policy = policyOf('compression', {});
+  assert.deepEqual(
+    [policy.algorithms, policy.level, policy.bytesMin, policy.isHidden],
+    [['zstd', 'br', 'gzip'], 'fast', 1024, false],
+  );
+  assert.deepEqual(policyOf('compression', { algorithms: 'br' }).algorithms, ['br']);
+  assert.deepEqual(findingsOf('compression', { algorithms: ['br', 'gzip', 'br'] }), [
+    'algorithms.2: "br" stands in the list twice',
+  ]);
+  assert.match(findingsOf('compression', { algorithms: ['lzma'] })[0] ?? '', /^algorithms\.0: /);
+  assert.match(findingsOf('compression', {}, 'tcp-listener')[0] ?? '', /is not for TCP$/);
+  const faults = native.checkPolicies([{ ...policy, types: ['text/*', 'text', 'a/b c'] }]);
+  assert.deepEqual(
+    faults.map(({ value }) => value),
+    ['text', 'a/b c'],
+  );
 });

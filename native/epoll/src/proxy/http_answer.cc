@@ -97,8 +97,10 @@ bool Shard::readAnswer(u32 tunnel, u32* budget) {
   const Received got = receive(conn, held, room);
   switch (got.kind) {
     case Received::Kind::kNothing:
-      if (isCandidate && (exchange.flags & kExCoded) != 0) flushCoded(tunnel);
-      if ((upstream.flags & kConnBroken) == 0) return (upstream.flags & kConnReadable) != 0;
+      if ((upstream.flags & kConnBroken) == 0) {
+        if (isCandidate && (exchange.flags & kExCoded) != 0) flushCoded(tunnel);
+        return (upstream.flags & kConnReadable) != 0;
+      }
       endOfAnswer(tunnel, upstream.brokenErrno);
       return false;
     case Received::Kind::kEnd:

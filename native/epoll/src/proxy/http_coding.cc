@@ -258,11 +258,8 @@ bool Shard::isCodedDue(const Exchange& exchange) const {
 
 // Goes on with it. False when the client has no room still.
 bool Shard::drainCoded(u32 tunnel) {
-  const u32 conn = tunnels_[tunnel].upstream;
   if (isCodedFull(tunnel)) {
-    // Resumed when the client has taken enough, whether the socket has more or not.
-    conns_[conn].flags |= kConnReadable;
-    pauseFor(conn);
+    pauseFor(tunnels_[tunnel].upstream);
     return false;
   }
   takeAnswer(tunnel, chunks_.moveTo(exchangeOf(tunnel).kept, scratch_));
@@ -388,6 +385,9 @@ Passed Shard::passCoded(u32 tunnel, std::span<const u8> bytes, size_t* taken, in
   const std::span<const u8> rest = bytes.subspan(at);
   if (pumped == Pumped::kFull) {
     coded.isDue = true;
+    // Resumed when the client has taken enough, whether the socket has more or not.
+    conns_[tunnels_[tunnel].upstream].flags |= kConnReadable;
+    pauseFor(tunnels_[tunnel].upstream);
     const size_t kept = chunks_.append(exchange.kept, rest.data(), rest.size());
     return kept == rest.size() ? Passed::kMore : Passed::kNoMemory;
   }
