@@ -42,8 +42,6 @@ void HttpScenario::judgeClient(const HttpClient& client) {
   for (const Stream* stream : ask.streams) wasRough = wasRough || stream->wasBroken;
   if (client.stream->isFarReset && wasRough) return;
   if (client.isUpgraded) return;
-  // A frame that broke off in the middle is followed by RST, which overtakes what was not read.
-  if (client.stream->isFarReset && closed(kFrameInvalid) != 0) return;
   // The kernel lost it before it was accepted.
   if (hadAcceptErrors_ && client.stream->isFarReset && client.stream->sent == 0) return;
   world_.fail("a client was not answered", client.id);

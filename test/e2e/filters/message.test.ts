@@ -202,6 +202,20 @@ test('a filter closes the tunnel with its code, both ends', async (t) => {
   assert.equal(opcode, CLOSE);
 });
 
+test('the reason of a close is told to an end that has to wait for it', async (t) => {
+  const { client, endpoint } = await join(t, '/words');
+  const slow = endpointFrame(TEXT, 'slow');
+  endpoint.send(slow.subarray(0, 4));
+  assert.deepEqual(await client.take(4), slow.subarray(0, 4));
+  client.send(clientFrame(TEXT, 'close'));
+  // The endpoint learns it at once, and ends its frame behind that.
+  assert.equal((await readFrame(endpoint)).payload.subarray(2).toString(), 'enough');
+  endpoint.send(slow.subarray(4));
+  assert.deepEqual(await client.take(slow.length - 4), slow.subarray(4));
+  const { opcode, payload } = await readFrame(client);
+  assert.deepEqual([opcode, payload.subarray(2).toString()], [CLOSE, 'enough']);
+});
+
 test('a message that is too large ends the tunnel where the filter says so', async (t) => {
   const { client } = await join(t, '/words');
   client.send(clientFrame(TEXT, 'x'.repeat(1001)));

@@ -38,6 +38,7 @@ struct MessageHold {
   u32 restBytes = 0;     // at the end: not looked at
   u32 waiting = 0;       // messages without an answer
   u32 passingBytes = 0;  // of a frame of TCP that is too long, still to pass
+  ChunkChain closeText;  // of a close that waits for the end of a frame; of the client's side
   bool isParked = false;
   bool isPassing = false;  // a message that is too long is passed on as it comes
   bool isBegun = false;    // the first frame of TCP was seen

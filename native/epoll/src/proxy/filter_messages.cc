@@ -405,6 +405,23 @@ void Shard::closeByMessage(u32 tunnel, const FilterAnswer& answer) {
   closeText_ = answer.first;
   endFrames(tunnel, CloseReason::kFilter, static_cast<u16>(answer.code));
   closeText_ = {};
+  const Tunnel& record = tunnels_[tunnel];
+  const bool isDue = (record.frames.flags & kFramesCloseDue) != 0;
+  if (record.state != TunnelState::kOpen || !hasFrames(record) || !isDue) return;
+  ChunkChain& kept = holdOf(record, Side::kDownstream).closeText;
+  if (!kept.isEmpty()) return;
+  const size_t length = codec::utf8CutLength(answer.first, codec::kCloseReasonMax);
+  (void)chunks_.append(kept, reinterpret_cast<const u8*>(answer.first.data()), length);
+}
+
+// What a close that is due says; `room` is for what was kept.
+std::string_view Shard::closeTextOf(const Tunnel& tunnel, std::span<u8> room) {
+  if (!closeText_.empty()) return closeText_;
+  if (filters_ == nullptr || tunnel.reason != CloseReason::kFilter) return {};
+  const ChunkChain& kept = holdOf(tunnel, Side::kDownstream).closeText;
+  if (kept.isEmpty()) return {};
+  chunks_.copyFrom(kept, 0, kept.bytes, room.data());
+  return {reinterpret_cast<const char*>(room.data()), kept.bytes};
 }
 
 // A WebSocket was opened: its filters see the request that asked for it. `exchange` has it still.
@@ -462,6 +479,7 @@ bool Shard::releaseHolds(u32 tunnel) {
     MessageHold& hold = holdOf(tunnels_[tunnel], side);
     isParked = isParked || hold.waiting != 0;
     if (!hold.raw.isEmpty()) chunks_.clear(hold.raw);
+    if (!hold.closeText.isEmpty()) chunks_.clear(hold.closeText);
     hold = MessageHold{};
   }
   return isParked;

@@ -384,6 +384,7 @@ class Shard : private ShardState {
   void askTunnelAgain(const FilterRecord& record);
   void settleOpen(u32 tunnel, const FilterAnswer* answer);
   void closeByMessage(u32 tunnel, const FilterAnswer& answer);
+  std::string_view closeTextOf(const Tunnel& tunnel, std::span<u8> room);
   bool releaseHolds(u32 tunnel);
   void endTunnelFilters(u32 tunnel);
 
@@ -495,6 +496,8 @@ class Shard : private ShardState {
   codec::FrameRules frameRulesOf(const Tunnel& tunnel, Side from);
   void noteFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void cutSide(u32 tunnel, Side side);
+  [[nodiscard]] bool isCutOff(u32 tunnel, Side side) const;
+  void endCuts(u32 tunnel);
   void refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report);
   void endFrames(u32 tunnel, CloseReason reason, u16 code);
   bool settleClose(u32 tunnel);

@@ -85,6 +85,7 @@ void Shard::fireTimer(u32 tunnel) {
     case TunnelState::kFlushing:
       return tryEndFlush(tunnel);
     case TunnelState::kLingering:
+      if (!isDue(tunnels_[tunnel].deadlineTick, nowTick_)) return endCuts(tunnel);
       return close(tunnel, tunnels_[tunnel].reason, How::kReset);
     case TunnelState::kClosed:
       return;
@@ -158,6 +159,8 @@ void Shard::finishIfDone(u32 tunnel) {
   const Conn& up = conns_[record.upstream];
   if ((down.flags & up.flags & kConnEof) == 0) return;
   if (!down.pending.isEmpty() || !up.pending.isEmpty()) return;
+  // Who is to get RST must not get FIN.
+  if (isCutOff(tunnel, Side::kDownstream) || isCutOff(tunnel, Side::kUpstream)) return;
   // A close_notify that the kernel does not take at once is waited for as bytes are.
   bool isSaid = true;
   for (const u32 index : {record.downstream, record.upstream}) {
@@ -180,6 +183,10 @@ void Shard::relayReset(u32 conn, int error) {
   Conn& record = conns_[conn];
   const u32 tunnel = record.tunnel;
   Tunnel& owner = tunnels_[tunnel];
+  if (isCutOff(tunnel, record.side)) {
+    record.flags |= kConnBroken;
+    return endCuts(tunnel);
+  }
   if (owner.state == TunnelState::kLingering) return close(tunnel, owner.reason, How::kReset);
   owner.reason = reasonOf(record.side, error);
   const u32 other = peerIndex(record);

@@ -241,7 +241,9 @@ bool Shard::passFrames(u32 from, u32 to, size_t length) {
   if (report.boundary != codec::kNoBoundary) {
     // A frame that began behind the cut is withheld: this is the place for the close.
     record.frames.flags = (record.frames.flags | closed) & kFramesFlags;
-    const std::string_view text = textOf(record.reason);
+    HF_UNINITIALIZED u8 room[codec::kCloseReasonMax];
+    std::string_view text = closeTextOf(record, room);
+    if (text.empty()) text = textOf(record.reason);
     const u16 code = record.frames.closeCode;
     if (!tracker.isClosed() && !sendClose(tunnel, conns_[to].side, code, text)) return false;
   }
@@ -273,18 +275,61 @@ void Shard::refuseFrames(u32 tunnel, Side from, const codec::FrameReport& report
   const bool isOtherWhole = report.boundary != codec::kNoBoundary;
   if (isOtherWhole) (void)sendClose(tunnel, other, codec::kCloseGoingAway, {});
   if (record.state != TunnelState::kOpen) return;
-  if (!isWhole && !isOtherWhole) return close(tunnel, CloseReason::kFrameInvalid, How::kReset);
+  const u16 otherClosed = isClient ? kFramesClosedEndpoint : kFramesClosedClient;
+  const u16 whole = (isWhole ? closed : 0) | (isOtherWhole ? otherClosed : 0);
+  record.frames.flags = (record.frames.flags | whole) & kFramesFlags;
   if (!isWhole) cutSide(tunnel, from);
   if (!isOtherWhole) cutSide(tunnel, other);
   linger(tunnel, CloseReason::kFrameInvalid);
+  if (record.state == TunnelState::kLingering) endCuts(tunnel);
 }
 
-// Who has a part of a frame gets RST: FIN would look as if that were all. The other one ends alone.
+// Who has a part of a frame gets RST, as soon as it has what went before: FIN would look as if that
+// were all. The other one ends alone. Nothing of this one is read any more.
 void Shard::cutSide(u32 tunnel, Side side) {
   const Tunnel& record = tunnels_[tunnel];
+  conns_[side == Side::kDownstream ? record.downstream : record.upstream].flags |=
+      kConnEof | kConnFinSent;
+}
+
+// True for a side of a lingering tunnel that is to get RST.
+bool Shard::isCutOff(u32 tunnel, Side side) const {
+  const Tunnel& record = tunnels_[tunnel];
+  if (record.state != TunnelState::kLingering || !hasFrames(record)) return false;
+  const u16 closed = side == Side::kDownstream ? kFramesClosedClient : kFramesClosedEndpoint;
   const u32 conn = side == Side::kDownstream ? record.downstream : record.upstream;
-  closeConn(conn, How::kReset);
-  conns_[conn].flags |= kConnEof | kConnFinSent;
+  return (record.frames.flags & closed) == 0 && (conns_[conn].flags & kConnOpen) != 0;
+}
+
+// Resets the sides that are cut off and have what they were to get, or take nothing for kFlushMs.
+// The tunnel ends with the last of them, or goes on to linger.
+void Shard::endCuts(u32 tunnel) {
+  const Tunnel& record = tunnels_[tunnel];
+  const u32 flushTick = record.deadlineTick - ticksOf(kLingerMs) + ticksOf(kFlushMs);
+  bool isWaiting = false;
+  for (const Side side : {Side::kDownstream, Side::kUpstream}) {
+    if (!isCutOff(tunnel, side)) continue;
+    const u32 index = side == Side::kDownstream ? record.downstream : record.upstream;
+    Conn& conn = conns_[index];
+    int error = 0;
+    if ((conn.flags & kConnWritable) != 0 && !conn.pending.isEmpty() &&
+        !transmit(index, nullptr, 0, &error)) {
+      conn.flags |= kConnBroken;
+    }
+    const bool isGone = (conn.flags & (kConnBroken | kConnError)) != 0;
+    const bool isDelivered = conn.pending.isEmpty() && sys::bytesUnacknowledged(conn.fd) <= 0;
+    if (!isGone && !isDelivered && !isDue(flushTick, nowTick_)) {
+      isWaiting = true;
+      continue;
+    }
+    closeConn(index, How::kReset);
+    conns_[index].flags |= kConnEof | kConnFinSent;
+  }
+  if (!isWaiting) {
+    wheel_.arm(tunnel, record.deadlineTick);
+    return finishIfDone(tunnel);
+  }
+  wheel_.arm(tunnel, nowTick_ + ticksOf(kFlushPollMs));
 }
 
 // The gateway ends the WebSocket: both sides get a close frame, each as soon as no frame to it is
@@ -304,7 +349,9 @@ void Shard::endFrames(u32 tunnel, CloseReason reason, u16 code) {
 // Sends the closes that are due where no frame is under way. True when the tunnel goes on to end.
 bool Shard::settleClose(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
-  const std::string_view text = closeText_.empty() ? textOf(record.reason) : closeText_;
+  HF_UNINITIALIZED u8 room[codec::kCloseReasonMax];
+  std::string_view text = closeTextOf(record, room);
+  if (text.empty()) text = textOf(record.reason);
   for (const Side to : {Side::kDownstream, Side::kUpstream}) {
     const u16 sent = to == Side::kDownstream ? kFramesClosedClient : kFramesClosedEndpoint;
     if ((record.frames.flags & sent) != 0) continue;

@@ -300,6 +300,7 @@ void Shard::writeFailed(u32 conn, int error) {
 void Shard::discardInput(u32 conn) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnOpen) == 0) return;
+  if (isCutOff(record.tunnel, record.side)) return endCuts(record.tunnel);
   if ((record.flags & kConnWritable) && !record.pending.isEmpty()) {
     flush(conn);
     if (tunnels_[record.tunnel].state != TunnelState::kLingering) return;
