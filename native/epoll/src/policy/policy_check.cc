@@ -133,10 +133,12 @@ class Checker : http::FlatTable<PolicyHeader> {
            isHash(rbac.hash6, header_.nets6, kBitsOf6);
   }
 
-  // Every search comes to an empty slot, and what it finds is in `items`.
+  // Every search comes to an empty slot, and what it finds is in `items`. A slot is of one table.
   [[nodiscard]] bool isHash(const FlatHash& hash, const Section& items, u32 lengthMax) const {
     if (!isIn(hash.slots, header_.slots) || !isIn(hash.lengths, header_.lengths)) return false;
     if (hash.slots.count == 0) return true;
+    slotsSeen_ += hash.slots.count;
+    if (slotsSeen_ > header_.slots.count) return false;
     if (!std::has_single_bit(hash.slots.count)) return false;
     if (hash.lengths.count > kProbedLengthsMax) return false;
     const auto* slots = reinterpret_cast<const FlatSlot*>(bytes_.data() + header_.slots.offset);
@@ -273,6 +275,8 @@ class Checker : http::FlatTable<PolicyHeader> {
            limit.directions >= 1 && limit.directions <= kBothDirections &&
            isIn(limit.by, header_.keyParts) && isText(limit.quota);
   }
+
+  mutable u64 slotsSeen_ = 0;
 };
 
 }  // namespace
