@@ -9,11 +9,13 @@
  * filters that ask for it.
  */
 import { createRequire } from 'node:module';
+import type { ConnectionFilter, ConnectionPage } from './connection-info.ts';
 import type { FilterChainInput, NativeFilters } from './filter-input.ts';
 import type { AccessFormat, HttpAbi, HttpBoard, TemplateFault, TemplateUse } from './http-board.ts';
 import type { ClusterHttpInput, HttpFault, HttpInput } from './http-input.ts';
 import type { PolicyBoard, PolicyFault, PolicyInput } from './policy-input.ts';
 
+export type { ConnectionFilter, ConnectionInfo, ConnectionPage } from './connection-info.ts';
 export type {
   FilterChainInput,
   FilterMemoryInput,
@@ -437,52 +439,6 @@ export interface SnapshotInput {
   /** The text of the form `template`, else empty. */
   readonly accessTemplate: string;
   readonly filterChains: readonly FilterChainInput[];
-}
-
-/** One live connection, as `holdfast conns` shows it. */
-export interface ConnectionInfo {
-  /** `shard-slot-generation`, hexadecimal; names this connection and no later one. */
-  readonly id: string;
-  readonly listener: number;
-  readonly cluster: number;
-  /** -1 before an endpoint is chosen. */
-  readonly endpoint: number;
-  readonly client: string;
-  readonly state: string;
-  readonly ageMs: number;
-  readonly idleMs: number;
-  /** Bytes received from the client and from the endpoint. */
-  readonly bytesFromClient: number;
-  readonly bytesFromEndpoint: number;
-  /** TLS version of the client's side; empty: none. */
-  readonly tls: string;
-  /** Bytes waiting for a slow reader, both directions. */
-  readonly pendingBytes: number;
-  /** What the connection speaks at the moment: `tcp`, `http` or `websocket`. */
-  readonly protocol: string;
-  /** Id of the route of the request under way or of the WebSocket, or -1. */
-  readonly route: number;
-  /** Whole WebSocket messages. */
-  readonly messagesFromClient: number;
-  readonly messagesFromEndpoint: number;
-  /** Since the last pong of a WebSocket's client, at least 1; 0: none was seen. */
-  readonly lastPongMs: number;
-}
-
-export interface ConnectionFilter {
-  readonly listener?: number;
-  readonly cluster?: number;
-  readonly endpoint?: number;
-  readonly olderThanMs?: number;
-  readonly idleMoreThanMs?: number;
-  /** Client address without port. */
-  readonly client?: string;
-}
-
-export interface ConnectionPage {
-  readonly connections: readonly ConnectionInfo[];
-  /** Where to go on, or -1 at the end. */
-  readonly next: number;
 }
 
 /** What one call of {@link NativeShard.cutDrained} did. */
