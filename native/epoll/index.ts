@@ -59,7 +59,6 @@ export type {
   PolicyFault,
   PolicyInput,
   PolicyKeyInput,
-  PolicyLogInput,
   PolicyRuleInput,
   PolicyTestInput,
   PolicyTextTestInput,

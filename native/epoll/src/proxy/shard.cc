@@ -52,9 +52,7 @@ Shard::~Shard() {
     sys::unreserve(limitsAt_, sizeof(u32) * (size_t{options_.connectionsMax} + 1));
   }
   if (logged_ != nullptr) sys::unreserve(logged_, loggedBytes());
-  if (throttleAt_ != nullptr) {
-    sys::unreserve(throttleAt_, sizeof(u32) * (size_t{tunnelsMax()} + 2));
-  }
+  if (throttleAt_ != nullptr) sys::unreserve(throttleAt_, sizeof(u32) * (tunnelsMax() + size_t{2}));
   if (unusedOf_ != nullptr) sys::unreserve(unusedOf_, sizeof(UnusedList) * kEndpointsMax);
   if (outScratch_ != nullptr) sys::unreserve(outScratch_, kHttpOutBytes);
   if (codedScratch_ != nullptr) sys::unreserve(codedScratch_, kCodedOutBytes);
