@@ -84,7 +84,9 @@ test('validate shows every fault at once', async (t) => {
     /^HF1102 13 "good" takes no configuration/,
     /^HF1103 14 there is no built-in filter "holdfast\/rback"; did you mean "holdfast\/rbac"\?$/,
     /^HF1102 15 keys\.file: keys cannot be read from \.\/none\.json: ENOENT.*; write the path/,
+    /^HF1104 16 "holdfast\/ip-access" runs before "\.\/typed\.ts"/,
     /^HF1102 16 denyFile: \.\/none\.txt cannot be read: ENOENT/,
+    /^HF1104 17 "holdfast\/basic-auth" runs before "\.\/typed\.ts"/,
     /^HF1102 17 users: there are no users/,
     /^HF1102 17 usersFile: \.\/none\.users cannot be read: ENOENT/,
   ];
