@@ -182,6 +182,13 @@ void Scenario::drawFilters() {
     if (random.chance(2, 3)) chain.mask |= need;
   }
   chain.messageBytesMax = 1 + random.below(random.chance(1, 2) ? 300 : 20'000);
+  if (!world_.isBulk && random.chance(1, 6)) {
+    // Every byte is a frame, so that any stream is whole ones, and no batch has room for a read.
+    codec::FramingSpec& framing = chain.framing.emplace_back();
+    framing.frameBytesMax = 1;
+    framing.variantCount = 1;
+    framing.variants[0].header = 1;
+  }
   parts_.filterChains = {chain};
   parts_.listeners[0].filterChain = chain.id;
 }

@@ -117,6 +117,7 @@ test('a minimal configuration has every default', () => {
         tls: null,
         routes: [],
         cluster: 'back',
+        codec: null,
         http: null,
         filters: [],
       },
