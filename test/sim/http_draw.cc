@@ -176,7 +176,8 @@ void HttpScenario::drawRoutes(proxy::HttpParts& http) {
     socket.webSocket.pongMs = book_.isGentle ? kLongMs : 100 + random.below(500);
   }
   if (policies_.hasMaxAge) socket.webSocket.maxAgeMs = 50 + random.below(2000);
-  if (book_.hasCompression) drawCompression(first, second);
+  // Routes move while others are added.
+  if (book_.hasCompression) drawCompression(http.routes[0], http.routes[1]);
   if (policies_.hasMirrors) drawMirrors(http);
 }
 

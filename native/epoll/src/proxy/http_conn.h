@@ -90,6 +90,7 @@ enum ExchangeFlag : u32 {
   kExResponseSeen = 1u << 22,    // by the filters, of this try
   kExListenerPassed = 1u << 24,  // the policies of the listener let it go on
   kExRoutePassed = 1u << 25,     // and those of the route
+  kExThrottled = 1u << 28,       // policies limit its bytes
   kExPicked = 1u << 23,          // the tunnel's cluster is that of its route
   kExMirror = 1u << 26,          // it is a copy of another one, without a client
   kExMirrorSent = 1u << 27,      // and was sent once at least

@@ -129,8 +129,7 @@ void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t tot
         !passPolicies(request, route.policies, kExRoutePassed, total)) {
       return;
     }
-    const bool isLimited = (listener.policies.length | route.policies.length) != 0;
-    if (isLimited && !throttleRequest(request, total)) return;
+    if ((exchange.flags & kExThrottled) != 0 && !throttleRequest(request, total)) return;
     if (hasFilters() && askRequest(request, FilterHook::kRouted, total)) return;
     exchange.stage = ExchangeStage::kRouted;
   } else if (answered != nullptr) {

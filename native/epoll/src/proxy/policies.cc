@@ -65,6 +65,8 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   exchange.flags |= flag;
   policy::PolicyList list;
   list.attachChecked(snapshot_.policies(spec));
+  if (list.limits(policy::Counted::kBytes)) [[unlikely]]
+    exchange.flags |= kExThrottled;
   if (!list.has(policy::Phase::kRequest)) return true;
   const policy::Facts facts = factsOf(request);
   outcome_.clear();
