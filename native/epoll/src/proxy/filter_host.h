@@ -34,7 +34,8 @@ inline constexpr u32 kFilterReadBytes = 16 * 1024;
 // Messages of one direction of a WebSocket that wait for their answers, as they came.
 struct MessageHold {
   ChunkChain raw;        // messages that wait, then what is not whole, then what was not looked at
-  u32 queuedBytes = 0;   // at the front: of messages that wait
+  u32 queuedBytes = 0;   // at the front: of messages that wait, and of those that may go
+  u32 readyBytes = 0;    // at the front of these: of messages that may go, behind which one waits
   u32 restBytes = 0;     // at the end: not looked at
   u32 waiting = 0;       // messages without an answer
   u32 passingBytes = 0;  // of a frame of TCP that is too long, still to pass

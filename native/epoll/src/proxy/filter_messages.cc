@@ -296,7 +296,8 @@ bool Shard::giveFrames(u32 from, u32 to, std::span<const u8> bytes) {
   return false;
 }
 
-// A message at the front of its hold goes on as `answer` says; null: as it came.
+// A message at the front of its hold goes on as `answer` says; null: as it came. Messages that go
+// on one after another leave in one write.
 void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer) {
   const u32 tunnel = record.handle.index;
   Tunnel& owner = tunnels_[tunnel];
@@ -311,18 +312,29 @@ void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer
   const u32 from = side == Side::kDownstream ? owner.downstream : owner.upstream;
   const u32 to = side == Side::kDownstream ? owner.upstream : owner.downstream;
   // One that is parked is alone.
-  const u32 wireBytes = isLate ? hold.queuedBytes : record.wireBytes;
-  HF_ASSERT(wireBytes <= hold.queuedBytes);
-  hold.queuedBytes -= wireBytes;
+  const u32 wireBytes = isLate ? hold.queuedBytes - hold.readyBytes : record.wireBytes;
+  HF_ASSERT(wireBytes + hold.readyBytes <= hold.queuedBytes);
   hold.waiting--;
   hold.isParked = false;
+  const u32 before = std::exchange(hold.readyBytes, 0);
   const u16 closed = side == Side::kDownstream ? kFramesClosedEndpoint : kFramesClosedClient;
   if ((owner.frames.flags & closed) != 0 || isClosedByFilter(owner)) {
-    chunks_.consume(hold.raw, wireBytes);
+    hold.queuedBytes -= before + wireBytes;
+    chunks_.consume(hold.raw, before + wireBytes);
     return finishHeld(tunnel, side);
   }
+  const FilterVerdict verdict = answer == nullptr ? FilterVerdict::kContinue : answer->verdict;
+  const bool isStopped = verdict == FilterVerdict::kClose || verdict == FilterVerdict::kDrop ||
+                         verdict == FilterVerdict::kReplace;
+  const u32 ready = isStopped ? before : before + wireBytes;
+  if (!isStopped && hold.waiting != 0) {
+    hold.readyBytes = ready;
+    return;
+  }
+  hold.queuedBytes -= before + wireBytes;
+  if (ready != 0 && !giveHeld(from, to, ready)) return;
   bool isOpen = true;
-  switch (answer == nullptr ? FilterVerdict::kContinue : answer->verdict) {
+  switch (verdict) {
     case FilterVerdict::kClose:
       chunks_.consume(hold.raw, wireBytes);
       return closeByMessage(tunnel, *answer);
@@ -353,7 +365,6 @@ void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer
       break;
     }
     default:
-      isOpen = giveHeld(from, to, wireBytes);
       break;
   }
   if (isOpen) finishHeld(tunnel, side);
