@@ -5,7 +5,6 @@
 #include "codec/framing.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace holdfast::codec {
 namespace {
@@ -59,7 +58,9 @@ FrameMeasure measureFrame(const FramingSpec& spec, std::span<const u8> bytes, bo
   const bool isLittle = spec.isLittleEndian != 0;
   if (isFirst) {
     const size_t seen = std::min<size_t>(bytes.size(), spec.magicBytes);
-    if (std::memcmp(bytes.data(), spec.magic, seen) != 0) measure.fault = FramingFault::kMagic;
+    if (!std::equal(spec.magic, spec.magic + seen, bytes.begin())) {
+      measure.fault = FramingFault::kMagic;
+    }
     if (seen < spec.magicBytes || measure.fault != FramingFault::kNone) return measure;
   }
   const FramingVariant* variant = spec.variants;
