@@ -134,13 +134,13 @@ const BUILD: Stage = {
 const UNIT: Stage = {
   name: 'unit',
   isPresent: isAlwaysPresent,
-  steps: (root, patterns) => [nodeTests(root, 'unit', patterns, 4 * MINUTE_MS)],
+  steps: (root, patterns) => [nodeTests(root, 'unit', patterns, 6 * MINUTE_MS)],
 };
 
 const E2E: Stage = {
   name: 'e2e',
   isPresent: isAlwaysPresent,
-  steps: (root, patterns) => [nodeTests(root, 'e2e', patterns, 8 * MINUTE_MS)],
+  steps: (root, patterns) => [nodeTests(root, 'e2e', patterns, 12 * MINUTE_MS)],
 };
 
 const GATE: Stage = {
@@ -159,11 +159,11 @@ const GATE: Stage = {
 /** What `npm test` and CI run. */
 export const ALL_STAGES: readonly Stage[] = [
   CHECK,
-  makeStage('native', 'test', 4 * MINUTE_MS),
+  makeStage('native', 'test', 7 * MINUTE_MS),
   UNIT,
-  makeStage('asan', 'asan', 5 * MINUTE_MS),
-  makeStage('tsan', 'tsan', 5 * MINUTE_MS),
-  makeStage('fuzz', 'fuzz-short', 4 * MINUTE_MS),
+  makeStage('asan', 'asan', 8 * MINUTE_MS),
+  makeStage('tsan', 'tsan', 8 * MINUTE_MS),
+  makeStage('fuzz', 'fuzz-short', 6 * MINUTE_MS),
   E2E,
   GATE,
 ];
