@@ -23,7 +23,7 @@ const RATE = 500;
 /** For the reloads of one variant; a slow machine gets fewer. */
 const RELOADING_S_MAX = 300;
 /** What a reload may add to a heap where nothing new comes: compilers and caches are never done. */
-const FLAT_BYTES = 1_500;
+const FLAT_BYTES = 1_000;
 /** What a version that never was may leave in a shard. */
 const VERSION_BYTES_MAX = 25_000;
 
