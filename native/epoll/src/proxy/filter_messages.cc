@@ -320,7 +320,10 @@ void Shard::settleMessage(const FilterRecord& record, const FilterAnswer* answer
   const u16 closed = side == Side::kDownstream ? kFramesClosedEndpoint : kFramesClosedClient;
   if ((owner.frames.flags & closed) != 0 || isClosedByFilter(owner)) {
     hold.queuedBytes -= before + wireBytes;
-    chunks_.consume(hold.raw, before + wireBytes);
+    // What was let through ahead of the close still goes, unless a close frame is out already.
+    const bool isOut = (owner.frames.flags & closed) != 0;
+    if (before != 0 && !isOut && !giveHeld(from, to, before)) return;
+    chunks_.consume(hold.raw, isOut ? before + wireBytes : wireBytes);
     return finishHeld(tunnel, side);
   }
   const FilterVerdict verdict = answer == nullptr ? FilterVerdict::kContinue : answer->verdict;
