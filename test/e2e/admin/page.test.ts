@@ -120,6 +120,7 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
       samples.size > 0 ||
         name.startsWith('holdfast_dns') ||
         name.startsWith('holdfast_policy_') ||
+        name.startsWith('holdfast_compression_') ||
         /^holdfast_tls_(?:cert|ticket_key)_/.test(name) ||
         name.includes('accept_errors') ||
         name.includes('health_checks'),

@@ -127,8 +127,18 @@ export class Scene {
   /** How many connections of a listener ended for a reason. */
   async closedFor(listener: string, reason: string): Promise<number> {
     const { json } = await this.gateway.admin('GET', '/v1/stats');
-    const found = json.listeners.find((each: { name: string }) => each.name === listener);
-    return found.closed[reason];
+    return closedOf(json, listener, reason);
+  }
+
+  /** Waits until the count of connections of a listener that ended for a reason is as wanted. */
+  async closedUntil(
+    listener: string,
+    reason: string,
+    isWanted: (count: number) => boolean,
+  ): Promise<void> {
+    await this.gateway.adminUntil('/v1/stats', ({ json }) =>
+      isWanted(closedOf(json, listener, reason)),
+    );
   }
 
   /** The live connections of a listener. */
@@ -200,6 +210,20 @@ function sumOf(
   name: string,
 ): number {
   return stats.shards.reduce((sum, { counters }) => sum + (counters[name] ?? Number.NaN), 0);
+}
+
+function closedOf(
+  stats: {
+    readonly listeners: readonly {
+      readonly name: string;
+      readonly closed: Readonly<Record<string, number>>;
+    }[];
+  },
+  listener: string,
+  reason: string,
+): number {
+  const found = stats.listeners.find(({ name }) => name === listener);
+  return found?.closed[reason] ?? Number.NaN;
 }
 
 /** How many descriptors a process has, once none comes or goes. */
