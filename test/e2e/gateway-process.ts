@@ -5,6 +5,7 @@
  * Invariant: the exit code is the gateway's, 1 with one sentence when it does not start, 2 when the
  * file is wrong.
  */
+import { flushCompileCache } from 'node:module';
 import { CheckedLoader } from '../../src/main/cli/load-checked.ts';
 import { GatewayStartError, startGateway } from '../../src/main/gateway.ts';
 
@@ -26,6 +27,8 @@ try {
     watchFile: watching === 'watch' ? path : null,
     signals: 'process',
   });
+  // Most of these processes are killed, and what was compiled would be lost each time.
+  flushCompileCache();
   process.exit(await gateway.closed);
 } catch (error) {
   if (error instanceof GatewayStartError) {

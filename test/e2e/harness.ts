@@ -22,6 +22,8 @@ export interface Owner {
 }
 
 const GATEWAY_PROCESS = fileURLToPath(new URL('gateway-process.ts', import.meta.url));
+/** Where `holdfast` itself keeps what Node compiled; the tests' gateways do so in every thread. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../build/compile-cache', import.meta.url));
 /** Far beyond what anything here takes; only so that a hang has a name. */
 const HANG_MS = 60_000;
 
@@ -81,7 +83,10 @@ export class GatewayProcess {
     const child = spawn(
       process.execPath,
       [setup.program ?? GATEWAY_PROCESS, this.file, setup.watch === true ? 'watch' : 'no-watch'],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...setup.env } },
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, ...setup.env },
+      },
     );
     this.#child = child;
     this.exited = new Promise((resolve) => {

@@ -114,7 +114,12 @@ export async function runStep(step: Step, place: StepPlace): Promise<StepResult>
   const [command, ...args] = step.command;
   const child = spawn(`${command}`, args, {
     cwd: place.root,
-    env: { ...process.env, HOLDFAST_TEST_SUMMARY: summaryFile },
+    env: {
+      ...process.env,
+      HOLDFAST_TEST_SUMMARY: summaryFile,
+      // Hundreds of processes of a run load the same modules.
+      NODE_COMPILE_CACHE: join(place.root, 'build', 'compile-cache'),
+    },
     detached: true,
     stdio: ['ignore', output, output],
   });

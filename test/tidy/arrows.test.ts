@@ -27,7 +27,7 @@ const FACE_LINES_MAX = 40;
 /** Files that something other than an import starts. */
 const ENTRIES = [
   /^src\/main\/cli\/holdfast\.mjs$/,
-  /^src\/main\/setup\/(launch|prepare|with-parent)\.mjs$/,
+  /^src\/main\/setup\/(compile-cache|launch|prepare|with-parent)\.mjs$/,
   /^src\/main\/config\/generate\.ts$/,
   /(^|\/)((load-)?worker|index)\.ts$/,
 ];

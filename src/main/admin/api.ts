@@ -8,7 +8,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import {
   clearStaleSocketFile,
@@ -23,6 +23,8 @@ import { checkTcpAccess } from './access.ts';
 import { AdminError, type AdminRequest, parseJson, readText, send, sendError } from './http.ts';
 import { matchRoute, type Route } from './router.ts';
 
+/** An import of node:http reads all its exports, and one of them loads a whole fetch client. */
+const nodeHttp = process.getBuiltinModule('node:http');
 /** Clients connected at once, on each of the two. */
 export const CLIENTS_MAX = 64;
 /** How long a client may take for its headers. */
@@ -123,7 +125,7 @@ export class AdminApi {
   }
 
   #create(kind: 'unix' | 'tcp'): Server {
-    const http = createServer(
+    const http = nodeHttp.createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,

@@ -5,7 +5,7 @@
  * Invariant: every failure becomes one sentence with an exit code: 3 when nothing answers, 1 when
  * the gateway refuses. Answers are bounded. The token is never printed.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { formatHostPort } from '../config/index.ts';
 import { CliError, EXIT } from './exit.ts';
 
@@ -29,6 +29,8 @@ export interface AdminAnswer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+/** An import of node:http reads all its exports, and one of them loads a whole fetch client. */
+const { request: httpRequest } = process.getBuiltinModule('node:http');
 /** A page of a hundred thousand connections stays below this. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const ANSWER_TIMEOUT_MS = 30_000;

@@ -12,6 +12,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { keepCompiled } from '../setup/compile-cache.mjs';
 
 const NODE_MAJOR_MIN = 24;
 const EXIT_FAILED = 1;
@@ -89,5 +90,6 @@ if (major < NODE_MAJOR_MIN) {
 } else if (main === null) {
   fail('this installation has no compiled sources: run "npm run build" in the project.');
 } else {
+  keepCompiled();
   await import(main.href);
 }

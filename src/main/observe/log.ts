@@ -7,8 +7,11 @@
  * what a slow reader does not take is dropped and counted. Text from outside enters only as a
  * field, never as the message, and control characters are escaped, so that nobody can forge a line.
  */
+import { createRequire } from 'node:module';
 import { type Logger, pino } from 'pino';
-import { prettyFactory } from 'pino-pretty';
+
+/** What loads pino-pretty, which has many files, where somebody reads along. */
+const load = createRequire(import.meta.url);
 
 /** The process log. */
 export type Log = Logger;
@@ -96,6 +99,7 @@ function createPrettyStream(
   destination: { write(text: string): boolean },
   isTerminal: boolean,
 ): { write(line: string): void } {
+  const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty');
   const pretty = prettyFactory({
     colorize: isTerminal,
     singleLine: true,

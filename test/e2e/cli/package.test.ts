@@ -10,10 +10,12 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -105,6 +107,29 @@ test('the command runs, and makes and tests a filter', async () => {
   await holdfast('filter', 'new', 'hello', '--kind', 'stream');
   const { stdout } = await holdfast('filter', 'test', 'hello.test.ts');
   assert.match(stdout, /pass 1\n/);
+});
+
+test('what was compiled is kept beside the code, where that can be written', async () => {
+  const installed = join(app, 'node_modules', 'holdfast');
+  const command = join(installed, 'src', 'main', 'cli', 'holdfast.mjs');
+  const { NODE_COMPILE_CACHE: _, ...own } = process.env;
+  const env = { ...own, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+  const start = async (): Promise<string> => {
+    const { stdout, stderr } = await run(process.execPath, [command, '--version'], { env });
+    assert.match(stdout + stderr, /^\d+\.\d+\.\d+$/m);
+    return stdout + stderr;
+  };
+  const isTaken = /code cache for ESM file:.*\/dist\/src\/main\/cli\/main\.js was accepted/;
+  const kept = join(installed, 'build');
+  rmSync(kept, { recursive: true, force: true });
+  assert.doesNotMatch(await start(), isTaken);
+  assert.ok(existsSync(join(kept, 'compile-cache')));
+  assert.match(await start(), isTaken);
+  // Nobody may write there: not even a directory can be made.
+  rmSync(kept, { recursive: true });
+  writeFileSync(kept, '');
+  assert.doesNotMatch(await start(), isTaken);
+  rmSync(kept);
 });
 
 test('a configuration with filters is checked, with types where there is a compiler', async () => {
