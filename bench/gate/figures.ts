@@ -84,6 +84,12 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** What must cost no more for filters that it does not meet. */
+const ELSEWHERE = [
+  { name: 'request', title: 'keep-alive request', carried: 'elsewhere' },
+  { name: 'websocket-message', title: 'WebSocket message', carried: 'websocket-elsewhere' },
+] as const;
+
 const SIZES = [
   { pairs: 1, suffix: '', title: 'one connection ready in a turn' },
   { pairs: BUSY_PAIRS, suffix: '-busy', title: `${BUSY_PAIRS} connections ready in a turn` },
@@ -208,6 +214,14 @@ export const FIGURES: readonly CountedFigure[] = [
     kind: 'core',
     measure: (subject) => measureInstructions(subject, { pairs: BUSY_PAIRS, carried: 'policies' }),
   },
+  ...ELSEWHERE.map(
+    ({ name, title, carried }): CountedFigure => ({
+      name: `instructions-per-${name}-elsewhere`,
+      title: `instructions per ${title} with filters of another host, ${BUSY_PAIRS} ready`,
+      kind: 'core',
+      measure: (subject) => measureInstructions(subject, { pairs: BUSY_PAIRS, carried }),
+    }),
+  ),
   ...['conn', 'tunnel', 'mailboxMessage'].map((record) => ({
     name: `size-of-${record}`,
     title: `size of the record ${record}`,

@@ -43,8 +43,17 @@ export interface PerThing {
   readonly allocations: number;
 }
 
-/** Absent: bytes. `policies` is HTTP on a route with 1,000 rules and a rate limit. */
-export type Carried = 'tcp' | 'http' | 'policies' | 'websocket';
+/**
+ * Absent: bytes. `policies` is HTTP on a route with 1,000 rules and a rate limit; `elsewhere` is
+ * beside a host that has those and filters in JavaScript, which must not be asked.
+ */
+export type Carried =
+  | 'tcp'
+  | 'http'
+  | 'policies'
+  | 'elsewhere'
+  | 'websocket'
+  | 'websocket-elsewhere';
 
 /** What passes through the core, and how much of it is ready in each turn. */
 export interface Passing {
@@ -144,7 +153,7 @@ function createHarness(program: string): Harness {
       }
       const few = await countInstructions(passing, 100);
       const many = await countInstructions(passing, 300);
-      const isRequest = passing.carried === 'http' || passing.carried === 'policies';
+      const isRequest = ['http', 'policies', 'elsewhere'].includes(passing.carried ?? '');
       const perRound = passing.pairs * (isRequest ? 1 : 2);
       return (many - few) / (perRound * 200);
     },

@@ -43,6 +43,9 @@ export type FilterLoad =
 /** The host of which filters are asked; as long as that of the others. */
 export const FILTERED_HOST = 'other.test';
 
+/** The host for which the filter that takes 50 ms computes, instead of waiting. */
+export const BUSY_HOST = 'busy1.test';
+
 /** Whether a candidate is on this machine. */
 export type Presence =
   | { readonly version: string }

@@ -1,6 +1,7 @@
 /** What scenarios, peers and the gate stand on: machine, ports, processes, memory, load. */
 export { BUILD, buildLoadgen, buildTlsLoadgen, ROOT } from './build.ts';
 export {
+  BUSY_HOST,
   type Candidate,
   FILTERED_HOST,
   type FilterLoad,

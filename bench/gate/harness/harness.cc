@@ -4,16 +4,18 @@
 // usage: harness echo PAIRS ROUNDS [WHAT] | churn COUNT | idle FEW MANY [WHAT]
 // | instructions PAIRS ROUNDS [WHAT] echo and churn count system calls and
 // allocations, idle reads the resident memory, instructions runs the echo
-// uncounted, for callgrind. WHAT is tcp, http, policies (http with rules and a limit) or
-// websocket. Each subtracts
-// nothing: the gate runs two sizes and takes the difference, so that what
-// happens once is not in the figure.
+// uncounted, for callgrind. WHAT is tcp, http, policies (http with rules and a
+// limit), elsewhere (http beside a host with those and with filters of
+// JavaScript), websocket, or websocket-elsewhere. Each subtracts nothing: the
+// gate runs two sizes and takes the difference, so that what happens once is
+// not in the figure.
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "counting.h"
@@ -57,8 +59,8 @@ void print(const char* what, u64 count, const Counts& before, const Counts& afte
               static_cast<unsigned long long>(after.allocations - before.allocations));
 }
 
-int echo(u32 pairCount, u32 rounds, Carried carried, Policies policies) {
-  Stage stage(pairCount, carried, policies);
+int echo(u32 pairCount, u32 rounds, Carried carried, Filters filters) {
+  Stage stage(pairCount, carried, filters);
   std::vector<Stage::Pair> pairs;
   for (u32 at = 0; at < pairCount; ++at) pairs.push_back(stage.open());
   if (carried == Carried::kHttp) stage.settle(pairs);
@@ -102,6 +104,11 @@ int idle(u32 few, u32 many, Carried carried) {
 // A run takes a second; one that hangs ends by SIGALRM.
 constexpr unsigned kSecondsMax = 60;
 
+Filters filtersOf(std::string_view name) {
+  if (name == "policies") return Filters::kRulesAndLimit;
+  return name.ends_with("elsewhere") ? Filters::kElsewhere : Filters::kNone;
+}
+
 int run(int argc, char** argv) {
   alarm(kSecondsMax);
   const char* plant = std::getenv("HF_GATE_PLANT");
@@ -113,9 +120,7 @@ int run(int argc, char** argv) {
   const Carried carried = carriedOf(argc > 4 ? argv[4] : nullptr);
   const bool isEcho = std::strcmp(argv[1], "echo") == 0;
   if (isEcho || std::strcmp(argv[1], "instructions") == 0) {
-    const bool hasRules = argc > 4 && std::strcmp(argv[4], "policies") == 0;
-    return echo(number(2), number(3), carried,
-                hasRules ? Policies::kRulesAndLimit : Policies::kNone);
+    return echo(number(2), number(3), carried, filtersOf(argc > 4 ? argv[4] : ""));
   }
   if (std::strcmp(argv[1], "churn") == 0) return churn(number(2));
   return idle(number(2), number(3), carried);

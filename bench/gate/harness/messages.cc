@@ -3,7 +3,6 @@
 // Made once, outside of what is counted. Does not read messages: it compares.
 #include "messages.h"
 
-#include <cstring>
 #include <string>
 
 namespace holdfast::gate {
@@ -34,11 +33,9 @@ const std::string& frame(bool isMasked) {
 }  // namespace
 
 Carried carriedOf(const char* name) {
-  const bool isHttp =
-      name != nullptr && (std::strcmp(name, "http") == 0 || std::strcmp(name, "policies") == 0);
-  if (isHttp) return Carried::kHttp;
-  if (name != nullptr && std::strcmp(name, "websocket") == 0) return Carried::kWebSocket;
-  return Carried::kTcp;
+  const std::string_view carried = name == nullptr ? "tcp" : name;
+  if (carried == "tcp") return Carried::kTcp;
+  return carried.starts_with("websocket") ? Carried::kWebSocket : Carried::kHttp;
 }
 
 std::string_view fromClient(Carried carried) {

@@ -17,7 +17,8 @@ inline constexpr std::string_view kContent =
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static_assert(kContent.size() == 64);
 
-// By the name on the command line; bytes for any other.
+// By the name on the command line; bytes without one, and HTTP for any that is
+// no other.
 Carried carriedOf(const char* name);
 std::string_view fromClient(Carried carried);
 std::string_view fromEndpoint(Carried carried);

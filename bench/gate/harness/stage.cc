@@ -16,6 +16,8 @@
 #include <string>
 
 #include "counting.h"
+#include "proxy/filter_batch.h"
+#include "proxy/filter_host.h"
 
 // The core's clock; see the Makefile. It starts an hour ahead of the kernel's,
 // so that no timer descriptor fires during a run, and creeps. Sleeping moves it
@@ -125,8 +127,8 @@ proxy::HttpParts httpParts() {
   return http;
 }
 
-// The same as the scenario http-filters configures: rules for networks that no client is in, and a
-// bucket for each client.
+// The same as the scenario http-filters configures: rules for networks that no
+// client is in, and a bucket for each client.
 std::vector<policy::PolicyParts> rulesAndLimit() {
   policy::PolicyParts rbac;
   rbac.name = "rbac";
@@ -159,6 +161,22 @@ std::vector<policy::PolicyParts> rulesAndLimit() {
   return {rbac, limit};
 }
 
+// Another host with both kinds of filters.
+void addElsewhere(proxy::SnapshotParts* parts) {
+  proxy::FilterChainParts chain;
+  chain.id = 1;
+  chain.mask = proxy::kFilterNeeds;
+  parts->filterChains.push_back(chain);
+  proxy::HttpParts& http = parts->http[0];
+  http::HostParts host{.names = {"elsewhere.example"}, .order = http::RouteOrder::kSpecificity};
+  host.routes.push_back({.path = "/", .splits = {{.cluster = 0}}});
+  http.table.hosts.push_back(host);
+  proxy::HttpRouteParts route = http.routes[0];
+  route.policies = rulesAndLimit();
+  route.filterChain = chain.id;
+  http.routes.push_back(route);
+}
+
 proxy::ClusterHttpParts clusterHttpParts() {
   proxy::ClusterHttpParts http;
   http.idleMs = kHourMs;
@@ -177,8 +195,8 @@ void fail(const char* what) {
   std::exit(1);
 }
 
-Stage::Stage(u32 connectionsMax, Carried carried, Policies policies)
-    : carried_(carried), policies_(policies) {
+Stage::Stage(u32 connectionsMax, Carried carried, Filters filters)
+    : carried_(carried), filters_(filters) {
   BoardOptions board;
   board.shards = 1;
   board.connectionsMax = connectionsMax;
@@ -191,8 +209,22 @@ Stage::Stage(u32 connectionsMax, Carried carried, Policies policies)
   shard.seed = 1;
   shard_ = std::make_unique<proxy::Shard>(board_, shard);
   if (!shard_->start().isOk()) fail("no shard");
+  if (filters_ == Filters::kElsewhere) attachFilters();
   configure();
   listenForGateway();
+}
+
+// Whoever is asked here was asked for nothing.
+void Stage::attachFilters() {
+  filterWords_.resize(size_t{2} * proxy::kFilterWords);
+  filterBytes_.resize(size_t{2} * proxy::kFilterBytes);
+  const proxy::FilterMemory memory{filterWords_.data(), filterBytes_.data(),
+                                   filterWords_.data() + proxy::kFilterWords,
+                                   filterBytes_.data() + proxy::kFilterBytes};
+  proxy::FilterHost host;
+  host.run = [](u32) { fail("filters of another host are asked"); };
+  host.drained = [](u32) {};
+  if (!shard_->attachFilters(memory, std::move(host)).isOk()) fail("no filters");
 }
 
 // What the product configures when a listener and a cluster say nothing but
@@ -224,9 +256,10 @@ void Stage::configure() {
   parts.endpoints.push_back(endpoint);
   if (carried_ != Carried::kTcp) {
     parts.http.push_back(httpParts());
-    if (policies_ == Policies::kRulesAndLimit) {
+    if (filters_ == Filters::kRulesAndLimit) {
       parts.http[0].routes[0].policies = rulesAndLimit();
     }
+    if (filters_ == Filters::kElsewhere) addElsewhere(&parts);
     parts.clusterHttp.push_back(clusterHttpParts());
   }
   const int snapshot = proxy::compileSnapshot(parts);

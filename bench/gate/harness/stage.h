@@ -19,12 +19,14 @@
 
 namespace holdfast::gate {
 
-// What native filters the route of HTTP has: none, or 1,000 rules and a rate limit.
-enum class Policies : u8 { kNone, kRulesAndLimit };
+// What filters there are for HTTP: none; 1,000 rules and a rate limit; or those
+// and a chain that wants to be asked of everything, on another host, so that no
+// request may cost more for them.
+enum class Filters : u8 { kNone, kRulesAndLimit, kElsewhere };
 
 class Stage {
  public:
-  Stage(u32 connectionsMax, Carried carried, Policies policies = Policies::kNone);
+  Stage(u32 connectionsMax, Carried carried, Filters filters = Filters::kNone);
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
@@ -50,6 +52,7 @@ class Stage {
  private:
   void listenForGateway();
   void configure();
+  void attachFilters();
   void openTunnel(Pair& pair);
   void upgrade(Pair& pair);
   [[nodiscard]] int acceptAtEndpoint();
@@ -58,7 +61,9 @@ class Stage {
   u32 answerRequests();
 
   Carried carried_;
-  Policies policies_;
+  Filters filters_;
+  std::vector<u32> filterWords_;
+  std::vector<u8> filterBytes_;
   std::vector<int> endpoints_;  // with HTTP
   Board board_;
   std::unique_ptr<proxy::Acceptor> acceptor_;

@@ -5,6 +5,7 @@
  * Invariant: a job settles once: done, failed, shed, late or cancelled; nothing is left pending.
  */
 import assert from 'node:assert/strict';
+import { getPriority } from 'node:os';
 import { test } from 'node:test';
 import { FilterPlanner } from '../../../src/main/filters/index.ts';
 import { OffloadPool } from '../../../src/main/filters/offload/index.ts';
@@ -25,7 +26,9 @@ const PROGRAM: Program = {
   hash: 'abc',
   entry: ENTRY,
   files: {
-    [ENTRY]: `import { factor } from './factor.ts';
+    [ENTRY]: `import { getPriority } from 'node:os';
+import { factor } from './factor.ts';
+export const niceness = (): number => getPriority(0);
 export const double = (n: number): number => n * factor;
 export const bytes = (b: Uint8Array): Uint8Array => b.map((x) => x + 1);
 export const fail = (): never => { throw new Error('no luck'); };
@@ -66,6 +69,14 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
     return error.failure;
   }
 }
+
+test('jobs leave the cores to whoever has none of the pool’s threads', async (t) => {
+  const pool = new OffloadPool({ threads: 1 });
+  t.after(() => pool.close());
+  const own = getPriority(0);
+  assert.equal(await connect(pool).run(job('niceness', null)), Math.min(own + 10, 19));
+  assert.equal(getPriority(0), own);
+});
 
 test('a job runs the checked texts in another thread, and is counted', async (t) => {
   const pool = new OffloadPool({ threads: 1 });

@@ -182,7 +182,7 @@ void Shard::runFiltersIfFull() {
 // Hands over what waits, and lets holders go on.
 void Shard::runFilters() {
   ShardFilters& filters = *filters_;
-  if (filters.isRunning) return;
+  if (filters.isRunning || (!isFilterWorkLeft() && filters.drained.empty())) return;
   enter(Activity::kFilters);
   for (u32 round = 0; round < kFilterRoundsMax; round++) {
     settleLate();

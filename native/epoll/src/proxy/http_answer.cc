@@ -271,7 +271,7 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
   const std::span<const u8> whole = *bytes;
   *bytes = bytes->subspan(head_.length);
   if (head_.isSwitch) {
-    if (!hasFilters() || !askResponse(tunnel, whole)) upgrade(tunnel, *bytes);
+    if (exchange.chain == 0 || !askResponse(tunnel, whole)) upgrade(tunnel, *bytes);
     return false;
   }
   if (head_.status < 200) return passInterim(tunnel);
@@ -288,7 +288,7 @@ bool Shard::takeAnswerHead(u32 tunnel, std::span<const u8>* bytes) {
     const u32 wanted = condition & exchange.retryOn;
     if (wanted != 0 && retryExchange(tunnel, wanted)) return false;
   }
-  if (hasFilters() && askResponse(tunnel, whole)) return false;
+  if (exchange.chain != 0 && askResponse(tunnel, whole)) return false;
   return writeAnswerHead(tunnel);
 }
 
@@ -398,7 +398,7 @@ void Shard::upgrade(u32 tunnel, std::span<const u8> rest) {
   const u32 settings = exchange.settings;
   exchange.settings = kNoIndex;
   const bool hasDeflate = answered.hasDeflate() && !isMessageAsked(exchange.chain);
-  if (filters_ != nullptr) askOpen(tunnel, exchange);
+  if (exchange.chain != 0) askOpen(tunnel, exchange);
   std::memmove(scratch_, rest.data(), rest.size());
   openFrames(tunnel, settings, hasDeflate, rest.size());
 }

@@ -159,7 +159,7 @@ void Shard::editRequest(Request& request, EditList& edits) {
   editRoute(request, snapshot_.edits(route.requestEditFirst, route.requestEditCount), edits);
   const Exchange& exchange = exchangePool_[request.exchange];
   if (!exchange.toEndpoint.isEmpty()) putKept(exchange.toEndpoint, edits);
-  if (!hasFilters()) return;
+  if (exchange.chain == 0) return;
   // Frames of messages that are looked at are not compressed.
   if ((exchange.flags & kExWebSocket) != 0 && isMessageAsked(exchange.chain)) {
     edits.remove(FieldId::kSecWebSocketExtensions);

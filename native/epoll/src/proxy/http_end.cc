@@ -159,12 +159,13 @@ void Shard::freeExchange(u32 tunnel) {
   if (logged_ != nullptr) endLogged(tunnel, index);
   leaveCircuits(tunnel);
   dropHedged(tunnel);
-  if (exchange.chain != 0) endExchangeFilters(index);
+  const bool isFiltered = exchange.chain != 0;
+  if (isFiltered) endExchangeFilters(index);
   if (exchange.ticketCount != 0) leaveLimits(exchange);
   for (ChunkChain* chain : {&exchange.head, &exchange.edits, &exchange.note, &exchange.kept}) {
     if (!chain->isEmpty()) chunks_.clear(*chain);
   }
-  if (hasFilters() || (exchange.flags & (kExListenerPassed | kExRoutePassed)) != 0) {
+  if (isFiltered || (exchange.flags & (kExListenerPassed | kExRoutePassed)) != 0) {
     for (ChunkChain* chain : {&exchange.asked, &exchange.toEndpoint, &exchange.toClient}) {
       if (!chain->isEmpty()) chunks_.clear(*chain);
     }

@@ -118,7 +118,7 @@ void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t tot
   if (exchange.stage == ExchangeStage::kNew) {
     const TextSpec& policies = request.listener->policies;
     if (policies.length != 0 && !passPolicies(request, policies, kExListenerPassed, total)) return;
-    if (hasFilters() && askRequest(request, FilterHook::kRequest, total)) return;
+    if (exchange.chain != 0 && askRequest(request, FilterHook::kRequest, total)) return;
     exchange.stage = ExchangeStage::kMatching;
   }
   if (!findRoute(request)) return;
@@ -130,7 +130,7 @@ void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t tot
       return;
     }
     if ((exchange.flags & kExThrottled) != 0 && !throttleRequest(request, total)) return;
-    if (hasFilters() && askRequest(request, FilterHook::kRouted, total)) return;
+    if (exchange.chain != 0 && askRequest(request, FilterHook::kRouted, total)) return;
     exchange.stage = ExchangeStage::kRouted;
   } else if (answered != nullptr) {
     request.routed = answered;
@@ -143,9 +143,9 @@ void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t tot
   }
   if (route.action != HttpAction::kCluster) return actHere(request);
   if (head_.upgrade == http1::UpgradeTo::kWebSocket && !acceptWebSocket(request)) return;
-  const u32 position = hasFilters() ? clusterFor(request)
-                                    : routeTables_[request.listener->http].pickCluster(
-                                          request.number, random_.nextU32());
+  const u32 position = exchange.chain != 0 ? clusterFor(request)
+                                           : routeTables_[request.listener->http].pickCluster(
+                                                 request.number, random_.nextU32());
   if (position >= snapshot_.clusterCount()) {
     return answerEarly(request, 503, HttpEnd::kNoEndpoint);
   }
@@ -182,7 +182,7 @@ void Shard::enterRoute(Request& request) {
   }
   exchange.flags &= ~u32{kExPicked};
   // Filters are shown its name.
-  if (hasFilters() && route.action == HttpAction::kCluster) (void)clusterFor(request);
+  if (exchange.chain != 0 && route.action == HttpAction::kCluster) (void)clusterFor(request);
 }
 
 // Position of the cluster that the request goes to: the one a filter chose, or that of the route,
@@ -403,7 +403,7 @@ bool Shard::openExchange(Request& request) {
     return false;
   }
   if (!request.id.empty() && request.listener->accessLog != 0) noteForLog(request);
-  if (!noteEdits(request, cookie) || (hasFilters() && !keepAsked(request))) {
+  if (!noteEdits(request, cookie) || (exchange.chain != 0 && !keepAsked(request))) {
     answerEarly(request, 503, HttpEnd::kNoMemory);
     return false;
   }

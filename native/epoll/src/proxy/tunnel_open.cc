@@ -108,7 +108,7 @@ void Shard::startConnect(u32 tunnel) {
     record.endpoint = pick.endpoint->id;
     record.flags |= kTunnelEndpointHeld;
     if (isForHttp) {
-      if (hasFilters() && askEndpoint(tunnel)) return;
+      if (hasFilters() && exchangeOf(tunnel).chain != 0 && askEndpoint(tunnel)) return;
       if (attachUnused(tunnel)) return sendRequest(tunnel);
     }
     if (!useEndpoint(tunnel, cluster, *pick.endpoint)) return;
