@@ -28,30 +28,13 @@ class BalancerBench {
     options.shards = 1;
     options.connectionsMax = 16;
     CHECK(board_.create(options).isOk());
-    SnapshotParts parts;
     ClusterSpec cluster;
     cluster.id = 3;
     cluster.balance = balance;
-    cluster.endpointCount = static_cast<u32>(weights.size());
     if (adjust != nullptr) adjust(cluster);
-    parts.clusters.push_back(cluster);
-    for (u32 i = 0; i < weights.size(); ++i) {
-      EndpointSpec endpoint;
-      endpoint.id = kFirstId + i;
-      endpoint.weight = weights[i];
-      endpoint.connectionsMax = connectionsMax;
-      Address address;
-      CHECK(parseIp("192.0.2.1", static_cast<u16>(1000 + i), &address));
-      sockaddr_storage storage;
-      endpoint.addressLength = toSockaddr(address, &storage);
-      std::memcpy(&endpoint.address, &storage, endpoint.addressLength);
-      parts.endpoints.push_back(endpoint);
-      board_.endpoint(endpoint.id).healthy.store(1);
-    }
-    const int fd = compileSnapshot(parts);
-    CHECK(fd >= 0);
-    CHECK(snapshot_.map(fd).isOk());
-    sys::close(fd);
+    parts_.clusters.push_back(cluster);
+    putEndpoints(weights);
+    map();
     balancer_ = std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, 1);
   }
 
@@ -89,6 +72,17 @@ class BalancerBench {
     return std::make_unique<Balancer>(snapshot_, snapshot_.cluster(0), board_, seed);
   }
 
+  // The cluster in the next snapshot, with other weights where some are given.
+  void renew(const std::vector<u32>& weights = {}) {
+    if (!weights.empty()) putEndpoints(weights);
+    Snapshot former;
+    former.swap(snapshot_);
+    map();
+    std::unique_ptr<Balancer> next = another(2);
+    next->resume(*balancer_);
+    balancer_.swap(next);
+  }
+
   Board& board() { return board_; }
   Balancer& balancer() { return *balancer_; }
   u32 active(u32 position) { return board_.endpointActive(kFirstId + position).load(); }
@@ -101,7 +95,33 @@ class BalancerBench {
   bool isAtLimit = false;
 
  private:
+  void putEndpoints(const std::vector<u32>& weights) {
+    parts_.endpoints.clear();
+    parts_.clusters[0].endpointCount = static_cast<u32>(weights.size());
+    for (u32 i = 0; i < weights.size(); ++i) {
+      EndpointSpec endpoint;
+      endpoint.id = kFirstId + i;
+      endpoint.weight = weights[i];
+      endpoint.connectionsMax = connectionsMax;
+      Address address;
+      CHECK(parseIp("192.0.2.1", static_cast<u16>(1000 + i), &address));
+      sockaddr_storage storage;
+      endpoint.addressLength = toSockaddr(address, &storage);
+      std::memcpy(&endpoint.address, &storage, endpoint.addressLength);
+      parts_.endpoints.push_back(endpoint);
+      board_.endpoint(endpoint.id).healthy.store(1);
+    }
+  }
+
+  void map() {
+    const int fd = compileSnapshot(parts_);
+    CHECK(fd >= 0);
+    CHECK(snapshot_.map(fd).isOk());
+    sys::close(fd);
+  }
+
   Board board_;
+  SnapshotParts parts_;
   Snapshot snapshot_;
   std::unique_ptr<Balancer> balancer_;
 };

@@ -52,6 +52,39 @@ TEST(roundRobinWithWeightsSpreadsTheHeavyOne) {
   CHECK(longest <= 2);
 }
 
+TEST(turnsGoOnOverSnapshots) {
+  BalancerBench weighted(Balance::kRoundRobin, {3, 1});
+  std::vector<u32> counts(2, 0);
+  for (u32 i = 0; i < 40; ++i) {
+    counts[weighted.pick()] += 1;
+    weighted.renew();
+  }
+  CHECK_EQ(counts[1], 10u);
+  BalancerBench equal(Balance::kRoundRobin, {1, 1, 1});
+  std::vector<u32> turns(3, 0);
+  for (u32 i = 0; i < 30; ++i) {
+    turns[equal.pick()] += 1;
+    equal.renew();
+  }
+  CHECK_EQ(turns[0], 10u);
+  CHECK_EQ(turns[2], 10u);
+}
+
+// Debts of large weights would keep an endpoint away for long where weights are small.
+TEST(creditsAreScaledToNewWeights) {
+  BalancerBench bench(Balance::kRoundRobin, {250, 249});
+  (void)bench.pick();
+  bench.renew({2, 1});
+  std::vector<u32> counts(2, 0);
+  for (u32 i = 0; i < 30; ++i) counts[bench.pick()] += 1;
+  CHECK(counts[0] >= 19 && counts[0] <= 21);
+  // One that is gone and one that comes.
+  bench.renew({1});
+  CHECK_EQ(bench.pick(), 0u);
+  bench.renew({1, 1});
+  CHECK_EQ(bench.shares(10)[1], 5u);
+}
+
 TEST(leastConnectionsFillsWhatIsEmpty) {
   BalancerBench bench(Balance::kLeastConnections, {1, 1, 1});
   (void)bench.shares(30);

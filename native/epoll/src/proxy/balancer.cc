@@ -2,6 +2,7 @@
 #include "proxy/balancer.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "proxy/circuit.h"
 #include "proxy/hash_table.h"
@@ -44,6 +45,29 @@ Balancer::Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& 
   rotation_ = random_.below(cluster.endpointCount == 0 ? 1 : cluster.endpointCount);
   epoch_ = entry_.healthEpoch.load(kRelaxed) - 1;
   if (cluster.ejectLatencyPermille != 0) means_.reserve(cluster.endpointCount);
+}
+
+u64 Balancer::weightOfAll() const {
+  u64 sum = 0;
+  for (u32 i = 0; i < cluster_->endpointCount; i++) sum += endpoints_[i].weight;
+  return sum;
+}
+
+// Whose turn it is would else begin anew with each change, and light endpoints would wait for ever
+// where changes come more often than their turns. Credits are parts of the sum of the weights.
+void Balancer::resume(const Balancer& former) {
+  rotation_ = former.rotation_;
+  const auto sum = static_cast<i64>(weightOfAll());
+  const auto formerSum = static_cast<i64>(former.weightOfAll());
+  std::unordered_map<u32, i64> credits;
+  for (u32 i = 0; i < former.cluster_->endpointCount; i++) {
+    if (former.credits_[i] != 0) credits.emplace(former.endpoints_[i].id, former.credits_[i]);
+  }
+  if (credits.empty() || formerSum == 0) return;
+  for (u32 i = 0; i < cluster_->endpointCount; i++) {
+    const auto found = credits.find(endpoints_[i].id);
+    if (found != credits.end()) credits_[i] = found->second * sum / formerSum;
+  }
 }
 
 Pick Balancer::pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid) {

@@ -33,6 +33,10 @@ class Balancer {
  public:
   Balancer(const Snapshot& snapshot, const ClusterSpec& cluster, Board& board, u64 seed);
 
+  // Goes on where `former` stopped, which chose for the cluster in the snapshot before: with other
+  // weights or endpoints, and with positions of its own. Before the first pick. O(endpoints).
+  void resume(const Balancer& former);
+
   // `avoid` holds endpoint ids that failed for this connection already. O(endpoints) at worst.
   [[nodiscard]] Pick pick(u64 nowMs, const PickKey& key, std::span<const u32> avoid);
 
@@ -55,6 +59,7 @@ class Balancer {
   [[nodiscard]] bool ejectAlone(EndpointEntry& entry, Cause cause, u64 nowMs);
   static void endRow(EndpointEntry& entry, Cause cause);
 
+  [[nodiscard]] u64 weightOfAll() const;
   void refresh(u64 nowMs);
   [[nodiscard]] bool isUsable(u32 position, u64 nowMs) const;
   [[nodiscard]] u32 slowStartWeight(u32 position, u64 nowMs) const;

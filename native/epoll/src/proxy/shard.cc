@@ -474,16 +474,8 @@ Status Shard::applySnapshot(int fd) {
   attachTables();
   if (pool_.has_value()) pool_->applySnapshot(copies);
   std::fill(std::begin(listenerAt_), std::end(listenerAt_), kNoIndex);
-  std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
   for (u32 i = 0; i < snapshot_.listenerCount(); i++) listenerAt_[snapshot_.listener(i).id] = i;
-  balancers_.clear();
-  std::vector<RetryBudget> budgets(snapshot_.clusterCount());
-  for (u32 i = 0; i < snapshot_.clusterCount(); i++) {
-    const ClusterSpec& cluster = snapshot_.cluster(i);
-    clusterAt_[cluster.id] = i;
-    balancers_.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
-  }
-  retryBudgets_.swap(budgets);
+  renewBalancers();
   forgetMirrors();
   applyChains();
   enter(Activity::kIdle);

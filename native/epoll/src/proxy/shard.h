@@ -143,6 +143,8 @@ class Shard : private ShardState {
 
   // tunnel_open.cc
   void readHeader(u32 tunnel);
+  // What is kept of clusters goes over to those of the snapshot in use, while the former is mapped.
+  void renewBalancers();
   void startConnect(u32 tunnel);
   bool useEndpoint(u32 tunnel, const ClusterSpec& cluster, const EndpointSpec& endpoint);
   // 0 when under way, otherwise the errno.

@@ -78,6 +78,23 @@ void Shard::readHeader(u32 tunnel) {
   direct(tunnel, *listener);
 }
 
+void Shard::renewBalancers() {
+  std::vector<std::unique_ptr<Balancer>> balancers;
+  std::vector<RetryBudget> budgets(snapshot_.clusterCount());
+  for (u32 i = 0; i < snapshot_.clusterCount(); i++) {
+    const ClusterSpec& cluster = snapshot_.cluster(i);
+    balancers.push_back(std::make_unique<Balancer>(snapshot_, cluster, board_, random_.nextU64()));
+    const u32 former = clusterAt_[cluster.id];
+    if (former == kNoIndex) continue;
+    balancers[i]->resume(*balancers_[former]);
+    budgets[i] = retryBudgets_[former];
+  }
+  balancers_.swap(balancers);
+  retryBudgets_.swap(budgets);
+  std::fill(std::begin(clusterAt_), std::end(clusterAt_), kNoIndex);
+  for (u32 i = 0; i < snapshot_.clusterCount(); i++) clusterAt_[snapshot_.cluster(i).id] = i;
+}
+
 // Picks endpoints until one connect is under way, or none is left.
 void Shard::startConnect(u32 tunnel) {
   Tunnel& record = tunnels_[tunnel];
