@@ -144,7 +144,7 @@ test('metrics are valid exposition text and count what happened', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: simple(origin.port) });
   const client = await EchoClient.connect(t, await gateway.port('echo'));
   await client.echo('12345');
-  const { text, headers } = await gateway.admin('GET', '/metrics');
+  const { text, headers } = await gateway.counted('/metrics');
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/);
   const samples = new Map<string, number>();
   const heads = new Set<string>();
@@ -168,7 +168,7 @@ test('metrics are valid exposition text and count what happened', async (t) => {
   assert.equal(samples.get('holdfast_config_generation'), 1);
   assert.equal(samples.get('holdfast_shard_up{shard="1"}'), 1);
   assert.ok((samples.get('holdfast_open_fds') ?? 0) > 0);
-  const one = await gateway.admin('GET', '/metrics?scope=shard');
+  const one = await gateway.counted('/metrics?scope=shard');
   assert.match(one.text, /holdfast_shard_up/);
   assert.doesNotMatch(one.text, /holdfast_build_info/);
 });
@@ -183,7 +183,7 @@ test('docs/metrics.md names every metric and every reason, and no others', async
       // Those of filters are shown where a configuration has some.
       .filter((name) => !/^holdfast_(?:filter|offload|steering)_/.test(name)),
   );
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   const shown = new Set([
     ...[...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => String(name)),
     ...[...text.matchAll(/reason="([^"]+)"/g)].map(([, name]) => String(name)),

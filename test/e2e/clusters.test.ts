@@ -82,7 +82,7 @@ test('an endpoint that fails its health checks gets no new connections until it 
   assert.equal(down['err'], 'ECONNREFUSED');
   const clients = await Promise.all(Array.from({ length: 8 }, () => EchoClient.connect(t, port)));
   await Promise.all(clients.map((client) => client.echo('x', '2:x')));
-  const { json } = await gateway.admin('GET', '/v1/clusters/origin');
+  const { json } = await gateway.counted('/v1/clusters/origin');
   assert.deepEqual(
     json.endpoints.map((each: { state: string }) => each.state),
     ['unhealthy', 'healthy'],
@@ -118,7 +118,7 @@ test('a name follows its records, and keeps the last good ones when DNS fails', 
   await client.echo('b', '1:b');
   zone.addresses = null;
   await gateway.logged(({ msg }) => msg.startsWith('a name does not resolve'));
-  const { json } = await gateway.admin('GET', '/v1/clusters/origin');
+  const { json } = await gateway.counted('/v1/clusters/origin');
   assert.equal(json.endpoints.length, 2);
   zone.addresses = ['127.0.0.2'];
   await gateway.adminUntil('/v1/clusters/origin', (answer) => answer.json.endpoints.length === 1);

@@ -233,7 +233,7 @@ test('a hundred reloads leave nothing behind', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: simple(origin.port) });
   const client = await EchoClient.connect(t, await gateway.port('echo'));
   const count = async (): Promise<unknown> => {
-    const { json } = await gateway.admin('GET', '/v1/stats');
+    const { json } = await gateway.counted('/v1/stats');
     return [json.process.openFds, json.process.threads];
   };
   await gateway.admin('POST', '/v1/reload');
@@ -261,7 +261,7 @@ test('a log reader that stops costs log lines and nothing else', async (t) => {
   }
   await client.echo('traffic goes on');
   await (await EchoClient.connect(t, port)).echo('and new connections are accepted');
-  const { text } = await gateway.admin('GET', '/metrics?scope=process');
+  const { text } = await gateway.counted('/metrics?scope=process');
   const dropped = Number(/^holdfast_log_dropped_total (\d+)$/m.exec(text)?.[1]);
   assert.ok(dropped > 0, `${dropped} records were dropped`);
 });

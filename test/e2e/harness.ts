@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +177,24 @@ export class GatewayProcess {
     return ask({ socketPath: this.socket }, { method, path, body });
   }
 
+  /**
+   * Asks for counts, once each shard has ended the turn that it was in: a peer hears of what happens
+   * in a turn before the shard has booked it. What takes further turns needs {@link adminUntil}.
+   */
+  async counted(path: string): Promise<Answer> {
+    // On one connection, so that descriptors are counted as for a single request.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const to = { socketPath: this.socket, agent };
+    try {
+      // A look through all connections for one that nobody has is answered between two turns.
+      const nobody = '/v1/connections?sort=bytes&limit=1&client=192.0.2.1';
+      await ask(to, { method: 'GET', path: nobody });
+      return await ask(to, { method: 'GET', path });
+    } finally {
+      agent.destroy();
+    }
+  }
+
   /** Asks again until the answer is as wanted. */
   async adminUntil(path: string, isWanted: (answer: Answer) => boolean): Promise<Answer> {
     const deadline = performance.now() + HANG_MS;
@@ -260,7 +278,9 @@ export class GatewayProcess {
 
 /** Sends one HTTP request and reads the whole answer. */
 export function ask(
-  to: { readonly socketPath: string } | { readonly host: string; readonly port: number },
+  to: ({ readonly socketPath: string } | { readonly host: string; readonly port: number }) & {
+    readonly agent?: Agent;
+  },
   wanted: {
     readonly method: string;
     readonly path: string;
@@ -270,7 +290,8 @@ export function ask(
 ): Promise<Answer> {
   const { method, path, headers } = wanted;
   return new Promise((resolve, reject) => {
-    const asked = request({ ...to, method, path, headers: { ...headers }, agent: false }, (got) => {
+    const options = { agent: false as const, ...to, method, path, headers: { ...headers } };
+    const asked = request(options, (got) => {
       const chunks: Buffer[] = [];
       got.on('data', (chunk: Buffer) => chunks.push(chunk));
       got.once('error', reject);

@@ -72,7 +72,7 @@ test('a limit of a cluster, and a cluster without endpoints', async (t) => {
   second.send(get('/tight/2'));
   await readHead(second);
   assert.deepEqual(await endOf(gateway, '/tight/2'), ['over-limit', 503]);
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   assert.match(text, /^holdfast_cluster_refused_total\{cluster="tight",limit="requests"\} 1$/m);
   assert.match(text, /^holdfast_cluster_requests_active\{cluster="tight"\} 1$/m);
 
@@ -150,7 +150,7 @@ test('pongs are shown, and a client that sends none is let go', async (t) => {
   assert.equal(json.connections[0].route, 'rooms');
   const record = await gateway.accessed(({ event }) => event === 'tunnel');
   assert.equal(record['flags'], 'pong-timeout');
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   assert.match(text, /^holdfast_websocket_pong_timeouts_total\{listener="web"\} 1$/m);
   assert.match(text, /^holdfast_http_ends_total\{listener="web",flag="pong-timeout"\} 1$/m);
 });

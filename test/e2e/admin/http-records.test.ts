@@ -235,7 +235,7 @@ test('a record says why a request ended, and the counters agree', async (t) => {
     );
     client.socket.destroy();
   }
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   const ends = parseMetrics(text).get('holdfast_http_ends_total')?.samples;
   for (const { flags } of ENDINGS) {
     assert.equal(ends?.get(`holdfast_http_ends_total{listener="web",flag="${flags}"}`), 1, flags);
@@ -251,12 +251,12 @@ test('bytes that are no request have a record, and their rule is counted', async
   assert.equal(record['violation'], 'field-name');
   assert.equal(record['status'], 400);
   assert.equal(record['route'], null);
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   assert.match(
     text,
     /^holdfast_http_violations_total\{listener="web",from="client",rule="field-name"\} 1$/m,
   );
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   assert.deepEqual(json.http[0].violations.client, { 'field-name': 1 });
 });
 
@@ -349,7 +349,7 @@ test('a WebSocket: in the list while it lives, two records at its end', async (t
       closeCode: 1000,
     },
   );
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   for (const line of [
     'holdfast_websockets_opened_total{listener="web"} 1',
     'holdfast_websockets_active{listener="web"} 0',
@@ -377,7 +377,7 @@ test('a frame that breaks a rule is named by the record and counted', async (t) 
     [record['flags'], record['violation'], record['closeCode']],
     ['frame-invalid', 'length-sign', 1002],
   );
-  const { text } = await gateway.admin('GET', '/metrics?scope=http');
+  const { text } = await gateway.counted('/metrics?scope=http');
   assert.match(
     text,
     /^holdfast_websocket_violations_total\{listener="web",from="client",rule="length-sign"\} 1$/m,
@@ -480,7 +480,7 @@ test('metrics after known traffic: classes, histograms, connections to endpoints
   assert.equal(value('holdfast_cluster_connections_reused_total', cluster), 2);
   assert.equal(value('holdfast_cluster_connections_idle', cluster), 1);
   assert.equal(value('holdfast_cluster_responses_total', `${cluster},code_class="5xx"`), 1);
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   const all = json.routes.find(({ name }: { name: string }) => name === 'all');
   assert.equal(all.counters.requests, 3);
   assert.equal(all.latency.count, 3);

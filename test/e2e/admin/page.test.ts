@@ -16,7 +16,7 @@ import { Wire } from '../peers/wire.ts';
 type Page = Map<string, MetricFamily>;
 
 async function scrape(gateway: GatewayProcess): Promise<Page> {
-  const { text, headers } = await gateway.admin('GET', '/metrics');
+  const { text, headers } = await gateway.counted('/metrics');
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4; charset=utf-8$/);
   return parseMetrics(text);
 }
@@ -107,7 +107,7 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
 `,
   });
   const page = await scrape(gateway);
-  const http = parseMetrics((await gateway.admin('GET', '/metrics?scope=http')).text);
+  const http = parseMetrics((await gateway.counted('/metrics?scope=http')).text);
   for (const { name, help, samples } of page.values()) {
     assert.match(name, /^holdfast_[a-z0-9_]+$/);
     assert.match(help, /^[0-9A-Z].*\.$/, name);
@@ -128,7 +128,7 @@ clusters: [{ name: c, endpoints: [${origin.address}] }]
     );
   }
   for (const scope of ['process', 'listener', 'endpoint', 'shard', 'tls', 'http']) {
-    const part = parseMetrics((await gateway.admin('GET', `/metrics?scope=${scope}`)).text);
+    const part = parseMetrics((await gateway.counted(`/metrics?scope=${scope}`)).text);
     assert.ok(part.size > 0 && part.size < page.size, scope);
     assert.ok(
       [...part.keys()].every((name) => page.has(name)),

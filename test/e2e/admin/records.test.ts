@@ -137,7 +137,7 @@ test('who ended a connection, and why', async (t) => {
     assert.equal(record['bytesFromClient'], 5);
     assert.equal(record['bytesFromEndpoint'], 7);
   }
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   assert.equal(json.shards[0].counters.accessRecords, ENDINGS.length);
   assert.equal(json.shards[0].counters.accessDropped, 0);
 });
@@ -204,7 +204,7 @@ test('records of many short connections: one each, none torn', async (t) => {
     const record = await gateway.accessed((each) => each['client'] === client);
     assert.equal(record['bytesFromClient'], 5);
   }
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   const written = [...text.matchAll(/^holdfast_shard_access_records_total\{.*\} (\d+)$/gm)];
   assert.equal(
     written.reduce((sum, [, count]) => sum + Number(count), 0),

@@ -72,7 +72,7 @@ test('added, drained, removed: new connections follow, established ones stay', a
   }
   await patch({ set: [{ address: b.address, drain: true }] });
   assert.equal(await serving(t, port), 'a');
-  const { json } = await gateway.admin('GET', '/v1/clusters/c');
+  const { json } = await gateway.counted('/v1/clusters/c');
   assert.deepEqual(
     json.endpoints.map((each: { state: string }) => each.state),
     ['healthy', 'draining'],
@@ -93,7 +93,7 @@ test('added, drained, removed: new connections follow, established ones stay', a
   assert.ok(places.includes(a.address) && places.includes(b.address), String(places));
   first.wire.finish();
   assert.equal(await first.wire.ended, 'fin');
-  assert.equal((await gateway.admin('GET', '/v1/clusters/c')).json.endpoints.length, 0);
+  assert.equal((await gateway.counted('/v1/clusters/c')).json.endpoints.length, 0);
 });
 
 test('a weight and a limit that are set count from then on', async (t) => {
@@ -102,7 +102,7 @@ test('a weight and a limit that are set count from then on', async (t) => {
   const held = await Promise.all(Array.from({ length: 6 }, () => reach(t, port)));
   assert.equal(held.filter(({ name }) => name === 'a').length, 1);
   await patch({ set: [{ address: a.address, connections: 0, weight: 200 }] });
-  const { json } = await gateway.admin('GET', '/v1/clusters/c');
+  const { json } = await gateway.counted('/v1/clusters/c');
   assert.equal(json.endpoints[0].weight, 200);
   assert.equal(json.endpoints[0].connectionsMax, 0);
   assert.equal(await serving(t, port), 'a');
@@ -180,7 +180,7 @@ test('endpoints change a hundred times under traffic: nobody is refused, nobody 
   }
   assert.ok((await Promise.all(traffic)).every((rounds) => rounds > 0));
   assert.ok((await arrivals) > 0);
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   const [front] = json.listeners;
   const abnormal = Object.entries(front.closed).filter(
     ([reason, count]) => reason !== 'client-closed' && count !== 0,

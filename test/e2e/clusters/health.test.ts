@@ -41,7 +41,7 @@ clusters: [{ name: c, endpoints: [${addresses}], ${cluster} }]
 }
 
 async function endpoint(gateway: GatewayProcess, origin: Origin): Promise<EndpointView> {
-  const { json } = await gateway.admin('GET', '/v1/clusters/c');
+  const { json } = await gateway.counted('/v1/clusters/c');
   const found = json.endpoints.find((each: EndpointView) => each.address === origin.address);
   assert.ok(found !== undefined);
   return found;
@@ -95,7 +95,7 @@ test('a checked endpoint goes down and comes back; who is connected stays', asyn
   const view = await endpoint(gateway, b);
   assert.equal(view.state, 'unhealthy');
   assert.match(String(view.lastError), /ECONNREFUSED/);
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   assert.ok(
     text.includes(`holdfast_upstream_endpoint_healthy{cluster="c",endpoint="${b.address}"} 0\n`),
   );
@@ -181,7 +181,7 @@ test('an endpoint that refuses is ejected, and used again after its time', async
   assert.equal(ejected.counters['connectFailures'], 2);
   assert.equal(ejected.counters['ejections'], 1);
   assert.ok(ejected.ejectedMs > 0 && ejected.ejectedMs <= 1_000, `${ejected.ejectedMs} ms`);
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   assert.ok(
     text.includes(`holdfast_upstream_endpoint_ejected{cluster="c",endpoint="${b.address}"} 1\n`),
   );
@@ -269,7 +269,7 @@ test('the next endpoint is tried when one refuses, as often as retries say', asy
   const never = 'ejection: { afterFailures: off }';
   const patient = await start(t, [a, b, c], `connect: { retries: 2 }, ${never}`);
   assert.deepEqual(await names(t, patient.port, 3), ['c', 'c', 'c']);
-  const { json } = await patient.gateway.admin('GET', '/v1/stats');
+  const { json } = await patient.gateway.counted('/v1/stats');
   const { connectFailures, connectRetries } = json.shards[0].counters;
   assert.equal(connectFailures, connectRetries);
   assert.ok(connectRetries > 0);

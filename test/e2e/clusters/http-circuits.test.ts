@@ -30,7 +30,7 @@ function countersOf(stats: Stats): Readonly<Record<string, number>> {
 }
 
 async function counters(scene: HttpScene): Promise<Readonly<Record<string, number>>> {
-  return countersOf((await scene.gateway.admin('GET', '/v1/stats')).json);
+  return countersOf((await scene.gateway.counted('/v1/stats')).json);
 }
 
 /** Waits until nothing of the cluster is under way, kept connections left out. */
@@ -169,7 +169,7 @@ test('however a request ends, it is given back', async (t) => {
     ({ json }) => countersOf(json)['httpConnections'] === 0,
   );
   assert.equal((await scene.ask(t, requestOf('POST', '/good', { body: 'x' }))).status, 200);
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await scene.gateway.counted('/v1/clusters/app');
   assert.equal(json.endpoints[0].connections, 0);
 });
 
@@ -223,6 +223,6 @@ test('what a hedged request had in two places is given back in both', async (t) 
     '/v1/stats',
     ({ json }) => countersOf(json)['httpConnections'] === 0,
   );
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await scene.gateway.counted('/v1/clusters/app');
   assert.equal(json.endpoints[0].connections, 0);
 });

@@ -75,7 +75,7 @@ test('a changed record moves new connections, not established ones', async (t) =
   await whenAddresses(gateway, ['127.0.0.1', '127.0.0.2']);
   const names = [(await reach(t, port)).name, (await reach(t, port)).name];
   assert.deepEqual(names.toSorted(), ['one', 'two']);
-  const { json } = await gateway.admin('GET', '/v1/clusters/c');
+  const { json } = await gateway.counted('/v1/clusters/c');
   assert.deepEqual(
     json.endpoints.map((each: { host: string }) => each.host),
     [NAME, NAME],
@@ -109,7 +109,7 @@ test('a resolution that fails keeps the last good addresses', async (t) => {
     const { json, text } = await gateway.admin('GET', '/v1/status');
     assert.deepEqual(json.names[0].addresses, ['127.0.0.2'], text);
     assert.ok(json.names[0].failures >= 1);
-    const metrics = await gateway.admin('GET', '/metrics');
+    const metrics = await gateway.counted('/metrics');
     assert.match(metrics.text, /^holdfast_dns_addresses\{host="broker\.test"\} 1$/m);
   }
 });

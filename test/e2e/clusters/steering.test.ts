@@ -172,7 +172,7 @@ async function failed({ gateway }: Steered, said: RegExp): Promise<LogRecord> {
 }
 
 async function metric({ gateway }: Steered, name: string): Promise<number> {
-  const { text } = await gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await gateway.counted('/metrics?scope=filter');
   const line = text.split('\n').find((each) => each.startsWith(name));
   return Number(line?.split(' ').at(-1));
 }
@@ -193,7 +193,7 @@ test('weights shift traffic; a weight of 0 takes nothing new and keeps what it h
   write('weights', { a: 0, b: 0, c: 0 });
   await whenWeights(scene, [null, null, null]);
   assert.ok(Object.values(await tally(t, port, 12)).every((count) => count > 0));
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await scene.gateway.counted('/v1/clusters/app');
   const { use, name, failures, lastError, updates } = json.balancer;
   assert.deepEqual([use, name, failures, lastError], ['./balance.ts', 'told', 0, null]);
   assert.ok(updates >= 3);
@@ -214,7 +214,7 @@ test('a balancer that throws or talks nonsense: the last weights hold, and the l
     assert.deepEqual([record['cluster'], record['balancer']], ['app', 'told']);
     assert.deepEqual(await tally(t, port, 4), { a: 0, b: 4, c: 0 });
   }
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await scene.gateway.counted('/v1/clusters/app');
   assert.match(json.balancer.lastError, /the weight -1/);
   assert.ok((await metric(scene, 'holdfast_steering_failures_total{')) >= 3);
   assert.ok((await metric(scene, 'holdfast_steering_age_seconds{')) > 0);
@@ -261,7 +261,7 @@ test('a discovery adds and removes endpoints; connections stay, and so do ids', 
   assert.equal(former.name, 'a');
   write('list', [{ address: addressOf(1), labels: { zone: 'x' } }, { address: addressOf(0) }]);
   await whenFound(scene, [addressOf(1), addressOf(0)]);
-  const { json } = await gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await gateway.counted('/v1/clusters/app');
   assert.deepEqual(json.endpoints[0].labels, { zone: 'x' });
   assert.equal(json.endpoints[1].connections, 1, 'the same endpoint as before');
   assert.ok(Object.values(await tally(t, port, 8)).filter((count) => count > 0).length === 2);

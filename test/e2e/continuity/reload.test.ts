@@ -133,7 +133,7 @@ test('a wrong file: every way to ask says where it is wrong, and nothing changes
   assert.equal((await gateway.admin('GET', '/v1/status')).json.generation, 1);
   await wire.echo('after');
   await (await Wire.connect(t, await gateway.port('front'))).echo('and new ones');
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   assert.match(text, /^holdfast_config_reloads_total\{result="invalid"\} 4$/m);
   assert.match(text, /^holdfast_config_generation 1$/m);
 });
@@ -408,7 +408,7 @@ test('a hundred reloads under traffic: not a byte and not a connect is lost', as
   }
   assert.ok((await Promise.all(streams)).every((bytes) => bytes > 0));
   assert.ok((await arrivals) > 0);
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   const front = json.listeners.find((each: { name: string }) => each.name === 'front');
   const ends = Object.entries<number>({ ...front.closed, ...front.refused });
   for (const [reason, count] of ends) {

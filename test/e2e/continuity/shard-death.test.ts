@@ -51,7 +51,7 @@ interface Numbers {
 }
 
 async function numbers(gateway: GatewayProcess): Promise<Numbers> {
-  const { json } = await gateway.admin('GET', '/v1/stats');
+  const { json } = await gateway.counted('/v1/stats');
   const [front] = json.listeners;
   const [endpoint] = json.endpoints;
   return {

@@ -317,7 +317,7 @@ test('counted by algorithm; nothing is left', async (t) => {
   const body = textOf(8 * KIB);
   scene().origin.on('/hidden', (request) => request.reply({ fields: [TYPE], body }));
   const response = await scene().ask(t, get('/hidden', { 'Accept-Encoding': 'br' }));
-  const { text } = await scene().gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await scene().gateway.counted('/metrics?scope=filter');
   const bytes = (direction: string): number => {
     const line = new RegExp(
       `holdfast_compression_bytes_total\\{[^}]*site="web/hidden",algorithm="br",direction="${direction}"\\} (\\d+)`,

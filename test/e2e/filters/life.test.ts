@@ -108,7 +108,7 @@ test('a filter that blocks its shard is named', async (t) => {
   assert.equal(stall['doing'], 'filter "block" of web/block, onRequest');
   const blocked = await scene.gateway.logged(({ filter }) => filter === 'block');
   assert.match(blocked.msg, /^filter "block" \(generation 1\), onRequest: /);
-  const { text: page } = await scene.gateway.admin('GET', '/metrics?scope=filter');
+  const { text: page } = await scene.gateway.counted('/metrics?scope=filter');
   assert.match(page, /holdfast_filter_blocked_total\{filter="block",.*hook="request"\} 1\n/);
 });
 
@@ -152,7 +152,7 @@ test('work is given away; what would come too late is shed with 503', async (t) 
   assert.ok(statuses.includes(200) && statuses.includes(503), statuses.join());
   assert.equal(statuses.filter((status) => status !== 200 && status !== 503).length, 0);
   assert.equal((await ask('/plain')).status, 200);
-  const { text } = await scene.gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await scene.gateway.counted('/metrics?scope=filter');
   assert.match(text, /holdfast_offload_jobs_total\{result="done"\} [1-9]/);
   assert.match(text, /holdfast_offload_run_seconds_count [1-9]/);
 });

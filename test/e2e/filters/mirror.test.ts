@@ -269,7 +269,7 @@ test('an endpoint that refuses, breaks off or speaks nonsense is counted', async
       answer(request);
       request.stream.finish();
     });
-    const before = (await scene().gateway.admin('GET', '/metrics?scope=http')).text;
+    const before = (await scene().gateway.counted('/metrics?scope=http')).text;
     assert.equal((await scene().ask(t, requestOf('POST', '/bad'))).status, 200);
     await counted('bad', 's_total', countIn(before, 'bad', 's_total') + 1);
     await counted('bad', 's_active', 0);
@@ -307,7 +307,7 @@ test('outcomes of copies eject endpoints', async (t) => {
     assert.equal((await scene().ask(t, get('/ejected'))).status, 200);
     await counted('ejected', '_responses_total', i, 'code_class="5xx"');
   }
-  const { text } = await scene().gateway.admin('GET', '/metrics');
+  const { text } = await scene().gateway.counted('/metrics');
   assert.match(
     text,
     /upstream_ejections_by_errors_total\{cluster="ejected",endpoint="[^"]*"\} 1\n/,

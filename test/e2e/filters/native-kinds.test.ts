@@ -108,7 +108,7 @@ test('fault: abort, close, delay', async (t) => {
   assert.equal(typeof (await tryAsk(t, scene(), get('/close'))), 'string');
   assert.ok(!scene().origin.seen.some((line) => /abort|close/.test(line)));
   assert.equal((await scene().ask(t, get('/late'))).status, 200);
-  const { text } = await scene().gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await scene().gateway.counted('/metrics?scope=filter');
   assert.match(text, /holdfast_policy_delayed_total\{[^}]*site="web\/late"\} 1\n/);
 });
 
@@ -121,7 +121,7 @@ test('concurrency: one at a time, and its place is given back', async (t) => {
   assert.equal((await scene().ask(t, get('/busy'))).status, 200);
   assert.deepEqual(refused, [503]);
   assert.equal((await scene().ask(t, get('/plain'))).status, 200);
-  const { text } = await scene().gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await scene().gateway.counted('/metrics?scope=filter');
   assert.match(text, /holdfast_policy_active\{[^}]*site="web\/busy"\} 0\n/);
   assert.match(text, /holdfast_policy_denied_total\{[^}]*site="web\/busy"\} 1\n/);
 });

@@ -79,7 +79,7 @@ test('a file of networks is followed, and what is wrong with it is told', async 
   assert.equal((await scene.ask(t, get('/ip'))).status, 403);
   await change('192.0.2.0/24\n', 'applied');
   assert.equal((await scene.ask(t, get('/ip'))).status, 200);
-  const { text } = await gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await gateway.counted('/metrics?scope=filter');
   assert.match(text, /holdfast_policy_denied_total\{filter="ip-access",site="web\/ip"\} 2\n/);
 });
 

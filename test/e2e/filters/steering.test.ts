@@ -78,7 +78,7 @@ test('an endpoint that is not found any more gets no requests, and keeps its Web
   client.send(clientFrame(TEXT, 'still here'));
   assert.equal((await readFrame(endpoint)).payload.toString(), 'still here');
   await find([{ address: other.address }, { address: scene.origin.address }]);
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/app');
+  const { json } = await scene.gateway.counted('/v1/clusters/app');
   assert.equal(json.endpoints[1].connections, 1, 'it is known again, with what it has');
   const { name, use, lastError } = json.discovery;
   assert.deepEqual([name, use, lastError], ['from-file', `${EXAMPLES}from-file.ts`, null]);

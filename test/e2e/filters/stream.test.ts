@@ -273,7 +273,7 @@ test('a filter that keeps failing is left out, and its policy applies', async (t
   const statuses: number[] = [];
   for (let i = 0; i < 4; i++) statuses.push((await scene.ask(t, get('/broken'))).status);
   assert.deepEqual(statuses, [500, 500, 503, 503]);
-  const { text } = await scene.gateway.admin('GET', '/metrics?scope=filter');
+  const { text } = await scene.gateway.counted('/metrics?scope=filter');
   const labels = 'filter="broken",site="web/broken",hook="request"';
   assert.ok(text.includes(`holdfast_filter_failures_total{${labels}} 2\n`), text);
   assert.ok(text.includes(`holdfast_filter_skipped_total{${labels}} 2\n`));
@@ -334,7 +334,7 @@ test('another endpoint is taken in place of the one that was chosen', async (t) 
   const origins = new Set<string>();
   for (let i = 0; i < 4; i++) origins.add(seenIn(await scene.ask(t, get('/rechoose'))).origin);
   assert.deepEqual([...origins].toSorted(), ['fourth', 'third']);
-  const { json } = await scene.gateway.admin('GET', '/v1/clusters/pair');
+  const { json } = await scene.gateway.counted('/v1/clusters/pair');
   const [endpoint] = json.endpoints as { address: string }[];
   const avoided = new Set<string>();
   for (let i = 0; i < 6; i++) {
@@ -365,7 +365,7 @@ test('the end of each exchange is told, with what it was', async (t) => {
 test('requests to routes without filters never cross', async (t) => {
   const scene = shared.scene();
   const calls = async (): Promise<number> => {
-    const { text } = await scene.gateway.admin('GET', '/metrics?scope=filter');
+    const { text } = await scene.gateway.counted('/metrics?scope=filter');
     const values = [...text.matchAll(/^holdfast_filter_calls_total\{.*\} (\d+)$/gm)];
     return values.reduce((sum, [, value]) => sum + Number(value), 0);
   };

@@ -108,7 +108,7 @@ export class HttpScene {
 
   /** A counter or gauge of the core, summed over shards. */
   async counter(name: string): Promise<number> {
-    const { json } = await this.gateway.admin('GET', '/v1/stats');
+    const { json } = await this.gateway.counted('/v1/stats');
     return sumOf(json, name);
   }
 

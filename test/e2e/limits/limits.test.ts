@@ -109,7 +109,7 @@ test('connections of a listener', async (t) => {
   });
   assert.deepEqual(refusals, { 'process-limit': 0, 'listener-limit': 40, 'no-shard': 0 });
   assert.equal(connections, 10);
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   assert.match(
     text,
     /^holdfast_connections_refused_total\{listener="small",reason="listener-limit"\} 40$/m,

@@ -73,7 +73,7 @@ clusters:
     );
     assert.match(page.text, /holdfast_health_checks_total\{cluster="in",result="failure"\} 0/);
     const front = await gateway.port('out');
-    const openBefore = (await gateway.admin('GET', '/v1/stats')).json.process.openFds;
+    const openBefore = (await gateway.counted('/v1/stats')).json.process.openFds;
     for (let index = 0; index < 20; index++) {
       const wire = await Wire.connect(t, front);
       assert.equal(await wire.line(), 'inside');

@@ -60,7 +60,7 @@ beforeEach(async () => {
 });
 
 async function count(reason: string): Promise<number> {
-  return sumOf((await gateway.admin('GET', '/v1/stats')).json, reason);
+  return sumOf((await gateway.counted('/v1/stats')).json, reason);
 }
 
 function sumOf(

@@ -115,7 +115,7 @@ export class Scene {
 
   /** A counter or gauge of the core, summed over shards. */
   async counter(name: string): Promise<number> {
-    const { json } = await this.gateway.admin('GET', '/v1/stats');
+    const { json } = await this.gateway.counted('/v1/stats');
     return sumOf(json, name);
   }
 
@@ -126,7 +126,7 @@ export class Scene {
 
   /** How many connections of a listener ended for a reason. */
   async closedFor(listener: string, reason: string): Promise<number> {
-    const { json } = await this.gateway.admin('GET', '/v1/stats');
+    const { json } = await this.gateway.counted('/v1/stats');
     return closedOf(json, listener, reason);
   }
 

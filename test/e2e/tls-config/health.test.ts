@@ -153,7 +153,7 @@ clusters:
     '/metrics?scope=endpoint',
     ({ text }) => Number(counted.exec(text)?.[1]) >= 30,
   );
-  const { text } = await gateway.admin('GET', '/metrics?scope=process');
+  const { text } = await gateway.counted('/metrics?scope=process');
   assert.ok(Number(/holdfast_open_fds (\d+)/.exec(text)?.[1]) < 120, text);
   gateway.signal('SIGTERM');
   await gateway.exited;

@@ -81,7 +81,7 @@ function renameOver(path: string, text: string): void {
 }
 
 async function tlsReloads(gateway: GatewayProcess): Promise<Record<string, number>> {
-  const { text } = await gateway.admin('GET', '/metrics?scope=tls');
+  const { text } = await gateway.counted('/metrics?scope=tls');
   const samples = parseMetrics(text).get('holdfast_tls_reloads_total')?.samples ?? new Map();
   return Object.fromEntries(
     [...samples].map(([series, value]) => [/result="(\w+)"/.exec(series)?.[1] ?? '', value]),
@@ -201,7 +201,7 @@ test('keys for tickets turn while clients come and go', async (t) => {
   const { gateway, met, first } = await startScene(t, { text });
   await gateway.logged(({ msg }) => msg.startsWith('endpoints or ticket keys changed'));
   assert.equal(await met(), first.fingerprint);
-  const { text: page } = await gateway.admin('GET', '/metrics?scope=tls');
+  const { text: page } = await gateway.counted('/metrics?scope=tls');
   const age = parseMetrics(page).get('holdfast_tls_ticket_key_age_seconds')?.samples;
   assert.ok([...(age?.values() ?? [])].every((seconds) => seconds < 60));
 });
@@ -219,7 +219,7 @@ test('certificates are listed with their ends, and warned of', async (t) => {
     [listed.owner, listed.names, listed.fingerprint, listed.daysLeft, listed.keyKind],
     ['web', ['a.example'], ending.fingerprint, 5, 'EC'],
   );
-  const { text } = await gateway.admin('GET', '/metrics');
+  const { text } = await gateway.counted('/metrics');
   const family = parseMetrics(text).get('holdfast_tls_cert_not_after_timestamp_seconds');
   const { fingerprint } = ending;
   assert.deepEqual(family?.labels, [{ listener: 'web', subject: 'CN=a.example', fingerprint }]);

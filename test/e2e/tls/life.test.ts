@@ -78,7 +78,7 @@ for (const records of RECORDS) {
       json.connections.map((each: { tls: string }) => each.tls),
       ['TLSv1.3', 'TLSv1.3'],
     );
-    const { text } = await gateway.admin('GET', '/metrics');
+    const { text } = await gateway.counted('/metrics');
     const valueOf = (series: string): number =>
       text
         .split('\n')
