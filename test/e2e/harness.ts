@@ -178,8 +178,9 @@ export class GatewayProcess {
   }
 
   /**
-   * Asks for counts, once each shard has ended the turn that it was in: a peer hears of what happens
-   * in a turn before the shard has booked it. What takes further turns needs {@link adminUntil}.
+   * Asks for counts, once each shard has ended the turn that it was in: a peer hears of what
+   * happens in a turn before the shard has booked it. What takes further turns needs
+   * {@link adminUntil}.
    */
   async counted(path: string): Promise<Answer> {
     // On one connection, so that descriptors are counted as for a single request.

@@ -386,7 +386,7 @@ async function stream(wire: Wire, signal: AbortSignal): Promise<number> {
   return bytes;
 }
 
-test('a hundred reloads under traffic: not a byte and not a connect is lost', async (t) => {
+test('thirty reloads under traffic: not a byte and not a connect is lost', async (t) => {
   const gateway = await GatewayProcess.start(t, { yaml: simple('front', STORM_LIMITS) });
   const port = await gateway.port('front');
   const over = new AbortController();
@@ -394,7 +394,7 @@ test('a hundred reloads under traffic: not a byte and not a connect is lost', as
   const streams = wires.map((wire) => stream(wire, over.signal));
   const arrivals = arrive(t, port, over.signal);
   try {
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 30; round++) {
       const idle = `timeouts: { idle: ${1 + (round % 2)}h }, ${STORM_LIMITS}`;
       const extra =
         round % 3 === 0 ? '  - { name: x, bind: 127.0.0.1:0, cluster: c }\nclusters:' : 'clusters:';

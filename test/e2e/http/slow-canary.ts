@@ -73,15 +73,21 @@ export class SlowCanary {
 
   #ask(agent: Agent | false): Promise<boolean> {
     return new Promise((resolve) => {
+      let isAnswered = false;
       const asked = request(
         { host: '127.0.0.1', port: this.#port, path: '/canary', agent, timeout: ANSWER_MS },
         (response) => {
+          isAnswered = true;
           response.resume();
           response.once('error', () => resolve(false));
           response.once('end', () => resolve(response.statusCode === 200));
         },
       );
-      asked.once('error', () => resolve(false));
+      asked.once('error', () => {
+        // This client came so late that its connection had been unused for too long: it asks anew.
+        if (asked.reusedSocket && !isAnswered) resolve(this.#ask(false));
+        else resolve(false);
+      });
       asked.once('timeout', () => asked.destroy());
       asked.end();
     });
