@@ -81,6 +81,7 @@ void SimFilters::run(u32 words) {
       continue;
     }
     const bool isMessage = hook == kMessageHook;
+    if (isMessage) shownBytes_ += inWords_[at + 7];
     const Waiting waiting{inWords_[at + 1], inWords_[at + 2], inWords_[at + 3],
                           isMessage && (inWords_[at + 5] & proxy::kFilterFlagFromEndpoint) != 0};
     const Waiting any{(waiting.what & 0xff00), waiting.index, waiting.generation, false};

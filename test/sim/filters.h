@@ -29,6 +29,8 @@ class SimFilters {
   void retire(u32 chain);
   // Answers one that waits, or with `isAll` every one. True when there was one.
   bool answerLate(bool isAll);
+  // Bytes of messages that it was shown: each once, so that seeing more is progress.
+  [[nodiscard]] u64 shownBytes() const { return shownBytes_; }
   // When the world is over: nobody waits, and what was retired is gone.
   void judge();
 
@@ -56,6 +58,7 @@ class SimFilters {
   std::set<Waiting> waiting_;
   std::map<u32, bool> serial_;
   std::set<u32> retired_;
+  u64 shownBytes_ = 0;
 };
 
 }  // namespace holdfast::sim

@@ -67,6 +67,7 @@ class Scenario {
   void calm();
   bool moveWorld();
   bool runGateway();
+  [[nodiscard]] u64 shownBytes() const;
   void turnShard(u32 index);
   void interfere();
   void newClient();

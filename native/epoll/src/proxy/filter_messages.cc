@@ -291,9 +291,7 @@ bool Shard::giveFrames(u32 from, u32 to, std::span<const u8> bytes) {
   if ((sink.flags & (kConnBroken | kConnFinSent)) != 0) return false;
   setNodelay(sink);
   const int error = emit(to, bytes.data(), bytes.size());
-  if (error == 0) return true;
-  writeFailed(to, error);
-  return false;
+  return error == 0 || isUnmissed(to, error);
 }
 
 // A message at the front of its hold goes on as `answer` says; null: as it came. Messages that go

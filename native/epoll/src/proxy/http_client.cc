@@ -76,6 +76,7 @@ Received Shard::receiveNothing(u32 conn) {
 
 Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   Conn& record = conns_[conn];
+  if ((tlsOf(conn).flags & kTlsAbortDue) != 0) return {Received::Kind::kFailed, 0, EPROTO};
   IoResult result;
   // What is opened moves behind what is kept.
   const size_t most = kScratchBytes - offset - tlsOf(conn).received.bytes;
@@ -95,7 +96,8 @@ Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   const tls::Opened opened = openAll(conn, total);
   record.bytesIn += opened.produced;
   // Behind what waits it goes with the next bytes: who reads nothing gets no more memory by asking.
-  if (opened.isReplyDue && record.pending.isEmpty()) {
+  // Nor does anything go behind a record that was lost.
+  if (opened.isReplyDue && record.pending.isEmpty() && (record.flags & kConnBroken) == 0) {
     const tls::Sealed sealed =
         records_->sealDue(recordsOf(tlsOf(conn)), {sealScratch_, kSealScratchBytes});
     bump(count(ShardCounter::kTlsReplies));
@@ -106,7 +108,12 @@ Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
   }
   if (opened.event == tls::OpenEvent::kAlert || opened.event == tls::OpenEvent::kViolation) {
     refuseRecords(conn, opened);
-    return {Received::Kind::kFailed, 0, EPROTO};
+    // What an endpoint said before may be the answer. A client could not be given one any more.
+    if (record.side == Side::kDownstream || opened.produced == 0) {
+      return {Received::Kind::kFailed, 0, EPROTO};
+    }
+    tlsOf(conn).flags |= kTlsAbortDue;
+    record.flags |= kConnReadable;
   }
   if (opened.event == tls::OpenEvent::kCloseNotify) {
     record.flags |= kConnEof;

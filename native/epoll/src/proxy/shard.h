@@ -132,6 +132,7 @@ class Shard : private ShardState {
   tls::Opened openByEngine(u32 conn, size_t total);
   bool pass(u32 from, u32 to, size_t length);
   bool passSealed(u32 from, u32 to, size_t length);
+  bool isUnmissed(u32 conn, int error);
   [[nodiscard]] int emit(u32 conn, const u8* bytes, size_t length);
   [[nodiscard]] bool mayReply(u32 conn, size_t length);
   void replyDue(u32 conn);

@@ -384,9 +384,7 @@ bool Shard::sendFrame(u32 tunnel, Side to, std::span<const u8> frame) {
   const u32 conn = to == Side::kDownstream ? record.downstream : record.upstream;
   if ((conns_[conn].flags & (kConnBroken | kConnFinSent)) != 0) return true;
   const int error = emit(conn, frame.data(), frame.size());
-  if (error == 0) return true;
-  writeFailed(conn, error);
-  return false;
+  return error == 0 || isUnmissed(conn, error);
 }
 
 codec::Mask Shard::drawMask() {

@@ -81,6 +81,12 @@ size_t Shard::fillRecords(u32 conn, u32 room, IoResult* result) {
 // Nothing was read. Always false.
 bool Shard::noteUnread(u32 from, const IoResult& result) {
   Conn& source = conns_[from];
+  const bool isTls = (source.flags & kConnTls) != 0;
+  // It broke a rule behind the answer that made it a WebSocket.
+  if (isTls && (tlsOf(from).flags & kTlsAbortDue) != 0) {
+    relayReset(from, EPROTO);
+    return false;
+  }
   switch (result.kind) {
     case IoResult::Kind::kAgain:
       source.flags = static_cast<u16>(source.flags & ~kConnReadable);
@@ -93,7 +99,7 @@ bool Shard::noteUnread(u32 from, const IoResult& result) {
       }
       break;
     case IoResult::Kind::kEof:
-      if ((source.flags & kConnTls) == 0) {
+      if (!isTls) {
         endOfStream(from);
       } else {
         // Without close_notify nobody knows whether that was all (RFC 8446 6.1). A failed write has
@@ -161,7 +167,8 @@ void Shard::refuseRecords(u32 conn, const tls::Opened& opened) {
   TlsConn& tls = tlsOf(conn);
   tls.flags |= kTlsFailed;
   const bool isOurs = opened.event == tls::OpenEvent::kViolation;
-  if (!isOurs || tls.phase != TlsPhase::kDetached) return;
+  const bool isBroken = (conns_[conn].flags & kConnBroken) != 0;
+  if (!isOurs || isBroken || tls.phase != TlsPhase::kDetached) return;
   const tls::Sealed alert =
       records_->sealAlert(recordsOf(tls), opened.alert, {sealScratch_, kSealScratchBytes});
   int error = 0;
@@ -191,7 +198,8 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
     opened.consumed += io.consumed;
     opened.produced += length;
     int error = 0;
-    if (io.produced == 0) continue;
+    // Behind a record that was lost nothing can be read.
+    if (io.produced == 0 || (conns_[conn].flags & kConnBroken) != 0) continue;
     if (!mayReply(conn, io.produced)) {
       opened.consumed = total;
       opened.event = tls::OpenEvent::kViolation;
@@ -229,7 +237,11 @@ bool Shard::mayReply(u32 conn, size_t length) {
   const Conn& record = conns_[conn];
   if (record.pending.isEmpty()) return true;
   const u64 most = u64{bufferHighOf(record.tunnel)} + kSealScratchBytes;
-  return record.pending.bytes + length <= most && chunks_.hasRoom(length);
+  const u64 bytes = record.pending.bytes + length;
+  // At the memory cap as much as one record: every conn may hold that beyond it.
+  const bool hasRoom = chunks_.hasRoom(length) || bytes <= tls::kRecordWireBytesMax ||
+                       length <= chunks_.tailRoom(record.pending);
+  return bytes <= most && hasRoom;
 }
 
 // Gives `length` plain bytes of the scratch to `to`. False when the sink broke.
@@ -247,13 +259,20 @@ bool Shard::passSealed(u32 from, u32 to, size_t length) {
   Conn& sink = conns_[to];
   if ((sink.flags & kConnNodelayDue) && conns_[from].bytesIn > length) setNodelay(sink);
   const int error = emit(to, scratch_, length);
-  if (error == 0) return true;
-  if (error == EKEYEXPIRED) {
-    close(sink.tunnel, CloseReason::kTlsExhausted, How::kReset);
-  } else if (error == EPROTO) {
-    relayReset(to, EPROTO);
+  return error == 0 || isUnmissed(to, error);
+}
+
+// emit() gave `error`: what was to go to `conn` is lost. True when nobody misses it, as `conn`
+// broke a rule and only waits until filters let go of what it sent before; otherwise it is ended.
+bool Shard::isUnmissed(u32 conn, int error) {
+  const bool isTls = (conns_[conn].flags & kConnTls) != 0;
+  if (isTls && (tlsOf(conn).flags & kTlsAbortDue) != 0) return true;
+  if (isTls && error == EKEYEXPIRED) {
+    close(conns_[conn].tunnel, CloseReason::kTlsExhausted, How::kReset);
+  } else if (isTls && error == EPROTO) {
+    relayReset(conn, EPROTO);
   } else {
-    writeFailed(to, error);
+    writeFailed(conn, error);
   }
   return false;
 }
@@ -302,6 +321,8 @@ int Shard::emit(u32 conn, const u8* bytes, size_t length) {
 void Shard::replyDue(u32 conn) {
   Conn& record = conns_[conn];
   if ((record.flags & kConnOpen) == 0 || !record.pending.isEmpty()) return;
+  // Behind a record that was lost nothing can be read.
+  if ((record.flags & kConnBroken) != 0) return;
   TlsConn& tls = tlsOf(conn);
   const tls::Sealed sealed = records_->sealDue(recordsOf(tls), {sealScratch_, kSealScratchBytes});
   bump(count(ShardCounter::kTlsReplies));

@@ -185,6 +185,11 @@ class ChunkPool {
            processBytesMax_;
   }
 
+  // Bytes that append() puts behind the chain without another chunk.
+  [[nodiscard]] size_t tailRoom(const ChunkChain& chain) const {
+    return chain.tail == kNoIndex ? 0 : kChunkBytes - size_t{notes_[chain.tail].end};
+  }
+
   // Gives pages of free chunks back when few are in use; bounded work. Returns pages released.
   u32 trim() {
     u32 released = 0;
