@@ -25,7 +25,7 @@ bool isOneOf(u16 status, const u16 (&list)[kCount]) {
 }  // namespace
 
 HttpClient::HttpClient(World& at, HttpBook& book, u32 client, Stream* itsStream)
-    : id(client), stream(itsStream), at_(at), book_(book) {
+    : id(client), stream(itsStream), wire(at, itsStream, client), at_(at), book_(book) {
   Random& random = at.random;
   const u32 count = 1 + random.below(random.chance(1, 3) ? kAsksMax : 2);
   u64 bytes = 0;
@@ -60,13 +60,23 @@ bool HttpClient::act() {
     wasHalfClosed = true;
     if (at_.random.chance(3, 4)) {
       stream->isFarResetSent = true;
+    } else if (at_.random.chance(1, 2)) {
+      wire.finish();
     } else {
-      stream->isFarFinSent = true;
+      wire.cutOff();
     }
     return true;
   }
   if (stream->isFarFinSent) return false;
+  if (!wire.isOpen()) return shake();
   return write() || leave();
+}
+
+bool HttpClient::shake() {
+  if (wire.shake(&unread_)) return true;
+  if (!stream->isFarEof || !stream->farQueue.isEmpty()) return false;
+  wire.giveUp();
+  return true;
 }
 
 bool HttpClient::write() {
@@ -93,7 +103,7 @@ bool HttpClient::write() {
   }
   const bool isWhole = at_.random.chance(1, 2) && !at_.draw(at_.knobs.dribble);
   const size_t length = isWhole ? most : 1 + at_.random.below(static_cast<u32>(most));
-  stream->inbound.append(std::string_view(ask.wire).substr(askedBytes_, length));
+  wire.write(std::string_view(ask.wire).substr(askedBytes_, length));
   askedBytes_ += length;
   written_ += length;
   if (askedBytes_ < ask.wire.size()) return true;
@@ -108,17 +118,22 @@ bool HttpClient::leave() {
   const bool isToldOff = isClosed || stream->isFarEof || isIgnoring_;
   if (isUpgraded) {
     if (!talk->isOver() && !stream->isFarEof) return false;
-    stream->isFarFinSent = true;
+    wire.finish();
     return true;
   }
   if (leaving == Leaving::kWhenAsked && isAsked && !isToldOff && answered < asks.size()) {
     wasHalfClosed = true;
-    stream->isFarFinSent = true;
+    wire.finish();
     return true;
   }
   const bool isDone = answered == asks.size() && leaving != Leaving::kStays;
   if (!isDone && !isToldOff) return false;
-  stream->isFarFinSent = true;
+  // It has all it wanted: how it goes is of no matter to it.
+  if (!book_.isGentle && at_.random.chance(1, 8)) {
+    wire.cutOff();
+  } else {
+    wire.finish();
+  }
   return true;
 }
 
@@ -128,13 +143,13 @@ bool HttpClient::read() {
   if (hasBytes) {
     size_t length = stream->farQueue.size();
     if (isSlow) length = 1 + at_.random.below(static_cast<u32>(std::min<size_t>(length, 200)));
-    unread_.append(stream->farQueue.view().substr(0, length));
+    wire.take(stream->farQueue.view().substr(0, length), &unread_);
     stream->farQueue.drop(length);
     takeBytes();
   }
   if (stream->farQueue.isEmpty() && stream->isFarEof && !isEndSeen_) {
     isEndSeen_ = true;
-    judgeEnd();
+    if (wire.hasEnded()) judgeEnd();
     return true;
   }
   return hasBytes;
@@ -171,7 +186,7 @@ bool HttpClient::takeHead() {
     isUpgraded = true;
     answered += 1;
     served += 1;
-    talk = std::make_unique<FrameTalk>(at_, book_, ask, stream, FrameTalk::Side::kClient);
+    talk = std::make_unique<FrameTalk>(at_, book_, ask, wire, FrameTalk::Side::kClient);
     if (book_.isCalm) talk->calmDown();
   } else if (head_.status < 200) {
     if (ask.isOld) fail("an interim answer to HTTP/1.0, to client");

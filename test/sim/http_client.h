@@ -12,6 +12,7 @@
 #include "compression/toy_compressor.h"
 #include "sim/http_frames.h"
 #include "sim/http_talk.h"
+#include "sim/http_wire.h"
 
 namespace holdfast::sim {
 
@@ -36,7 +37,8 @@ class HttpClient {
   }
   // Nothing it, or the network, did explains that it is not answered.
   [[nodiscard]] bool isSound() const {
-    return !stream->isFarResetSent && !wasCut && !stream->wasBroken && !wasHalfClosed;
+    return !stream->isFarResetSent && !wasCut && !stream->wasBroken && !wasHalfClosed &&
+           !wire.isRefused();
   }
   // True when it got what it came for, or was told that there is nothing more.
   [[nodiscard]] bool isServed() const { return answered == asks.size() || isClosed; }
@@ -44,6 +46,7 @@ class HttpClient {
 
   u32 id;
   Stream* stream;
+  HttpWire wire;
   std::vector<Ask*> asks;
   Leaving leaving = Leaving::kWhenAnswered;
   bool isSlow = false;
@@ -59,6 +62,7 @@ class HttpClient {
   std::unique_ptr<FrameTalk> talk;
 
  private:
+  bool shake();
   bool write();
   bool leave();
   void take();

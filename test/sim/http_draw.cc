@@ -14,6 +14,7 @@ namespace {
 
 constexpr u32 kClusters = 2;
 constexpr u32 kLongMs = 60'000;
+constexpr u32 kHandshakeMs = 5000;
 
 Address ip(std::string_view text, u32 port) {
   Address address;
@@ -104,6 +105,7 @@ void HttpScenario::drawSnapshot() {
   if (policies_.hasThrottles) parts_.policies.push_back(drawThrottles(random));
   drawRoutes(parts_.http.emplace_back());
   for (u32 i = 0; i < kClusters; ++i) drawCluster(i);
+  if (random.chance(1, 3)) drawTls();
   if (policies_.hasFilters) drawFilters();
 }
 
@@ -263,6 +265,34 @@ void HttpScenario::drawCluster(u32 id) {
   http.retryBudgetPermille = random.chance(1, 2) ? 200 : 0;
 }
 
+// TLS with clients, with endpoints of one cluster or both, or on all sides.
+void HttpScenario::drawTls() {
+  Random& random = world_.random;
+  library_ = std::make_unique<ToyLibrary>();
+  toyLibrary = library_.get();
+  if (!book_.isGentle && random.chance(1, 4)) library_->refusedPermille = 1 + random.below(200);
+  for (const u8 role : {HF_TLS_TERMINATING, HF_TLS_ORIGINATING}) {
+    proxy::TlsConfigParts& config = parts_.tls.emplace_back();
+    config.name = role == HF_TLS_TERMINATING ? "clients" : "endpoints";
+    config.role = role;
+    config.isDetached = random.chance(3, 4);
+    config.tickets = random.below(3);
+    (void)config.domains.emplace_back();
+  }
+  const u32 where = 1 + random.below(7);
+  if ((where & 1) != 0) {
+    parts_.listeners[0].tlsMode = proxy::TlsMode::kTerminate;
+    parts_.listeners[0].tls = 0;
+    parts_.listeners[0].handshakeMs = kHandshakeMs;
+  }
+  for (u32 i = 0; i < kClusters; ++i) {
+    if ((where >> (1 + i) & 1) == 0) continue;
+    parts_.clusters[i].tls = 1;
+    // It is the deadline of the handshake as well, which takes as many turns as the peer likes.
+    parts_.clusters[i].connectMs = kHandshakeMs;
+  }
+}
+
 // A new chain for every listener and route, with other needs than the one before.
 void HttpScenario::drawFilters() {
   Random& random = world_.random;
@@ -307,6 +337,11 @@ void HttpScenario::reload(proxy::Shard& shard) {
   parts_.generation += 1;
   for (proxy::ClusterHttpParts& each : parts_.clusterHttp) each.idlePerEndpoint = random.below(4);
   if (policies_.hasFilters && random.chance(1, 2)) drawFilters();
+  for (proxy::TlsConfigParts& config : parts_.tls) {
+    if (random.chance(1, 2)) continue;
+    config.isDetached = !config.isDetached;
+    config.ticketSeconds += 1;
+  }
   const auto listeners = parts_.listeners;
   const auto clusters = parts_.clusters;
   const auto clusterHttp = parts_.clusterHttp;
@@ -359,6 +394,7 @@ void HttpScenario::startGateway() {
     shard.pendingBytesMax = shardPendingMax_;
     shard.seed = random.nextU64();
     shard.compressors = compression::toy::library();
+    if (library_ != nullptr) shard.tls = &library_->table;
     shards_.push_back(std::make_unique<proxy::Shard>(*board_, shard));
     HF_ASSERT(shards_.back()->start().isOk());
     epollFds_.push_back(world_.lastEpollFd);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "codec/proxy_protocol.h"
 #include "codec/websocket_handshake.h"
@@ -22,7 +23,7 @@ constexpr http1::Rules kAnyRules{
 }  // namespace
 
 HttpEndpoint::HttpEndpoint(World& at, HttpBook& book, u32 number, Stream* itsStream)
-    : id(number), stream(itsStream), at_(at), book_(book) {
+    : id(number), stream(itsStream), wire(at, itsStream, number), at_(at), book_(book) {
   stream->isSendLogged = true;
   isStuck = book.hasSilent && at.random.chance(1, 6);
 }
@@ -33,8 +34,15 @@ void HttpEndpoint::calmDown() {
 
 bool HttpEndpoint::read() {
   if (stream->farQueue.isEmpty() || stream->isFarResetSent || isStuck) return false;
-  unread_.append(stream->farQueue.view());
+  std::string bytes(stream->farQueue.view());
   stream->farQueue.clear();
+  if (wire.isSecure() && isHeaderExpected && claimed_.empty()) {
+    // It comes ahead of the handshake.
+    unread_ += bytes;
+    if (!takeProxyHeader()) return true;
+    bytes = std::exchange(unread_, {});
+  }
+  wire.take(bytes, &unread_);
   takeBytes();
   return true;
 }
@@ -254,7 +262,8 @@ void HttpEndpoint::planWrong() {
   ask_->wasRough = true;
   // Where a read may find less than there is, nobody could know of more.
   const Knobs& knobs = at_.knobs;
-  const bool isExact = knobs.shortRecv == 0 && knobs.fewEvents == 0 && knobs.urgent == 0;
+  const bool isExact =
+      knobs.shortRecv == 0 && knobs.fewEvents == 0 && knobs.urgent == 0 && !wire.isSecure();
   const u32 kind = isExact ? random.below(9) : 2 + random.below(7);
   // Behind the head of an answer to HEAD everything is too much.
   switch (kind == 6 && ask_->method == http1::Method::kHead ? 2 : kind) {
@@ -340,27 +349,44 @@ bool HttpEndpoint::act() {
   const bool isConnecting = stream->state == Stream::State::kConnecting;
   if (isConnecting || stream->isFarResetSent || stream->isFarReset || wasCut) return false;
   if (stream->isFarFinSent || isStuck) return false;
+  if (!wire.isOpen() && wire.shake(&unread_)) {
+    takeBytes();
+    return true;
+  }
   if (talk != nullptr) {
     if (talk->write()) return true;
     const bool isDone = talk->isOver() && (stream->isFarEof || talk->isClosedByGateway() ||
                                            (!book_.isCalm && at_.random.chance(1, 40)));
     if (!isDone) return false;
-    stream->isFarFinSent = true;
+    wire.finish();
     return true;
   }
   if (ask_ != nullptr && (isAsked_ || isEarly_ || !interims_.empty())) return write();
   if (stream->isFarEof) {
-    stream->isFarFinSent = true;
+    wire.finish();
     return true;
   }
+  if (!wire.isOpen()) return false;
   // A kept connection ends whenever its endpoint likes.
   if (book_.isCalm || book_.isGentle || served_ == 0 || !at_.random.chance(1, 60)) return false;
   if (ask_ != nullptr) ask_->wasRough = true;
   // A reset may overtake its last answer.
   if (last_ != nullptr) last_->wasRough = true;
   isFinal_ = true;
-  (at_.random.chance(1, 2) ? stream->isFarFinSent : stream->isFarResetSent) = true;
+  if (at_.random.chance(1, 2)) {
+    stream->isFarResetSent = true;
+  } else {
+    endConnection();
+  }
   return true;
+}
+
+// FIN: clean, or with TLS without a word of it or with a wrong one.
+void HttpEndpoint::endConnection() {
+  const u32 kind = wire.isSecure() && !book_.isGentle ? at_.random.below(8) : 2;
+  if (kind == 0) return wire.cutOff();
+  if (kind == 1) return wire.breakRule();
+  wire.finish();
 }
 
 bool HttpEndpoint::write() {
@@ -375,7 +401,7 @@ bool HttpEndpoint::write() {
     const bool isWhole = at_.random.chance(1, 2) && !at_.draw(at_.knobs.dribble);
     size_t length = isWhole ? most : 1 + at_.random.below(static_cast<u32>(most));
     if (isSpoiled_ && outAt_ + length >= wholeAt_) length = out_.size() - outAt_;
-    stream->inbound.append(std::string_view(out_).substr(outAt_, length));
+    wire.write(std::string_view(out_).substr(outAt_, length));
     outAt_ += length;
     written_ += length;
     if (outAt_ >= wholeAt_ && !needsFin_ && answer_ != nullptr) answer_->isWhole = true;
@@ -397,12 +423,15 @@ void HttpEndpoint::endAnswer() {
   }
   if (ask_->isUpgrade && answer_ == nullptr && wholeAt_ <= out_.size()) {
     ask_->isSwitched = true;
-    talk = std::make_unique<FrameTalk>(at_, book_, *ask_, stream, FrameTalk::Side::kEndpoint);
+    talk = std::make_unique<FrameTalk>(at_, book_, *ask_, wire, FrameTalk::Side::kEndpoint);
     if (book_.isCalm) talk->calmDown();
     return;
   }
-  if (needsFin_ && wholeAt_ <= out_.size() && after_ == After::kFin) answer_->isWhole = true;
-  if (after_ == After::kFin) stream->isFarFinSent = true;
+  if (after_ == After::kFin) endConnection();
+  if (needsFin_ && wholeAt_ <= out_.size() && after_ == After::kFin) {
+    answer_->isWhole = !wire.isRough();
+    ask_->wasRough |= wire.isRough();
+  }
   if (after_ == After::kReset) stream->isFarResetSent = true;
   served_ += 1;
   last_ = ask_;

@@ -12,6 +12,7 @@
 
 #include "sim/http_frames.h"
 #include "sim/http_talk.h"
+#include "sim/http_wire.h"
 
 namespace holdfast::sim {
 
@@ -38,6 +39,7 @@ class HttpEndpoint {
 
   u32 id;
   Stream* stream;
+  HttpWire wire;
   bool wasCut = false;
   bool isStuck = false;           // answers nothing
   bool isHeaderExpected = false;  // a PROXY header comes first, and one request at most
@@ -63,6 +65,7 @@ class HttpEndpoint {
   Answer& newAnswer(size_t length);
   bool write();
   void endAnswer();
+  void endConnection();
   [[noreturn]] void fail(const char* what) { at_.fail(what, id); }
 
   World& at_;

@@ -39,8 +39,8 @@ size_t frameLength(std::string_view bytes, size_t* headerBytes) {
 
 }  // namespace
 
-FrameTalk::FrameTalk(World& at, HttpBook& book, Ask& ask, Stream* stream, Side side)
-    : at_(at), book_(book), ask_(ask), stream_(stream), side_(side) {
+FrameTalk::FrameTalk(World& at, HttpBook& book, Ask& ask, HttpWire& wire, Side side)
+    : at_(at), book_(book), ask_(ask), wire_(wire), stream_(wire.stream), side_(side) {
   (side == Side::kClient ? ask.clientTalk : ask.endpointTalk) = this;
   planned_ = at.random.below(kFramesMax);
 }
@@ -106,7 +106,7 @@ bool FrameTalk::write() {
   const size_t most = std::min(out_.size(), kWriteMax);
   const bool isWhole = at_.random.chance(1, 2) && !at_.draw(at_.knobs.dribble);
   const size_t length = isWhole ? most : 1 + at_.random.below(static_cast<u32>(most));
-  stream_->inbound.append(std::string_view(out_).substr(0, length));
+  wire_.write(std::string_view(out_).substr(0, length));
   out_.erase(0, length);
   return true;
 }

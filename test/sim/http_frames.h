@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/http_talk.h"
+#include "sim/http_wire.h"
 
 namespace holdfast::sim {
 
@@ -18,7 +19,7 @@ class FrameTalk {
   enum class Side : u8 { kClient, kEndpoint };
 
   // Takes its place in `ask`.
-  FrameTalk(World& at, HttpBook& book, Ask& ask, Stream* stream, Side side);
+  FrameTalk(World& at, HttpBook& book, Ask& ask, HttpWire& wire, Side side);
 
   // Sends the next piece; false when there is nothing to send.
   bool write();
@@ -50,6 +51,7 @@ class FrameTalk {
   World& at_;
   HttpBook& book_;
   Ask& ask_;
+  HttpWire& wire_;
   Stream* stream_;
   Side side_;
   size_t planned_ = 0;

@@ -19,6 +19,7 @@ void HttpScenario::judge() {
   }
   for (const Ask& ask : book_.asks) judgeTalk(ask);
   judgeGauges();
+  if (library_ != nullptr) judgeTls();
   judgeRecords();
   judgeLeft();
 }
@@ -40,11 +41,45 @@ void HttpScenario::judgeClient(const HttpClient& client) {
   const Ask& ask = *client.asks[client.answered];
   bool wasRough = ask.wasRough;
   for (const Stream* stream : ask.streams) wasRough = wasRough || stream->wasBroken;
-  if (client.stream->isFarReset && wasRough) return;
+  if (client.wire.isCut() && wasRough) return;
   if (client.isUpgraded) return;
   // The kernel lost it before it was accepted.
   if (hadAcceptErrors_ && client.stream->isFarReset && client.stream->sent == 0) return;
   world_.fail("a client was not answered", client.id);
+}
+
+// What is booked as a fault of TLS was one, and no nonce was used twice.
+void HttpScenario::judgeTls() {
+  if (library_->gatewayAead.wasNonceReused()) world_.fail("the gateway used a nonce twice", 0);
+  using enum CloseReason;
+  const auto closed = [this](CloseReason reason) {
+    return outcome_.closedBy[static_cast<size_t>(reason)];
+  };
+  u64 cut = 0;
+  u64 broken = library_->refused;
+  for (const auto& client : clients_) {
+    cut += client->wire.isRough() ? 1 : 0;
+    const bool isBroken = client->stream->isFarResetSent || client->wasCut ||
+                          client->stream->wasBroken || client->wasHalfClosed;
+    broken += isBroken || client->wire.isRough() ? 1 : 0;
+  }
+  u64 brokenEndpoints = 0;
+  for (const auto& endpoint : endpoints_) {
+    const bool isBroken =
+        endpoint->stream->isFarResetSent || endpoint->wasCut || endpoint->stream->wasBroken;
+    brokenEndpoints += isBroken ? 1 : 0;
+  }
+  if (closed(kClientTls) + closed(kEndpointTls) + closed(kTlsExhausted) != 0) {
+    world_.fail("a violation of TLS was booked that nobody made", 0);
+  }
+  if (closed(kClientTruncated) > cut) world_.fail("a polite client was booked as cut off", 0);
+  if (closed(kEndpointTruncated) > brokenEndpoints) {
+    world_.fail("a polite endpoint was booked as cut off", 0);
+  }
+  if (closed(kHandshakeFailed) > broken) world_.fail("handshakes of polite clients failed", 0);
+  if (!book_.hasSilent && !hadStalls_ && closed(kHandshakeTimeout) != 0) {
+    world_.fail("a polite client had no time for its handshake", 0);
+  }
 }
 
 // What one end of a WebSocket wrote is with the other, unless somebody ended it early.
@@ -57,7 +92,7 @@ void HttpScenario::judgeTalk(const Ask& ask) {
   const bool isWhole = client->firstBad() == ~size_t{0} && endpoint->firstBad() == ~size_t{0};
   for (const HttpClient* at : {clients_[ask.client - 1].get()}) {
     const bool isSound = at->isSound() && at->leaving != HttpClient::Leaving::kAbort &&
-                         !at->stream->isFarReset && at->isUpgraded;
+                         !at->wire.isCut() && at->isUpgraded;
     if (!isSound || !isWhole || policies_.hasMaxAge || policies_.hasDrain) return;
   }
   // Where messages are looked at, one that never became whole stays behind.
@@ -133,7 +168,8 @@ void HttpScenario::judgeRecords() {
     }
     const u64 limited = outcome_.closedBy[static_cast<size_t>(CloseReason::kShardLimit)];
     // Those that end before they said who they are have no other record.
-    const bool isAsked = parts_.listeners[0].cidrCount != 0 || policies_.hasFilters;
+    const bool isAsked = parts_.listeners[0].cidrCount != 0 || policies_.hasFilters ||
+                         parts_.listeners[0].tls != kNoIndex;
     if (!isAsked && count("\"event\":\"close\"") > limited) {
       world_.fail("records of connections were written", shard);
     }
@@ -158,8 +194,10 @@ void HttpScenario::judgeLeft() {
     outcome_.waits += board_->shard(shard).counters[throttles].load();
   }
   for (u32 shard = 0; shard < shardCount_; ++shard) {
-    for (const ShardCounter gauge : {ShardCounter::kPaused, ShardCounter::kThrottled,
-                                     ShardCounter::kTunnels, ShardCounter::kTimers}) {
+    for (const ShardCounter gauge :
+         {ShardCounter::kPaused, ShardCounter::kThrottled, ShardCounter::kTunnels,
+          ShardCounter::kTimers, ShardCounter::kTlsConns, ShardCounter::kTlsOnEngine,
+          ShardCounter::kTlsInFlight, ShardCounter::kTlsWaiting}) {
       const u64 left = board_->shard(shard).counters[static_cast<size_t>(gauge)].load();
       if (left != 0) world_.fail(kShardCounterTable[static_cast<size_t>(gauge)].name, shard);
     }

@@ -34,10 +34,12 @@ HttpScenario::HttpScenario(u64 seed, bool isTracing) : world_(seed) {
 
 HttpScenario::~HttpScenario() {
   shards_.clear();
+  filters_.clear();
   HF_ASSERT(compression::toy::open == 0);
   acceptor_.reset();
   board_.reset();
   world = nullptr;
+  toyLibrary = nullptr;
 }
 
 Outcome HttpScenario::run() {
@@ -148,6 +150,7 @@ void HttpScenario::newClient() {
   stream->nearAddress = ip("10.0.0.1", 80);
   clients_.push_back(std::make_unique<HttpClient>(world_, book_, id, stream));
   introduce(*clients_.back());
+  if (parts_.listeners[0].tls != kNoIndex) clients_.back()->wire.secure(HF_TLS_ORIGINATING);
   if (book_.isCalm) clients_.back()->calmDown();
   world_.file(listenFd_, "listening").listening.backlog.push_back(stream);
   world_.wake(listenFd_);
@@ -187,6 +190,9 @@ void HttpScenario::acceptedByEndpoint(void* owner, Stream* stream) {
   }
   self.endpoints_.push_back(std::make_unique<HttpEndpoint>(self.world_, self.book_, id, stream));
   self.endpoints_.back()->isHeaderExpected = self.book_.proxyProtocol[cluster] != 0;
+  if (self.parts_.clusters[cluster].tls != kNoIndex) {
+    self.endpoints_.back()->wire.secure(HF_TLS_TERMINATING);
+  }
   if (self.world_.draw(self.world_.knobs.resetAfterAccept)) stream->isFarResetSent = true;
 }
 
@@ -214,6 +220,7 @@ void HttpScenario::turnShard(u32 index) {
 void HttpScenario::calm() {
   hadAcceptErrors_ = world_.knobs.acceptError != 0;
   world_.knobs = Knobs{};
+  if (library_ != nullptr) library_->refusedPermille = 0;
   book_.isCalm = true;
   for (const auto& client : clients_) client->calmDown();
   for (const auto& endpoint : endpoints_) endpoint->calmDown();

@@ -47,6 +47,7 @@ class HttpScenario {
   void drawRoutes(proxy::HttpParts& http);
   void drawCompression(proxy::HttpRouteParts& first, proxy::HttpRouteParts& second);
   void drawMirrors(proxy::HttpParts& http);
+  void drawTls();
   void drawCluster(u32 id);
   void startGateway();
   void drawFilters();
@@ -73,12 +74,14 @@ class HttpScenario {
   void judgeClient(const HttpClient& client);
   void judgeTalk(const Ask& ask);
   void judgeGauges();
+  void judgeTls();
   void judgeRecords();
   void judgeLeft();
 
   World world_;
   Policies policies_;
   HttpBook book_;
+  std::unique_ptr<ToyLibrary> library_;  // in worlds with TLS
   Outcome outcome_;
   proxy::SnapshotParts parts_;
   bool hadStalls_ = false;

@@ -13,6 +13,8 @@ import type { TLSSocket } from 'node:tls';
 import { makeDirectory } from '../harness.ts';
 import { makeBytes } from '../tcp/pattern.ts';
 import { Authority, writePair, writeText } from '../tls/authority.ts';
+import { RecordPeer, SocketOrigin } from '../tls/record-peer.ts';
+import { DATA } from '../tls/wire-keys.ts';
 import { ByteStream } from './byte-stream.ts';
 import { seenIn } from './http-origin.ts';
 import { get, HttpScene, requestOf } from './http-scene.ts';
@@ -118,5 +120,32 @@ describe('HTTP with TLS', () => {
       connections.map(({ name }) => name),
       names,
     );
+  });
+
+  test('an answer counts although its endpoint breaks a rule of TLS behind it', async (t) => {
+    const directory = makeDirectory(t);
+    const root = Authority.root('Root of origins', 'ec');
+    const pair = root.issue({ name: 'localhost', kind: 'ec' });
+    const origin = await SocketOrigin.start(t);
+    t.after(() => origin.cut());
+    const scene = await HttpScene.start(t, {
+      app: {
+        endpoints: [origin.address],
+        tls: { ca: writeText(directory, 'ca.pem', root.cert), serverName: 'localhost' },
+      },
+    });
+    const client = await scene.connect(t);
+    for (const text of ['first', 'second']) {
+      client.send(get());
+      const peer = await RecordPeer.answer(t, await origin.next(), {
+        cert: pair.cert,
+        key: pair.key,
+      });
+      await peer.take('GET / HTTP/1.1\r\n'.length);
+      const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+      await peer.sendRaw(Buffer.concat([peer.seal(DATA, answer), Buffer.from('not a record')]));
+      assert.equal((await readResponse(client)).text, text);
+      assert.equal(await peer.outcome(), 'alert 10');
+    }
   });
 });

@@ -30,9 +30,10 @@ void Shard::beginHttp(u32 tunnel) {
   if (isDraining_) record.drainTick = nowTick_ + 1 + random_.below(drainTicks_ + 1);
   wheel_.disarm(tunnel);
   armHttp(tunnel);
-  if ((conns_[record.downstream].flags & (kConnReadable | kConnError)) != 0) {
-    queue(record.downstream);
-  }
+  // The end of a handshake may wait still, and the edge that told of room is gone.
+  const Conn& client = conns_[record.downstream];
+  const bool isWaiting = !client.pending.isEmpty();
+  if (isWaiting || (client.flags & (kConnReadable | kConnError)) != 0) queue(record.downstream);
 }
 
 const HttpSpec* Shard::findHttp(u32 tunnel) const {

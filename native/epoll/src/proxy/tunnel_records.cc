@@ -366,6 +366,8 @@ bool Shard::transmit(u32 conn, const u8* bytes, size_t length, int* error) {
 // True when close_notify is with the kernel, or cannot be said any more.
 bool Shard::closeNotify(u32 conn) {
   Conn& record = conns_[conn];
+  // Behind a record that was lost it could not be read, and nothing was clean.
+  if ((record.flags & kConnBroken) != 0) return true;
   TlsConn& tls = tlsOf(conn);
   size_t produced = 0;
   if (tls.phase == TlsPhase::kDetached) {
