@@ -117,6 +117,16 @@ void Scenario::judgeThrottles() {
   }
 }
 
+// Bytes of messages that filters have seen. None is shown twice.
+u64 Scenario::shownBytes() const {
+  u64 shown = 0;
+  u64 delivered = 0;
+  for (const auto& filters : filters_) shown += filters->shownBytes();
+  for (const auto& stream : world_.streams) delivered += stream->bytesDelivered;
+  if (shown > delivered) world->fail("filters saw bytes twice", static_cast<i64>(shown));
+  return shown;
+}
+
 // A reset is booked on a peer only when that peer, or a fault on its connection, made one.
 void Scenario::judgeReasons() {
   u64 clients = 0;

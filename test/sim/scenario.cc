@@ -524,16 +524,6 @@ bool Scenario::moveWorld() {
   return hasMoved;
 }
 
-// Bytes of messages that filters have seen. None is shown twice.
-u64 Scenario::shownBytes() const {
-  u64 shown = 0;
-  u64 delivered = 0;
-  for (const auto& filters : filters_) shown += filters->shownBytes();
-  for (const auto& stream : world_.streams) delivered += stream->bytesDelivered;
-  if (shown > delivered) world->fail("filters saw bytes twice", static_cast<i64>(shown));
-  return shown;
-}
-
 bool Scenario::runGateway() {
   bool hasRun = false;
   for (const auto& filters : filters_) hasRun |= filters->answerLate(true);

@@ -67,7 +67,6 @@ class Scenario {
   void calm();
   bool moveWorld();
   bool runGateway();
-  [[nodiscard]] u64 shownBytes() const;
   void turnShard(u32 index);
   void interfere();
   void newClient();
@@ -91,6 +90,7 @@ class Scenario {
   void judgeTls();
   void judgeLinger(const Peer& peer);
   [[nodiscard]] bool isStrict() const;
+  [[nodiscard]] u64 shownBytes() const;
   [[nodiscard]] const Peer* partnerOf(const Peer& client) const;
 
   World world_;
