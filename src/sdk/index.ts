@@ -11,7 +11,12 @@ export {
 } from './balancer.ts';
 export { type Codec, type CodecField, type CodecVariant, defineCodec } from './codec.ts';
 export type { ConfigSchema, SchemaIssue, SchemaOutcome } from './config-schema.ts';
-export { type Discovery, defineDiscovery, type FoundEndpoint } from './discovery.ts';
+export {
+  type Discovery,
+  type DiscoveryEnv,
+  defineDiscovery,
+  type FoundEndpoint,
+} from './discovery.ts';
 export type { Duration } from './duration.ts';
 export type {
   BreakerRule,
@@ -24,11 +29,23 @@ export type {
 } from './filter.ts';
 export { API_VERSION, OffloadError, type OffloadFailure } from './filter.ts';
 export { isGatewayField } from './gateway-field.ts';
-export { defineMessageFilter, type MessageFilter } from './message-filter.ts';
+export { defineMessageFilter, type MessageFilter, type MessageOutcome } from './message-filter.ts';
 export type { MessageNeeds, StreamNeeds } from './needs.ts';
 export { defineNetworkFilter, type NetworkFilter } from './network-filter.ts';
 export { defineStreamFilter, type StreamFilter } from './stream-filter.ts';
-export type { ResponseHeaders, Verdict } from './verdict.ts';
+export type {
+  Choose,
+  Close,
+  Continue,
+  Drop,
+  Rechoose,
+  Rematch,
+  Replace,
+  Respond,
+  ResponseHeaders,
+  Retry,
+  Verdict,
+} from './verdict.ts';
 export { choose, close, drop, rechoose, rematch, replace, respond, retry } from './verdict.ts';
 export type {
   AcceptView,

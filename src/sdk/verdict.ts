@@ -16,14 +16,20 @@ export interface Respond {
   readonly status: number;
   /** A list makes several fields of one name, such as set-cookie. */
   readonly headers: ResponseHeaders;
-  /** At most 64 KiB. Text is sent as UTF-8. */
+  /**
+   * At most 64 KiB. Text is sent as UTF-8, and as `text/plain` unless `headers` has a content-type;
+   * bytes as `application/octet-stream`.
+   */
   readonly body: string | Uint8Array;
 }
 
 /** Ends the connection, exchange or tunnel. */
 export interface Close {
   readonly type: 'close';
-  /** WebSocket close code (1000 to 4999); 0 where there is no code to send: the peer sees a reset. */
+  /**
+   * WebSocket close code: 1000 to 1003, 1007 to 1014, 3000 to 4999. 0 where there is no code to
+   * send: requests and connections, and whoever else is to see a reset.
+   */
   readonly code: number;
   /** At most 123 bytes of UTF-8; WebSocket only. */
   readonly reason: string;
@@ -37,18 +43,27 @@ export interface Rematch {
 /** Chooses where this goes. What is left out stays as the configuration says. */
 export interface Choose {
   readonly type: 'choose';
-  /** Name of a cluster; empty: the route's. */
+  /**
+   * Name of a cluster; empty: the route's. One that the configuration does not have is answered with
+   * 503; a connection is reset.
+   */
   readonly cluster: string;
-  /** What clusters that balance by hash tell requests apart by; empty: as the route says. */
+  /**
+   * What clusters that balance by hash tell requests apart by; empty: as the route says. Not for
+   * connections: the address of the client is their key.
+   */
   readonly hash: string;
 }
 
-/** Takes another endpoint in place of the one that was chosen. */
+/** Takes another endpoint in place of the one that was chosen; where there is none, 503. */
 export interface Rechoose {
   readonly type: 'rechoose';
 }
 
-/** Throws this response away and tries again, within the limits of the route and the cluster. */
+/**
+ * Throws this response away and tries again, within the limits of the route and the cluster; where
+ * they allow no further try, the response goes to the client as it is.
+ */
 export interface Retry {
   readonly type: 'retry';
 }

@@ -25,22 +25,28 @@ export interface HeadersView {
 
 /** Who is at the other end. */
 export interface ClientView {
-  /** IP address as text; empty for Unix sockets. */
+  /**
+   * IP address as text, IPv4 also where it came over IPv6; empty for Unix sockets. The peer of the
+   * connection, or whom its PROXY header names (not yet in `onAccept`); never X-Forwarded-For.
+   */
   readonly ip: string;
+  /** 0 for Unix sockets. */
   readonly port: number;
 }
 
 /** A request. */
 export interface RequestView {
   readonly method: string;
-  /** Path and query, normalized. */
+  /** Path and query; the path is normalized, the query as it was sent. */
   readonly target: string;
   /** The target up to its question mark. */
   readonly path: string;
   /** The first value of a query parameter, decoded; null when there is none. */
   query(name: string): string | null;
+  /** Lower case, without a port; empty where HTTP/1.0 has none. */
   readonly host: string;
   readonly client: ClientView;
+  /** The client speaks TLS with this gateway. */
   readonly isTls: boolean;
   /** The request asks for a WebSocket. */
   readonly isWebSocket: boolean;
@@ -51,7 +57,9 @@ export interface RequestView {
 
 /** A request whose route is known. */
 export interface RoutedView extends RequestView {
+  /** Its name in the configuration. */
   readonly route: string;
+  /** Drawn where the route has several; empty where it answers or redirects. */
   readonly cluster: string;
 }
 
@@ -79,6 +87,7 @@ export interface ResponseView {
 /** A connection as it was accepted. */
 export interface AcceptView {
   readonly client: ClientView;
+  /** Of the listener; 0 for Unix sockets. */
   readonly localPort: number;
 }
 
@@ -91,14 +100,16 @@ export interface ConnectionView extends AcceptView {
   readonly alpn: string;
 }
 
-/** One whole WebSocket message. */
+/** One whole WebSocket message; of TCP a chunk, or with a codec a frame. */
 export interface MessageView {
   readonly from: 'client' | 'endpoint';
+  /** False for binary messages, and always on TCP. */
   readonly isText: boolean;
+  /** Bytes. */
   readonly size: number;
   /** The bytes, without a copy. Valid as long as this view; `copy()` what must live longer. */
   readonly bytes: Uint8Array;
-  /** The bytes decoded as UTF-8; decoded when asked for. */
+  /** The bytes decoded as UTF-8 when asked for; what is none becomes U+FFFD in binary messages. */
   readonly text: string;
   /** A copy that stays. */
   copy(): Uint8Array;
@@ -106,13 +117,24 @@ export interface MessageView {
 
 /** How something ended. A plain value that may be kept. */
 export interface EndRecord {
-  /** HTTP status, or WebSocket close code, or 0. */
+  /** HTTP status, or WebSocket close code, or 0: a connection of TCP, or nothing was answered. */
   readonly code: number;
-  /** The word that access records show. */
+  /** The word that access records show; docs/access-log.md lists them. */
   readonly reason: string;
+  /**
+   * From the client: bytes read from the socket of a connection, inside of its TLS; the content of
+   * a request, without its head.
+   */
   readonly bytesIn: number;
+  /**
+   * To the client, counted in the same way. Of a connection with HTTP, 0 unless it became a
+   * WebSocket: each exchange counts its own.
+   */
   readonly bytesOut: number;
+  /** From the accept, the first byte of the request, or the opening of the WebSocket. */
   readonly durationMicros: number;
+  /** Whole messages of a WebSocket from the client; else 0. */
   readonly messagesIn: number;
+  /** The same from the endpoint. */
   readonly messagesOut: number;
 }

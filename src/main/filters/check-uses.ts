@@ -18,6 +18,7 @@ import {
   listNativeFilters,
 } from './builtin/index.ts';
 import type { CheckReply, ModuleSummary } from './check/index.ts';
+import { checkAmounts } from './check-amounts.ts';
 import type { CheckedModules } from './checked-modules.ts';
 import type { FilterFinding, FilterPlace, FilterSite, FilterUse } from './sites.ts';
 
@@ -198,7 +199,10 @@ export async function checkUses(
     }
     const check = checkNativeFilter(use.specifier, use.config, place, base);
     const { input } = check;
-    const faults = input === null ? [] : checkPolicies([input]).map(findingOfFault);
+    const faults =
+      input === null
+        ? []
+        : checkPolicies([input]).map((fault) => findingOfFault(fault, use.config));
     if (input !== null) policies.set(use, input);
     files.push(...check.files);
     for (const { path, message } of [...check.findings, ...faults]) {
@@ -215,6 +219,15 @@ export async function checkUses(
       findings.push(...group.map(({ path }) => findingAt([...path, 'use'], message)));
       continue;
     }
+    const native = `holdfast/${specifier}`;
+    if (isNativeFilter(native) || native in BUILT_IN_MODULES) {
+      // No package: a filter of the gateway was meant.
+      if (reply.program === null) {
+        const message = `there is no package "${specifier}"; did you mean "${native}"?`;
+        findings.push(...group.map(({ path }) => findingAt([...path, 'use'], message)));
+        continue;
+      }
+    }
     findings.push(...findingsOf(reply, group));
     const { summary, program, offload } = reply;
     if (summary === null || program === null) continue;
@@ -224,6 +237,6 @@ export async function checkUses(
       findings.push(...checkPlace(places.get(use) ?? 'listener', found));
     }
   }
-  findings.push(...checkCodecs(sites, checked));
+  findings.push(...checkAmounts(policies), ...checkCodecs(sites, checked));
   return { checked, policies, files, findings };
 }

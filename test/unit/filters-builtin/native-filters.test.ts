@@ -115,19 +115,92 @@ test('rbac: mistakes are told with their place', () => {
 });
 
 test('rbac: what only the core can judge has a place too', () => {
-  const { input } = checkNativeFilter(
-    'holdfast/rbac',
-    { rules: [{}, { when: { path: { regex: '/(' } } }] },
-    'route',
-    BASE,
-  );
+  const config = { rules: [{}, { when: { path: { regex: '/(' } } }] };
+  const { input } = checkNativeFilter('holdfast/rbac', config, 'route', BASE);
   assert.ok(input !== null);
   const [fault, ...rest] = native.checkPolicies([input]);
   assert.ok(fault !== undefined && rest.length === 0);
-  assert.deepEqual(findingOfFault(fault), {
-    path: ['rules', 1],
-    message: '"/(": a ( that is not closed at position 2',
+  const message = '"/(": a ( that is not closed at position 2';
+  assert.deepEqual(findingOfFault(fault, config), {
+    path: ['rules', 1, 'when', 'path', 'regex'],
+    message,
   });
+  // Text that stands there twice may be meant at either place.
+  const twice = { rules: [{}, { name: '/(', when: { path: { regex: '/(' } } }] };
+  assert.deepEqual(findingOfFault(fault, twice).path, ['rules', 1]);
+});
+
+test('what cannot be meant is told, with what to write', () => {
+  const cases: readonly (readonly [string, object, string])[] = [
+    ['rbac', {}, ': there are no rules: write "rules", or "default: deny" to refuse everybody'],
+    [
+      'rbac',
+      { rules: [{ when: { header: [] } }] },
+      'rules.0.when.header: unknown key "header": did you mean "headers"?',
+    ],
+    ['rbac', { rules: [{ when: { headers: {} } }] }, 'rules.0.when.headers: must be a list'],
+    ['rbac', { rules: [{ action: 'denny' }] }, 'rules.0.action: must be one of "allow", "deny"'],
+    [
+      'fault',
+      { delay: { percent: '1%' } },
+      'delay.time: is needed: write a number and a unit: "250ms", "30s", "10m", "1h30m", "7d"',
+    ],
+    [
+      'mirror',
+      { cluster: 'a', contentMax: '2MiB' },
+      'contentMax: "2MiB" is out of range: write 0B to 1MiB',
+    ],
+    [
+      'headers',
+      {},
+      ': there is no change: write "request" or "response" with "set", "add" or "remove"',
+    ],
+    [
+      'headers',
+      {
+        request: { set: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`x-${i}`, ''])) },
+      },
+      ': 21 changes are more than 20: write a second use',
+    ],
+    [
+      'concurrency',
+      { initial: 5, min: 10 },
+      'initial: "initial" is not from "min" to "max": write 10 to 1000',
+    ],
+    [
+      'basic-auth',
+      { users: [{ name: 'ann', password: '' }] },
+      'users.0.password: the password is empty: anybody could guess it',
+    ],
+    [
+      'basic-auth',
+      { users: [{ name: 'ann', password: 'x' }], userHeader: 'Authorization' },
+      'userHeader: "authorization" has the password: write another field',
+    ],
+    [
+      'cors',
+      { origins: ['https://a.example:443'] },
+      'origins.0: browsers leave out the port that the scheme has: leave it out here',
+    ],
+    [
+      'cors',
+      { origins: ['*', 'https://a.example'] },
+      'origins: "*" allows all origins: leave out the others, or "*"',
+    ],
+    [
+      'cors',
+      { origins: 'https://a.example', credentials: true, methods: '*' },
+      'methods: with credentials browsers take "*" for a name: write a list',
+    ],
+    [
+      'cors',
+      { origins: 'https://a.example', methods: ['put'] },
+      'methods.0: methods are compared with their case: write "PUT"',
+    ],
+  ];
+  for (const [name, config, finding] of cases) {
+    assert.equal(findingsOf(`holdfast/${name}`, config)[0], finding);
+  }
 });
 
 test('rate-limit: rates, bursts and keys', () => {
@@ -155,7 +228,10 @@ test('rate-limit: rates, bursts and keys', () => {
 });
 
 test('rate-limit: what makes no sense is refused', () => {
-  assert.match(findingsOf('holdfast/rate-limit', {})[0] ?? '', /^rate: .*is not a rate/);
+  assert.match(
+    findingsOf('holdfast/rate-limit', {})[0] ?? '',
+    /^rate: is needed: write a count and a period/,
+  );
   assert.match(
     findingsOf('holdfast/rate-limit', { rate: '0/s' })[0] ?? '',
     /^rate: .*out of range/,

@@ -103,6 +103,30 @@ test('every fault is told at once, at its line', async (t) => {
   }
 });
 
+test('a filter of the gateway without its prefix is guessed', async (t) => {
+  const { found } = createScene(t);
+  const [finding, ...rest] = await found('      - rbac\n', 'shards: 1');
+  assert.deepEqual(rest, []);
+  assert.match(
+    `${finding}`,
+    /^HF\d+ 9:9 there is no package "rbac"; did you mean "holdfast\/rbac"\?$/,
+  );
+});
+
+test('a list that changes more fields, or limits more, than it may is a finding', async (t) => {
+  const { found, load } = createScene(t);
+  const names = Array.from({ length: 16 }, (_, i) => `x-${i}: a`).join(', ');
+  const edits = `      - { use: holdfast/headers, with: { request: { set: { ${names} } } } }`;
+  const limit = '      - { use: holdfast/rate-limit, with: { count: messages, rate: 1/s } }';
+  const fits = [edits, edits, edits, edits, limit, limit, limit, limit];
+  assert.deepEqual((await load(fits.join('\n'))).diagnostics, []);
+  const [over, held, ...rest] = await found([...fits, edits, edits, limit].join('\n'), 'shards: 1');
+  assert.deepEqual(rest, []);
+  const sentence = 'the native filters of one list have at most';
+  assert.match(`${over}`, new RegExp(`^HF\\d+ 17:\\d+ ${sentence} 64 fields of a request$`));
+  assert.match(`${held}`, new RegExp(`^HF\\d+ 19:\\d+ ${sentence} 4 limits of messages$`));
+});
+
 test('filters that stand where they can do nothing are findings', async (t) => {
   const { files, checks } = createScene(t);
   files.write(

@@ -91,7 +91,7 @@ const FAULTS: readonly [name: string, file: string, text: string, place: string,
     'a.ts',
     "\nimport 'no-such-package';\n",
     'a.ts:2:1',
-    /there is no "no-such-package"/,
+    /there is no package "no-such-package": install it, or begin the path of a file with/,
   ],
   [
     'a missing export of an import',

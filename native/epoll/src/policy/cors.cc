@@ -30,16 +30,16 @@ CorsVerdict answerCors(const PolicyView& view, const FlatCors& cors, const Facts
   if (!isAny) outcome->add(to, Kind::kAdd, "Vary", "Origin");
   const bool isAllowed =
       origin.data() != nullptr && (isAny || holds(view, cors.entry, facts, scratch));
-  if (isAllowed) {
-    outcome->add(to, Kind::kSet, "Access-Control-Allow-Origin", isAny ? "*" : origin);
-    if (cors.hasCredentials != 0) {
-      outcome->add(to, Kind::kSet, "Access-Control-Allow-Credentials", "true");
-    }
-  }
+  // What an endpoint says of its own is taken out: it would allow whom the configuration does not.
+  const auto say = [&](std::string_view name, bool isSaid, std::string_view value) {
+    if (isSaid) outcome->add(to, Kind::kSet, name, value);
+    if (!isSaid && !isPreflight) outcome->add(to, Kind::kRemove, name, {});
+  };
+  say("Access-Control-Allow-Origin", isAllowed, isAny ? "*" : origin);
+  say("Access-Control-Allow-Credentials", isAllowed && cors.hasCredentials != 0, "true");
   if (!isPreflight) {
-    if (isAllowed && cors.exposed.length != 0) {
-      outcome->add(to, Kind::kSet, "Access-Control-Expose-Headers", view.text(cors.exposed));
-    }
+    say("Access-Control-Expose-Headers", isAllowed && cors.exposed.length != 0,
+        view.text(cors.exposed));
     return CorsVerdict::kPasses;
   }
   if (!isAllowed) return CorsVerdict::kForeign;

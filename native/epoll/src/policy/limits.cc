@@ -16,14 +16,14 @@ constexpr u64 kSecondNs = 1'000'000'000;
 
 u64 secondsOf(u64 ns) { return ns / kSecondNs + (ns % kSecondNs == 0 ? 0 : 1); }
 
-// Writes a value into the outcome's room; fails as a whole.
+// Writes a value into the outcome's room; fails as a whole, and then nothing is told.
 class Value {
  public:
   explicit Value(Outcome* outcome) : outcome_(outcome), begin_(outcome->textLength) {}
 
   Value& put(std::string_view text) {
     if (text.size() > kOutcomeTextBytes - outcome_->textLength) {
-      outcome_->isCut = isCut_ = true;
+      isCut_ = true;
       return *this;
     }
     text.copy(outcome_->text + outcome_->textLength, text.size());

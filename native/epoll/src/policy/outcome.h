@@ -2,7 +2,8 @@
 //
 // Filled by PolicyList::check, read by the path right after: what it needs longer it copies.
 // Invariant: fixed size, no allocation; texts point into the flat bytes of the policies, into the
-// facts, or into the outcome's own room. A field that has no room is left out and `isCut` says so.
+// facts, or into the outcome's own room. A field that has no room is left out and `isCut` says so:
+// the request must not go on then, because the field may be what a decision stands in.
 #pragma once
 
 #include <span>
@@ -16,7 +17,7 @@
 
 namespace holdfast::policy {
 
-inline constexpr u32 kOutcomeFieldsMax = 24;  // of one list
+inline constexpr u32 kOutcomeFieldsMax = 64;  // of one list; main refuses lists with more
 inline constexpr u32 kOutcomeLogsMax = 2 * codec::kLogFieldsMax;
 inline constexpr u32 kTicketsMax = 4;              // adaptive limits of one request
 inline constexpr u32 kMirrorsOfRequestMax = 4;     // copies of one request
@@ -49,7 +50,8 @@ struct CompressionAsked {
 // One for each shard is enough; cleared before each connection or request.
 struct Outcome {
   Verdict verdict = Verdict::kContinue;
-  bool isCut = false;
+  bool isCut = false;  // of fields
+  bool areLogsCut = false;
   u16 status = 0;
   u32 delayMs = 0;  // hold the request up for so long, then go on
   // Who refused: kind ("rbac"), the name of the use, and of the rule. Empty where nobody did.
@@ -78,7 +80,7 @@ struct Outcome {
 
   void clear() {
     verdict = Verdict::kContinue;
-    isCut = false;
+    isCut = areLogsCut = false;
     status = 0;
     delayMs = 0;
     kind = policy = rule = {};
@@ -91,7 +93,7 @@ struct Outcome {
 
   void addLog(const codec::LogField& field) {
     if (logCount == kOutcomeLogsMax) {
-      isCut = true;
+      areLogsCut = true;
       return;
     }
     logs[logCount++] = field;

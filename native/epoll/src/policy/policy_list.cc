@@ -2,10 +2,12 @@
 #include "policy/policy_list.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "policy/basic_auth.h"
 #include "policy/conditions.h"
 #include "policy/cors.h"
+#include "policy/edited_headers.h"
 #include "policy/limits.h"
 #include "policy/policy_check.h"
 #include "policy/policy_view.h"
@@ -21,11 +23,13 @@ constexpr u64 kFaultBurstShare = 10;
 class Walk {
  public:
   Walk(const PolicyView& view, const Facts& facts, const Tools& tools, u64 nowNs, Outcome* outcome)
-      : view_(view), facts_(facts), tools_(tools), nowNs_(nowNs), outcome_(outcome) {}
+      : view_(view), facts_(&facts), tools_(tools), nowNs_(nowNs), outcome_(outcome) {}
 
   // False when the policy refuses.
   bool ask(const FlatPolicy& policy) {
-    if (!holds(view_, policy.entry, facts_, &tools_.scratch)) return true;
+    if (outcome_->requestFields.count != 0 && !edited_.has_value()) [[unlikely]]
+      lookThroughEdits();
+    if (!holds(view_, policy.entry, *facts_, &tools_.scratch)) return true;
     PolicyCell& cell = tools_.board.policy(tools_.shard, policy.id);
     rule_ = {};
     isShadowRule_ = isAnswered_ = isClosed_ = false;
@@ -55,7 +59,7 @@ class Walk {
       case PolicyKind::kIpAccess:
         return judgeRules(policy);
       case PolicyKind::kRateLimit:
-        return takeOne(view_, policy, facts_, tools_, nowNs_, outcome_);
+        return takeOne(view_, policy, *facts_, tools_, nowNs_, outcome_);
       case PolicyKind::kCors:
         return judgeCors(policy);
       case PolicyKind::kBasicAuth:
@@ -81,7 +85,7 @@ class Walk {
 
   bool judgeCors(const FlatPolicy& policy) {
     const FlatCors& cors = view_.items<FlatCors>(view_.header().cors)[policy.item];
-    const CorsVerdict verdict = answerCors(view_, cors, facts_, &tools_.scratch, outcome_);
+    const CorsVerdict verdict = answerCors(view_, cors, *facts_, &tools_.scratch, outcome_);
     isAnswered_ = verdict == CorsVerdict::kAnswered;
     if (isAnswered_) rule_ = "preflight";
     if (verdict == CorsVerdict::kForeign) rule_ = "origin";
@@ -90,13 +94,14 @@ class Walk {
 
   bool judgeUser(const FlatPolicy& policy) {
     const FlatAuth& auth = view_.items<FlatAuth>(view_.header().auths)[policy.item];
-    return isKnownUser(view_, auth, facts_, outcome_);
+    return isKnownUser(view_, auth, *facts_, outcome_);
   }
 
   bool judgeSize(const FlatPolicy& policy) {
     const FlatSize& size = view_.items<FlatSize>(view_.header().sizes)[policy.item];
     const u64 most = size.requestBytesMax;
-    if (most != 0 && facts_.contentLength != kNoLength && facts_.contentLength > most) return false;
+    if (most != 0 && facts_->contentLength != kNoLength && facts_->contentLength > most)
+      return false;
     if (policy.isShadow == 0) {
       tighten(&outcome_->requestBytesMax, most);
       tighten(&outcome_->responseBytesMax, size.responseBytesMax);
@@ -166,7 +171,7 @@ class Walk {
     const FlatCompression& each =
         view_.items<FlatCompression>(view_.header().compressions)[policy.item];
     codec::AcceptedCodings accepted;
-    const http::HeaderLookup& headers = facts_.headers;
+    const http::HeaderLookup& headers = facts_->headers;
     std::string_view line;
     for (u32 nth = 0; headers.find != nullptr && nth < http::kHeaderFieldsLookedAt; nth++) {
       if (!headers.find(headers.owner, "accept-encoding", nth, &line)) break;
@@ -185,7 +190,7 @@ class Walk {
 
   bool judgeRules(const FlatPolicy& policy) {
     const FlatRbac& rbac = view_.items<FlatRbac>(view_.header().rbacs)[policy.item];
-    const RuleVerdict verdict = decide(view_, rbac, facts_, &tools_.scratch);
+    const RuleVerdict verdict = decide(view_, rbac, *facts_, &tools_.scratch);
     isShadowRule_ = verdict.shadowRule != kNoIndex;
     if (verdict.action == Action::kAllow) return true;
     const FlatRule* const rules = view_.items<FlatRule>(view_.header().rules);
@@ -194,11 +199,21 @@ class Walk {
     return false;
   }
 
+  // What policies in front changed is what those behind them see.
+  void lookThroughEdits() {
+    edits_ = {&outcome_->requestFields, facts_->headers};
+    edited_.emplace(*facts_);
+    edited_->headers = {&edits_, findEdited};
+    facts_ = &*edited_;
+  }
+
   const PolicyView& view_;
-  const Facts& facts_;
+  const Facts* facts_;
   const Tools& tools_;
   u64 nowNs_;
   Outcome* outcome_;
+  std::optional<Facts> edited_;
+  EditedHeaders edits_;
   std::string_view rule_{};
   bool isShadowRule_ = false;
   bool isAnswered_ = false;  // refused to nobody: the answer is what was asked for

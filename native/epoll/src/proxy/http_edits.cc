@@ -156,9 +156,11 @@ void Shard::editRequest(Request& request, EditList& edits) {
     edits.add(FieldId::kVia, "Via", viaOf(*request.spec, request.head->minorVersion));
   }
   const HttpRouteSpec& route = *request.route;
+  const size_t own = edits.count;
   editRoute(request, snapshot_.edits(route.requestEditFirst, route.requestEditCount), edits);
   const Exchange& exchange = exchangePool_[request.exchange];
   if (!exchange.toEndpoint.isEmpty()) putKept(exchange.toEndpoint, edits);
+  if (edits.count != own) edits.settle(own);
   if (exchange.chain == 0) return;
   // Frames of messages that are looked at are not compressed.
   if ((exchange.flags & kExWebSocket) != 0 && isMessageAsked(exchange.chain)) {
@@ -333,14 +335,20 @@ void Shard::editResponse(u32 tunnel, EditList& edits) {
     }
     if (spec->via.length != 0) edits.add(FieldId::kVia, "Via", viaOf(*spec, head_.minorVersion));
   }
-  if (!exchange.toClient.isEmpty()) putKept(exchange.toClient, edits);
+  // Those of the route itself, and then those of filters.
+  const size_t own = edits.count;
   if (!exchange.edits.isEmpty()) putKept(exchange.edits, edits);
+  if (!exchange.toClient.isEmpty()) putKept(exchange.toClient, edits);
+  if (edits.count != own) edits.settle(own);
   if (filterAnswer_ != nullptr) editByFilter(edits);
 }
 
-// Edits that were kept.
+// Edits that were kept. Where there is no room for them the list is full: nothing goes on without.
 void Shard::putKept(const ChunkChain& chain, EditList& edits) {
-  if (textRoom().size() < chain.bytes) return;
+  if (textRoom().size() < chain.bytes) {
+    edits.isOver = true;
+    return;
+  }
   const size_t length = chunks_.copyTo(chain, textRoom().data());
   codec::Reader reader(std::span<const u8>(textRoom().data(), length));
   textLength_ += length;

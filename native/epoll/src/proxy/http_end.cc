@@ -74,6 +74,7 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
   if (http.exchange != kNoIndex && !exchangePool_[http.exchange].toClient.isEmpty()) {
     for (const http1::FieldEdit& edit : edits) all.put(edit.kind, edit.id, edit.name, edit.value);
     putKept(exchangePool_[http.exchange].toClient, all);
+    all.settle(edits.size());
     edits = all.all();
   }
   plan.edits = edits;

@@ -72,7 +72,7 @@ u32 putFields(FilterBatch& batch, const http1::Head& head, const std::vector<Fil
 bool Shard::putHead(FilterBatch& batch, const FilterRecord& asked, const Request& request) {
   const Exchange& exchange = exchangePool_[request.exchange];
   const FilterChain& chain = *chainOf(exchange.chain);
-  const http1::Head& head = *request.head;
+  const http1::Head& head = exchange.toEndpoint.isEmpty() ? *request.head : headToCome(request);
   const auto bytes =
       static_cast<u32>(head.length + request.target.size() + request.host.size() + kNamesBytesMax);
   u32 flags = 0;
@@ -268,11 +268,13 @@ void Shard::resumeExchange(u32 index, FilterHook hook, const FilterAnswer* answe
 // The edits of the answer in hand, behind those that are there.
 void Shard::editByFilter(EditList& edits) {
   if (filterAnswer_ == nullptr) return;
+  const size_t before = edits.count;
   for (u32 i = 0; i < filterAnswer_->editCount; i++) {
     const http1::FieldEdit edit = filterAnswer_->edit(i);
     if (edit.name.empty() || edit.name.front() == ':') continue;
     edits.put(edit.kind, edit.id, edit.name, edit.value);
   }
+  if (filterAnswer_->verdict != FilterVerdict::kRespond) edits.settle(before);
 }
 
 // What a filter says with respond(), for the exchange under way.
@@ -318,66 +320,6 @@ void Shard::resumeRequest(u32 tunnel, const FilterAnswer* answered) {
     if (!isRead()) return;
   }
   advanceExchange(tunnel, *findListener(tunnels_[tunnel].listener), total, answered);
-}
-
-// Writes the head in the scratch anew with the edits of the answer, and what came behind it.
-bool Shard::rewriteHead(const FilterAnswer& answered, size_t* total) {
-  codec::Writer writer({outScratch_, kHttpOutBytes});
-  const auto put = [&writer](std::string_view text) { writer.putText(text.data(), text.size()); };
-  HF_UNINITIALIZED EditList edits;
-  std::string_view target = head_.textOf(head_.target);
-  std::string_view host = head_.textOf(head_.host);
-  bool isTargetSet = false;
-  for (u32 i = 0; i < answered.editCount; i++) {
-    const http1::FieldEdit edit = answered.edit(i);
-    if (edit.name == ":path") {
-      target = edit.value;
-      isTargetSet = true;
-    } else if (edit.name == ":host") {
-      host = edit.value;
-    } else {
-      edits.put(edit.kind, edit.id, edit.name, edit.value);
-    }
-  }
-  if (edits.isFull()) return false;
-  put(head_.textOf(head_.methodName));
-  put(" ");
-  // The host stands in its field alone.
-  const bool isAbsolute = head_.form == http1::TargetForm::kAbsolute && !isTargetSet;
-  put(isAbsolute ? head_.pathText() : target);
-  if (isAbsolute && head_.hasQuery) {
-    put("?");
-    put(head_.textOf(head_.query));
-  }
-  put(head_.minorVersion == 0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-  const auto putField = [&](std::string_view name, std::string_view value) {
-    put(name);
-    put(": ");
-    put(value);
-    put("\r\n");
-  };
-  if (!host.empty()) putField("Host", host);
-  for (u16 i = 0; i < head_.fieldCount; i++) {
-    const http1::Field& field = head_.fields[i];
-    if (field.id == http1::FieldId::kHost) continue;
-    const auto replaces = [&](const http1::FieldEdit& edit) {
-      return edit.kind != http1::FieldEdit::Kind::kAdd && edit.id == field.id &&
-             (field.id != http1::FieldId::kOther || isSameName(head_.nameOf(field), edit.name));
-    };
-    const std::span<const http1::FieldEdit> all = edits.all();
-    if (std::any_of(all.begin(), all.end(), replaces)) continue;
-    putField(http1::textOf(head_.nameOf(field)), http1::textOf(head_.valueOf(field)));
-  }
-  for (const http1::FieldEdit& edit : edits.all()) {
-    if (edit.kind != http1::FieldEdit::Kind::kRemove) putField(edit.name, edit.value);
-  }
-  put("\r\n");
-  const size_t rest = *total - head_.length;
-  if (writer.isFailed() || writer.size() + rest > kScratchBytes) return false;
-  std::memmove(scratch_ + writer.size(), scratch_ + head_.length, rest);
-  std::memcpy(scratch_, outScratch_, writer.size());
-  *total = writer.size() + rest;
-  return true;
 }
 
 // What a filter decided of a request. False when that was its end.

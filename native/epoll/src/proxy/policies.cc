@@ -92,10 +92,12 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   const auto isKept = [this](const policy::FieldEdits& edits, ChunkChain* chain) {
     return edits.count == 0 || keepEdits(edits.all(), chain);
   };
-  const bool areKept = isKept(outcome_.responseFields, &exchange.toClient) &&
+  // A route keeps its edits for the endpoint; those of a listener are seen by all behind it.
+  HF_UNINITIALIZED EditList edits;
+  if (goesOn && flag == kExListenerPassed) takeHeadEdits(&edits);
+  const bool areKept = !outcome_.isCut && isKept(outcome_.responseFields, &exchange.toClient) &&
                        isKept(outcome_.requestFields, &exchange.toEndpoint);
   if (!goesOn) {
-    HF_UNINITIALIZED EditList edits;
     for (const http1::FieldEdit& edit : outcome_.answerFields.all()) {
       edits.put(edit.kind, edit.id, edit.name, edit.value);
     }
@@ -114,7 +116,11 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
   }
   if (outcome_.mirrorCount != 0) planMirrors(request);
   if (outcome_.compression.id != kNoIndex) holdCoding(request, flag == kExRoutePassed);
-  return outcome_.delayMs == 0 || holdUp(request, outcome_.delayMs, total);
+  if (edits.count != 0 && !editHead(request, edits, &total)) return false;
+  if (outcome_.delayMs != 0) return holdUp(request, outcome_.delayMs, total);
+  if (edits.count == 0) return true;
+  advanceExchange(request.tunnel, *request.listener, total, nullptr);
+  return false;
 }
 
 // The request waits as it does for filters. Always false.

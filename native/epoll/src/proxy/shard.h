@@ -280,6 +280,14 @@ class Shard : private ShardState {
   void upstreamFailed(u32 tunnel, HttpEnd end);
   void noteAnswered(u32 tunnel, bool isError);
 
+  // head_edits.cc
+  bool replaceHead(const EditList& edits, std::string_view target, std::string_view host,
+                   size_t* total);
+  bool rewriteHead(const FilterAnswer& answered, size_t* total);
+  void takeHeadEdits(EditList* edits);
+  bool editHead(const Request& request, const EditList& edits, size_t* total);
+  const http1::Head& headToCome(const Request& request);
+
   // policies.cc
   bool passConnection(u32 tunnel, const ListenerSpec& listener, policy::Phase phase);
   bool passPolicies(const Request& request, const TextSpec& spec, u32 flag, size_t total);
@@ -357,7 +365,6 @@ class Shard : private ShardState {
   void editByFilter(EditList& edits);
   void respondByFilter(u32 tunnel, const Request* request, const FilterAnswer& answered);
   void closeByFilter(u32 tunnel);
-  bool rewriteHead(const FilterAnswer& answered, size_t* total);
   bool takeVerdict(Request& request, const FilterAnswer& answered);
   void retarget(const FilterAnswer& answered, http1::RequestPlan* plan, Exchange* exchange);
   bool editAsked(u32 tunnel, const FilterAnswer& answered);

@@ -190,7 +190,8 @@ class ShardState {
   compression::CompressorPool compressors_;
   u8* codedScratch_ = nullptr;  // what came out of a compressor
   u32 codedLength_ = 0;
-  http1::Head head_;  // the one in hand
+  http1::Head head_;                         // the one in hand
+  std::unique_ptr<http1::Head> editedHead_;  // as filters of a route are shown it
   std::unique_ptr<http::RegexScratch> regexScratch_;
   std::vector<http::RouteTable> routeTables_;  // by position of the HTTP spec
   std::vector<FramesSettings> framesSettings_;

@@ -83,9 +83,14 @@ export const basicAuth = nativeFilter({
         tools.report(['users', i], 'a user has either a "password" or a "hash"');
       } else if (hash !== undefined) {
         users.push({ name, ...hash });
+      } else if (password === '') {
+        tools.report(['users', i, 'password'], 'the password is empty: anybody could guess it');
       } else if (password !== undefined) {
         users.push(digestOf(name, password));
       }
+    }
+    if (config.userHeader?.toLowerCase() === 'authorization') {
+      tools.report(['userHeader'], '"authorization" has the password: write another field');
     }
     if (users.length === 0) tools.report(['users'], 'there are no users');
     return {

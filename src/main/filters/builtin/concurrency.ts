@@ -11,6 +11,8 @@ import { count, duration, label, share, status } from './fields.ts';
 import { baseOf, nativeFilter } from './native-filter.ts';
 
 const CONCURRENCY_MAX = 1_000_000;
+/** Where a limit begins, if its bounds allow that. */
+const INITIAL = 50;
 const WINDOW_MS_MAX = 60_000;
 const BASELINE_MS_MAX = 3_600_000;
 
@@ -24,7 +26,7 @@ const schema = z.strictObject({
   when: condition.optional(),
   min: count(1, CONCURRENCY_MAX).default(5),
   max: count(1, CONCURRENCY_MAX).default(1000),
-  initial: count(1, CONCURRENCY_MAX).default(50),
+  initial: count(1, CONCURRENCY_MAX).optional(),
   window: duration(10, WINDOW_MS_MAX).default(100),
   baseline: duration(1000, BASELINE_MS_MAX).default(60_000),
   tolerance: share.default(TOLERANCE_MILLIONTHS),
@@ -36,6 +38,9 @@ export const concurrency = nativeFilter({
   toPolicy(config, tools) {
     const { min, max, initial } = config;
     if (min > max) tools.report(['min'], '"min" is above "max"');
+    if (initial !== undefined && (initial < min || initial > max)) {
+      tools.report(['initial'], `"initial" is not from "min" to "max": write ${min} to ${max}`);
+    }
     if (config.baseline < config.window) {
       tools.report(['baseline'], '"baseline" is shorter than "window"');
     }
@@ -44,7 +49,7 @@ export const concurrency = nativeFilter({
       kind: 'concurrency',
       least: min,
       most: max,
-      initial: Math.min(Math.max(initial, min), max),
+      initial: Math.min(Math.max(initial ?? INITIAL, min), max),
       windowMs: config.window,
       baselineMs: config.baseline,
       tolerancePermille: 1000 + Math.round(config.tolerance / 1000),

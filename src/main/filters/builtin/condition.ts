@@ -74,6 +74,23 @@ interface NamedComparison extends Comparison {
   readonly invert?: boolean | undefined;
 }
 
+/** The fields of a condition. */
+export const CONDITION_KEYS: readonly (keyof Condition)[] = [
+  'all',
+  'any',
+  'not',
+  'address',
+  'tls',
+  'methods',
+  'hosts',
+  'path',
+  'headers',
+  'query',
+  'cookies',
+  'subject',
+  'san',
+];
+
 /** A condition. */
 export const condition: z.ZodType<Condition> = z.lazy(() =>
   z.strictObject({

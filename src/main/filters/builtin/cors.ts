@@ -17,6 +17,9 @@ const MAX_AGE_MS_MAX = 86_400_000;
 /** Methods that pages may use without asking, and POST. */
 const METHODS = ['GET', 'HEAD', 'POST'];
 
+/** Nobody has a method that differs from one of these by its case. */
+const KNOWN_METHODS = new Set([...METHODS, 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
+
 const schema = z.strictObject({
   name: label.optional(),
   when: condition.optional(),
@@ -30,6 +33,11 @@ const schema = z.strictObject({
 
 const ORIGIN =
   /^(?:null|[a-z][a-z0-9+.-]*:\/\/(?:\*\.)?[a-z0-9._-]+(?::\d{1,5})?|[a-z][a-z0-9+.-]*:\/\/\[[0-9a-f:.]+\](?::\d{1,5})?)$/;
+
+const DEFAULT_PORT = /^(?:http:.*:80|https:.*:443)$/;
+
+/** Lists in which `*` means nothing to browsers, where credentials are allowed. */
+const STARRED = ['methods', 'exposed'] as const;
 
 function test(match: 'exact' | 'regex', values: readonly string[]): PolicyTestInput {
   return { kind: 'text', source: 'header', name: 'origin', match, values };
@@ -53,6 +61,9 @@ function testOf(
     if (typeof origin === 'string' && origin !== '*' && !ORIGIN.test(origin)) {
       report(['origins', i], `${JSON.stringify(origin)} is no origin: write "https://a.example"`);
     }
+    if (typeof origin === 'string' && DEFAULT_PORT.test(origin)) {
+      report(['origins', i], 'browsers leave out the port that the scheme has: leave it out here');
+    }
   }
   return { kind: 'any', parts: [test('exact', exact), test('regex', patterns)] };
 }
@@ -65,6 +76,18 @@ export const cors = nativeFilter({
     if (isAnyOrigin && config.credentials) {
       tools.report(['credentials'], 'browsers refuse credentials where "*" is allowed');
       return null;
+    }
+    if (isAnyOrigin && config.origins.length > 1) {
+      tools.report(['origins'], '"*" allows all origins: leave out the others, or "*"');
+    }
+    for (const key of STARRED) {
+      if (!config.credentials || config[key]?.includes('*') !== true) continue;
+      tools.report([key], 'with credentials browsers take "*" for a name: write a list');
+    }
+    for (const [i, method] of config.methods.entries()) {
+      const upper = method.toUpperCase();
+      if (method === upper || !KNOWN_METHODS.has(upper)) continue;
+      tools.report(['methods', i], `methods are compared with their case: write "${upper}"`);
     }
     return {
       ...baseOf('cors', config, tools, 204),

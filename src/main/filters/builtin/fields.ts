@@ -8,6 +8,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
+  formatDuration,
+  formatSize,
   type Parsed,
   parseCount,
   parseDuration,
@@ -27,7 +29,8 @@ export function parsed<T>(parse: (value: unknown) => Parsed<T>) {
   return z.unknown().transform((value, ctx): T => {
     const result = parse(value);
     if (result.ok) return result.value;
-    const { message, hint } = result.fault;
+    const { hint } = result.fault;
+    const message = value === undefined ? 'is needed' : result.fault.message;
     ctx.addIssue({ code: 'custom', message: hint === '' ? message : `${message}: ${hint}` });
     return z.NEVER;
   });
@@ -43,27 +46,34 @@ function refuse(message: string, hint = ''): Parsed<never> {
   return { ok: false, fault: { name: 'wrongType', message, hint } };
 }
 
-function within(parse: (value: unknown) => Parsed<number>, min: number, max: number) {
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  /** As people write the bounds. */
+  readonly format: (bound: number) => string;
+}
+
+function within(parse: (value: unknown) => Parsed<number>, { min, max, format }: Range) {
   return (value: unknown): Parsed<number> => {
     const result = parse(value);
     if (!result.ok || (result.value >= min && result.value <= max)) return result;
-    return refuse(`${quote(value)} is out of range`);
+    return refuse(`${quote(value)} is out of range`, `write ${format(min)} to ${format(max)}`);
   };
 }
 
 /** A count between two bounds. */
 export function count(min: number, max: number) {
-  return parsed(within(parseCount, min, max));
+  return parsed(within(parseCount, { min, max, format: String }));
 }
 
 /** A size in bytes between two bounds. */
 export function size(min: number, max: number) {
-  return parsed(within(parseSize, min, max));
+  return parsed(within(parseSize, { min, max, format: formatSize }));
 }
 
 /** A duration in milliseconds between two bounds. */
 export function duration(min: number, max: number) {
-  return parsed(within(parseDuration, min, max));
+  return parsed(within(parseDuration, { min, max, format: formatDuration }));
 }
 
 /** A share; yields parts of a million. */
@@ -170,7 +180,7 @@ export const amount = parsed((value): Parsed<Amount> => {
   if (!result.ok || (result.value.value >= 1 && result.value.value <= RATE_COUNT_MAX)) {
     return result;
   }
-  return refuse(`${quote(value)} is out of range`);
+  return refuse(`${quote(value)} is out of range`, 'write at least 1');
 });
 
 /** Whose bytes: what the core counts them by. */

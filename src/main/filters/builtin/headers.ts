@@ -11,6 +11,9 @@ import { condition } from './condition.ts';
 import { label, oneOrMore, text, token } from './fields.ts';
 import { baseOf, type CheckTools, nativeFilter } from './native-filter.ts';
 
+/** Changes of one use; the core knows the same. */
+const EDITS_MAX = 20;
+
 const edits = z
   .strictObject({
     remove: oneOrMore(token).optional(),
@@ -52,13 +55,17 @@ export const headers = nativeFilter({
   schema,
   places: ['listener', 'route'],
   toPolicy(config, tools) {
-    return {
-      ...baseOf('headers', config, tools),
-      kind: 'headers',
-      edits: [
-        ...toEdits(config.request, 'request', tools),
-        ...toEdits(config.response, 'response', tools),
-      ],
-    };
+    const changes = [
+      ...toEdits(config.request, 'request', tools),
+      ...toEdits(config.response, 'response', tools),
+    ];
+    if (changes.length === 0) {
+      const keys = '"set", "add" or "remove"';
+      tools.report([], `there is no change: write "request" or "response" with ${keys}`);
+    }
+    if (changes.length > EDITS_MAX) {
+      tools.report([], `${changes.length} changes are more than ${EDITS_MAX}: write a second use`);
+    }
+    return { ...baseOf('headers', config, tools), kind: 'headers', edits: changes };
   },
 });

@@ -18,7 +18,7 @@ const action = z.enum(['allow', 'deny']);
 
 const schema = z.strictObject({
   name: label.optional(),
-  default: action.default('deny'),
+  default: action.optional(),
   shadow: z.boolean().optional(),
   status: status.optional(),
   when: condition.optional(),
@@ -48,12 +48,16 @@ export const rbac = nativeFilter({
       const name = rule.name ?? `rule-${i + 1}`;
       return { name, action: rule.action, isShadow: rule.shadow, when };
     });
+    if (rules.length === 0 && config.default === undefined) {
+      tools.report([], 'there are no rules: write "rules", or "default: deny" to refuse everybody');
+    }
     const base = baseOf('rbac', config, tools);
     needs.push(needsOf(base.when));
     const phase = phaseFor(tools.place, {
       request: needs.some((one) => one.request),
       tls: needs.some((one) => one.tls),
     });
-    return isKnown ? { ...base, phase, kind: 'rbac', rules, fallback: config.default } : null;
+    const fallback = config.default ?? 'deny';
+    return isKnown ? { ...base, phase, kind: 'rbac', rules, fallback } : null;
   },
 });

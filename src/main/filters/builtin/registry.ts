@@ -14,6 +14,7 @@ import { accessLog } from './access-log.ts';
 import { basicAuth } from './basic-auth.ts';
 import { compression } from './compression.ts';
 import { concurrency } from './concurrency.ts';
+import { CONDITION_KEYS } from './condition.ts';
 import { cors } from './cors.ts';
 import { fault } from './fault.ts';
 import { headers } from './headers.ts';
@@ -68,12 +69,34 @@ function reasonOf(fault: unknown): string {
   return fault instanceof Error ? fault.message.slice(0, 200) : 'it cannot be read';
 }
 
+/** What a schema expected, for people. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  array: 'must be a list',
+  boolean: 'must be true or false',
+  number: 'must be a number',
+  object: 'must be a map of keys and values',
+  record: 'must be a map of keys and values',
+  string: 'must be text',
+};
+
+/** An issue of the schema in one sentence that says what to write. */
+function sentenceOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_value') {
+    return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
+  }
+  const expected = issue.code === 'invalid_type' ? EXPECTED[issue.expected] : undefined;
+  if (expected !== undefined) return expected;
+  return issue.message.replace(/\.$/, '').replace(/^Invalid input: /, '');
+}
+
 /** The message of an issue of the schema; unknown keys are guessed at. */
 function* findingsOf(issue: z.core.$ZodIssue, known: readonly string[]): Generator<NativeFinding> {
   const path = issue.path.filter((part) => typeof part !== 'symbol');
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) {
-      const guess = path.length === 0 ? suggest(key, known) : null;
+      const isCondition = path.includes('when');
+      const names = path.length === 0 ? known : isCondition ? CONDITION_KEYS : [];
+      const guess = suggest(key, names);
       const hint = guess === null ? '' : `: did you mean "${guess}"?`;
       yield { path: [...path, key], message: `unknown key "${key}"${hint}` };
     }
@@ -89,8 +112,7 @@ function* findingsOf(issue: z.core.$ZodIssue, known: readonly string[]): Generat
     }
     return;
   }
-  const message = issue.message.replace(/\.$/, '');
-  yield { path, message: message.replace(/^Invalid input: /, '') };
+  yield { path, message: sentenceOf(issue) };
 }
 
 function keysOf(schema: z.ZodType): string[] {
@@ -146,9 +168,36 @@ export function checkNativeFilter(
   return { input: findings.length > 0 ? null : input, findings, files };
 }
 
-/** A fault that the core found, as a finding of the use that it belongs to. */
-export function findingOfFault(fault: PolicyFault): NativeFinding {
-  const path = fault.rule === -1 ? [] : ['rules', fault.rule];
+type Path = readonly (string | number)[];
+
+/** Where `text` stands as a value or a key, at most twice: then it is not clear which is meant. */
+function placesOf(text: string, value: unknown, path: Path, found: Path[] = []): Path[] {
+  if (found.length > 1) return found;
+  if (value === text) found.push(path);
+  if (typeof value !== 'object' || value === null) return found;
+  for (const [key, inner] of Object.entries(value)) {
+    const at = [...path, Array.isArray(value) ? Number(key) : key];
+    if (key === text && !Array.isArray(value)) found.push(at);
+    placesOf(text, inner, at, found);
+  }
+  return found;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let inner = value;
+  for (const key of path) inner = (inner as Readonly<Record<string, unknown>> | undefined)?.[key];
+  return inner;
+}
+
+/**
+ * A fault that the core found, as a finding of the use that it belongs to.
+ *
+ * @param config - what stands under `with`: the text that is wrong is looked for in it.
+ */
+export function findingOfFault(fault: PolicyFault, config: unknown): NativeFinding {
+  const place = fault.rule === -1 ? [] : ['rules', fault.rule];
+  const places = fault.value === '' ? [] : placesOf(fault.value, valueAt(config, place), place);
+  const path = places.length === 1 ? (places[0] ?? place) : place;
   const value = fault.value === '' ? '' : `${JSON.stringify(fault.value)}: `;
   const where = fault.position === -1 ? '' : ` at position ${fault.position + 1}`;
   return { path, message: `${value}${fault.text}${where}` };

@@ -72,7 +72,12 @@ function placeOf(error: Error, texts: Texts): Omit<SourceFault, 'message' | 'fie
 
 function sentenceOf(error: Error): string {
   const notFound = NOT_FOUND.exec(error.message);
-  if (notFound !== null) return `there is no "${notFound[1]}"`;
+  if (notFound !== null) {
+    const isFile = /^(?:[./]|file:)/.test(`${notFound[1]}`);
+    const what = isFile ? '' : 'package ';
+    const hint = isFile ? '' : ': install it, or begin the path of a file with "./"';
+    return `there is no ${what}"${notFound[1]}"${hint}`;
+  }
   const noExport = NO_EXPORT.exec(error.message);
   if (noExport !== null) return error.message.replace('The requested', 'the requested');
   const isSyntax = error instanceof SyntaxError;
