@@ -186,8 +186,9 @@ export function checkDefinition(value: unknown): DefinitionFault[] {
   checkName(value['name'], report);
   checkConfigSchema(value['config'], report);
   const known = [...MARKS, ...fieldsOf(kind)];
+  const what = FILTER_KINDS.includes(kind) ? `${kind} filter` : kind;
   for (const field of Object.keys(value)) {
-    if (!known.includes(field)) report(field, `is not known to a ${kind}`);
+    if (!known.includes(field)) report(field, `is not known to a ${what}`);
   }
   if (FILTER_KINDS.includes(kind)) {
     checkFilter(value, kind, report);

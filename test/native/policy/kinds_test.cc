@@ -259,6 +259,42 @@ TEST(fieldsOfRecordsThatAreWrongAreTold) {
   CHECK(faultOf(policy) == PolicyFaultKind::kTooMany);
 }
 
+TEST(whatAPolicyChangesIsWhatThoseBehindItSee) {
+  using Kind = http1::FieldEdit::Kind;
+  PolicyParts edit = policyOf(PolicyKind::kHeaders, 403);
+  edit.edits = {{false, Kind::kSet, "X-Role", "user"}, {false, Kind::kAdd, "x-role", "guest"}};
+  PolicyParts removal = policyOf(PolicyKind::kHeaders, 403);
+  removal.edits = {{false, Kind::kRemove, "x-role", ""}};
+  PolicyParts addition = policyOf(PolicyKind::kHeaders, 403);
+  addition.edits = {{false, Kind::kAdd, "x-role", "admin"}};
+  const auto denies = [](const char* role) {
+    PolicyParts policy = policyOf(PolicyKind::kRbac, 403);
+    policy.rbac.fallback = Action::kAllow;
+    policy.rbac.rules.push_back({"role", Action::kDeny, false,
+                                 textTest(Source::kHeader, TextKind::kExact, {role}, "X-Role")});
+    return policy;
+  };
+  TestFacts facts;
+  facts.headers = {{"x-role", "admin"}, {"x-role", "owner"}};
+  PolicyWorld world({denies("owner")});
+  CHECK(!world.ask(facts));
+  // What was replaced is not seen, and what replaces it is.
+  world.use({edit, denies("admin"), denies("owner")});
+  CHECK(world.ask(facts));
+  for (const char* role : {"user", "guest"}) {
+    world.use({edit, denies(role)});
+    CHECK(!world.ask(facts));
+    world.use({edit, removal, denies(role)});
+    CHECK(world.ask(facts));
+  }
+  // What is added stands behind what came.
+  world.use({addition, denies("owner")});
+  CHECK(!world.ask(facts));
+  facts.headers = {};
+  world.use({addition, denies("admin")});
+  CHECK(!world.ask(facts));
+}
+
 TEST(fieldsThatHaveNoRoomAreLeftOut) {
   PolicyParts policy = policyOf(PolicyKind::kHeaders, 403);
   for (u32 i = 0; i < kPolicyEditsMax; ++i) {

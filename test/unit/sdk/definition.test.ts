@@ -69,7 +69,7 @@ test('every fault of a definition is reported with its field', () => {
     [{ ...STREAM, name: 'X y' }, /^name: must be lower case/],
     [{ ...STREAM, name: 'a'.repeat(64) }, /^name: /],
     [{ ...STREAM, config: 5 }, /^config: must be a schema/],
-    [{ ...STREAM, onReqest: () => {} }, /^onReqest: is not known to a stream/],
+    [{ ...STREAM, onReqest: () => {} }, /^onReqest: is not known to a stream filter/],
     [{ ...STREAM, onRequest: 3 }, /^onRequest: must be a function/],
     [
       { kind: 'stream', apiVersion: 1, name: 'x' },
