@@ -11,12 +11,8 @@ export {
 } from './balancer.ts';
 export { type Codec, type CodecField, type CodecVariant, defineCodec } from './codec.ts';
 export type { ConfigSchema, SchemaIssue, SchemaOutcome } from './config-schema.ts';
-export {
-  type Discovery,
-  type DiscoveryEnv,
-  defineDiscovery,
-  type FoundEndpoint,
-} from './discovery.ts';
+export type { DiscoveryEnv } from './discovery.ts';
+export { type Discovery, defineDiscovery, type FoundEndpoint } from './discovery.ts';
 export type { Duration } from './duration.ts';
 export type {
   BreakerRule,
@@ -33,19 +29,7 @@ export { defineMessageFilter, type MessageFilter, type MessageOutcome } from './
 export type { MessageNeeds, StreamNeeds } from './needs.ts';
 export { defineNetworkFilter, type NetworkFilter } from './network-filter.ts';
 export { defineStreamFilter, type StreamFilter } from './stream-filter.ts';
-export type {
-  Choose,
-  Close,
-  Continue,
-  Drop,
-  Rechoose,
-  Rematch,
-  Replace,
-  Respond,
-  ResponseHeaders,
-  Retry,
-  Verdict,
-} from './verdict.ts';
+export type { Continue, Respond, ResponseHeaders, Verdict } from './verdict.ts';
 export { choose, close, drop, rechoose, rematch, replace, respond, retry } from './verdict.ts';
 export type {
   AcceptView,

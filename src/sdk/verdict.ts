@@ -44,8 +44,8 @@ export interface Rematch {
 export interface Choose {
   readonly type: 'choose';
   /**
-   * Name of a cluster; empty: the route's. One that the configuration does not have is answered with
-   * 503; a connection is reset.
+   * Name of a cluster; empty: the route's. One that the configuration does not have is answered
+   * with 503; a connection is reset.
    */
   readonly cluster: string;
   /**

@@ -40,15 +40,7 @@ export {
 export { createPaint, type Paint, wantsColor } from './paint.ts';
 export { countFindings, renderGithub, renderHuman, renderJson } from './render.ts';
 export { suggest } from './suggest.ts';
-export {
-  formatDuration,
-  formatSize,
-  type Parsed,
-  parseCount,
-  parseDuration,
-  parsePercent,
-  parseSize,
-} from './units.ts';
+export { type Parsed, parseCount, parseDuration, parsePercent, parseSize, units } from './units.ts';
 export { parseHeaderName, parseHostName, parseLabel } from './values-http.ts';
 export { createWorld, readSecretFile, withoutTls } from './world.ts';
 export type { FilterPlace, WrittenFilter } from './written-filters.ts';

@@ -197,6 +197,9 @@ export function formatSize(bytes: number): string {
   return `${bytes}B`;
 }
 
+/** How amounts are written, by what they are of. */
+export const units = { duration: formatDuration, size: formatSize } as const;
+
 /** Writes a count as short as it stays exact: `100000` is `100k`. */
 export function formatCount(count: number): string {
   if (count >= 1e6 && count % 1e6 === 0) return `${count / 1e6}M`;

@@ -31,26 +31,31 @@ const WORDS: Readonly<Record<keyof Amounts, string>> = {
 };
 
 function amountsOf(policy: PolicyInput): Partial<Amounts> {
-  switch (policy.kind) {
-    case 'headers': {
-      const response = policy.edits.filter(({ isResponse }) => isResponse).length;
-      return { request: policy.edits.length - response, response };
-    }
-    case 'basic-auth':
-      return { request: (policy.userHeader === '' ? 0 : 1) + (policy.isHidden ? 1 : 0) };
-    case 'compression':
-      return { request: 1 };
-    case 'cors':
-      return { response: 4 };
-    case 'fault':
-      return { bytes: policy.throttleMillionths > 0 ? 1 : 0 };
-    case 'rate-limit': {
-      const isHeld = policy.counted === 'messages' || policy.counted === 'bytes';
-      return isHeld ? { [policy.counted]: 1 } : { response: policy.hasFields ? 2 : 0 };
-    }
-    default:
-      return {};
+  if (policy.kind === 'headers') {
+    const response = policy.edits.filter(({ isResponse }) => isResponse).length;
+    return { request: policy.edits.length - response, response };
   }
+  if (policy.kind === 'basic-auth') {
+    return { request: (policy.userHeader === '' ? 0 : 1) + (policy.isHidden ? 1 : 0) };
+  }
+  if (policy.kind === 'compression') return { request: 1 };
+  if (policy.kind === 'cors') return { response: 4 };
+  if (policy.kind === 'fault') return { bytes: policy.throttleMillionths > 0 ? 1 : 0 };
+  if (policy.kind !== 'rate-limit') return {};
+  const isHeld = policy.counted === 'messages' || policy.counted === 'bytes';
+  return isHeld ? { [policy.counted]: 1 } : { response: policy.hasFields ? 2 : 0 };
+}
+
+type Sums = Record<keyof Amounts, number>;
+
+/** Adds a use to what its list has; names what is too much with it, the first time only. */
+function addUp(sums: Sums, policy: PolicyInput): (keyof Amounts)[] {
+  const amounts = Object.entries(amountsOf(policy)) as [keyof Amounts, number][];
+  return amounts.flatMap(([key, amount]) => {
+    const before = sums[key];
+    sums[key] += amount;
+    return before <= MAXIMA[key] && sums[key] > MAXIMA[key] ? [key] : [];
+  });
 }
 
 /** Uses with which their list has more than it may. */
@@ -58,12 +63,9 @@ export function checkAmounts(policies: ReadonlyMap<FilterUse, PolicyInput>): Fil
   const findings: FilterFinding[] = [];
   const lists = Map.groupBy(policies, ([{ path }]) => JSON.stringify(path.slice(0, -1)));
   for (const list of lists.values()) {
-    const sums: Record<keyof Amounts, number> = { request: 0, response: 0, messages: 0, bytes: 0 };
+    const sums: Sums = { request: 0, response: 0, messages: 0, bytes: 0 };
     for (const [{ path }, policy] of list) {
-      for (const [key, amount] of Object.entries(amountsOf(policy)) as [keyof Amounts, number][]) {
-        const isOver = sums[key] <= MAXIMA[key] && sums[key] + amount > MAXIMA[key];
-        sums[key] += amount;
-        if (!isOver) continue;
+      for (const key of addUp(sums, policy)) {
         const message = `the native filters of one list have at most ${MAXIMA[key]} ${WORDS[key]}`;
         findings.push({ path: [...path, 'use'], file: '', line: 0, column: 0, message });
       }

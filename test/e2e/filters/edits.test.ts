@@ -47,6 +47,12 @@ const { scene } = shareFilters(
   {
     'one.ts': append('one'),
     'two.ts': append('two'),
+    'under.ts': streamFilter(
+      'under',
+      `onRequest: ({ path, headers }) => {
+  if (path === '/under') headers.set('x_code', '2');
+}`,
+    ),
     'tell.ts': streamFilter(
       'tell',
       `needs: { requestHeaders: ['x-user'] },
@@ -56,7 +62,12 @@ const { scene } = shareFilters(
   () => ({
     isRouted: true,
     web: {
-      filters: [set('listener'), users({ path: '/known' })],
+      filters: [
+        set('listener'),
+        users({ path: '/known' }),
+        use('headers', { when: { path: '/under' }, request: { set: { x_native: '1' } } }),
+        './under.ts',
+      ],
     },
     http: routesOf([
       { path: '/set', filters: [set('route')] },
@@ -69,6 +80,7 @@ const { scene } = shareFilters(
         path: '/proto',
         more: { requestHeaders: { set: { 'x-forwarded-proto': 'https' } } },
       },
+      { path: '/under' },
       { path: '/known', filters: [onlyAnn] },
       { path: '/here', filters: [users(), onlyAnn] },
       { path: '/told', filters: [users(), './tell.ts'] },
@@ -115,6 +127,13 @@ test('fields of a route take the place of those of the gateway', async (t) => {
   const response = await scene().ask(t, get('/proto'));
   assert.deepEqual(valuesOf(seenIn(response), 'x-forwarded-proto'), ['https']);
   assert.deepEqual((await seen(t, '/own'))[0], ['own']);
+});
+
+test('filters may set names that clients may not', async (t) => {
+  const response = await scene().ask(t, get('/under'));
+  assert.deepEqual(valuesOf(seenIn(response), 'x_native'), ['1']);
+  assert.deepEqual(valuesOf(seenIn(response), 'x_code'), ['2']);
+  assert.equal((await scene().ask(t, get('/under', { x_client: '3' }))).status, 400);
 });
 
 test('a route is found by what native filters of its listener set', async (t) => {

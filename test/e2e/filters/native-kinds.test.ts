@@ -30,6 +30,7 @@ const { scene } = shareFilters({}, () => ({
   http: routesOf([
     { path: '/plain' },
     { path: '/cors', filters: [use('cors', CORS), use('basic-auth', USERS)] },
+    { path: '/open', filters: [use('cors', { origins: [ORIGIN] })] },
     { path: '/auth', filters: [use('basic-auth', USERS)] },
     { path: '/rate', filters: [use('rate-limit', { rate: '2/h', fields: true })] },
     { path: '/size', filters: [use('size-limit', { request: '10B' })] },
@@ -56,6 +57,23 @@ test('cors: preflights are answered, and errors can be read by the page', async 
   assert.equal(valueOf(refused, 'access-control-allow-origin'), ORIGIN);
   const foreign = await scene().ask(t, get('/cors', { Origin: 'https://evil.example' }));
   assert.equal(valueOf(foreign, 'access-control-allow-origin'), undefined);
+});
+
+test('cors: what an endpoint allows by itself counts for nothing', async (t) => {
+  const fields = [
+    ['Access-Control-Allow-Origin', '*'],
+    ['Access-Control-Allow-Credentials', 'true'],
+    ['Access-Control-Expose-Headers', 'x-secret'],
+  ] as const;
+  scene().origin.on('/open', (request) => request.reply({ fields }));
+  const names = ['origin', 'credentials'].map((name) => `access-control-allow-${name}`);
+  const said = async (origin: Readonly<Record<string, string>>): Promise<string[][]> => {
+    const response = await scene().ask(t, get('/open', origin));
+    return [...names, 'access-control-expose-headers'].map((name) => valuesOf(response, name));
+  };
+  assert.deepEqual(await said({ Origin: 'https://evil.example' }), [[], [], []]);
+  assert.deepEqual(await said({}), [[], [], []]);
+  assert.deepEqual(await said({ Origin: ORIGIN }), [[ORIGIN], [], []]);
 });
 
 test('basic-auth: the endpoint learns the user, not the password', async (t) => {

@@ -126,8 +126,7 @@ void Shard::takeHeadEdits(EditList* edits) {
   u32 kept = 0;
   for (u32 i = 0; i < fields.count; i++) {
     const FieldEdit& edit = fields.edits[i];
-    // A name with an underline may be one that clients cannot send.
-    if (http1::has(kForEndpoint, edit.id) || edit.name.find('_') != std::string_view::npos) {
+    if (http1::has(kForEndpoint, edit.id)) {
       fields.edits[kept++] = edit;
     } else {
       edits->put(edit.kind, edit.id, edit.name, edit.value);
@@ -141,10 +140,11 @@ void Shard::takeHeadEdits(EditList* edits) {
 bool Shard::editHead(const Request& request, const EditList& edits, size_t* total) {
   HttpConn& http = httpOf(request.tunnel);
   http.scan = http1::HeadScan{};
-  const bool isRead =
-      replaceHead(edits, {}, {}, total) &&
-      http1::takeRequest({scratch_, *total}, rulesOf(*request.spec), &http.scan, &head_).kind ==
-          http1::HeadResult::Kind::kHead;
+  http1::Rules rules = rulesOf(*request.spec);
+  rules.isUnderscoreAllowed = true;  // in names that filters set; those of the client were judged
+  const bool isRead = replaceHead(edits, {}, {}, total) &&
+                      http1::takeRequest({scratch_, *total}, rules, &http.scan, &head_).kind ==
+                          http1::HeadResult::Kind::kHead;
   if (!isRead) refuseRequest(request.tunnel, http1::Violation::kHeadTooLong);
   return isRead;
 }

@@ -298,7 +298,8 @@ void Shard::resumeRequest(u32 tunnel, const FilterAnswer* answered) {
   const HttpSpec* spec = findHttp(tunnel);
   size_t total = chunks_.moveTo(http.kept, scratch_);
   if (spec == nullptr) return lingerHttp(tunnel, CloseReason::kUnrouted);
-  const http1::Rules rules = rulesOf(*spec);
+  http1::Rules rules = rulesOf(*spec);
+  rules.isUnderscoreAllowed = true;  // in names that filters set; those of the client were judged
   const auto isRead = [&] {
     const http1::HeadResult result =
         http1::takeRequest({scratch_, total}, rules, &http.scan, &head_);

@@ -65,8 +65,8 @@ struct Shard::EditList {
   void remove(http1::FieldId id) {
     put(http1::FieldEdit::Kind::kRemove, id, http1::kFieldNames[static_cast<size_t>(id)], {});
   }
-  // Of edits of one field the last `set` or `remove` holds, and what was added behind it: those from
-  // `from` on undo what came before them. O(count * (count - from)). In head_edits.cc.
+  // Of edits of one field the last `set` or `remove` holds, and what was added behind it: those
+  // from `from` on undo what came before them. O(count * (count - from)). In head_edits.cc.
   void settle(size_t from);
   [[nodiscard]] bool isFull() const { return isOver; }
   [[nodiscard]] std::span<const http1::FieldEdit> all() const { return {edits, count}; }

@@ -8,14 +8,13 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
-  formatDuration,
-  formatSize,
   type Parsed,
   parseCount,
   parseDuration,
   parseHeaderName,
   parsePercent,
   parseSize,
+  units,
 } from '../../config/index.ts';
 
 /** Longest text that a condition compares with, in bytes. */
@@ -68,12 +67,12 @@ export function count(min: number, max: number) {
 
 /** A size in bytes between two bounds. */
 export function size(min: number, max: number) {
-  return parsed(within(parseSize, { min, max, format: formatSize }));
+  return parsed(within(parseSize, { min, max, format: units.size }));
 }
 
 /** A duration in milliseconds between two bounds. */
 export function duration(min: number, max: number) {
-  return parsed(within(parseDuration, { min, max, format: formatDuration }));
+  return parsed(within(parseDuration, { min, max, format: units.duration }));
 }
 
 /** A share; yields parts of a million. */

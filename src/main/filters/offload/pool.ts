@@ -179,7 +179,7 @@ export class OffloadPool {
         this.#run.record(outcome.runMs);
         reply({ kind: 'done', job, value: outcome.value });
       })
-      .catch((error: unknown) => reply(toFailure(job, entry, error)))
+      .catch((error: unknown) => reply(toFailure(request, entry, error)))
       .finally(() => {
         clearTimeout(timer);
         this.#active--;
@@ -187,10 +187,13 @@ export class OffloadPool {
   }
 }
 
-function toFailure(job: number, entry: Job, error: unknown): OffloadReply {
+function toFailure(request: RunRequest, entry: Job, error: unknown): OffloadReply {
+  const { job, task, deadlineMs } = request;
   const message = error instanceof Error ? error.message : String(error);
-  if (entry.isLate)
-    return { kind: 'failed', job, failure: 'deadline', message: 'it took too long' };
+  if (entry.isLate) {
+    const late = `"${task}" was not done within ${deadlineMs} ms`;
+    return { kind: 'failed', job, failure: 'deadline', message: late };
+  }
   if (entry.abort.signal.aborted) return { kind: 'failed', job, failure: 'cancelled', message };
   const isFull = /queue is at limit/i.test(message);
   return { kind: 'failed', job, failure: isFull ? 'shed' : 'failed', message };
