@@ -49,8 +49,8 @@ export interface Choose {
    */
   readonly cluster: string;
   /**
-   * What clusters that balance by hash tell requests apart by; empty: as the route says. Not for
-   * connections: the address of the client is their key.
+   * What clusters that balance by hash tell requests or connections apart by; empty: as the route
+   * says, of a connection its address.
    */
   readonly hash: string;
 }

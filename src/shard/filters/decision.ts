@@ -132,9 +132,6 @@ export function readDecision(value: unknown, hook: string, isText: boolean): Dec
     case 'replace':
       return readReplace(fields, isText);
     case 'choose':
-      if (hook === 'network.onOpen' && (fields['hash'] ?? '') !== '') {
-        throw new TypeError('it chose a hash key for a connection; only requests have one');
-      }
       return {
         ...decide('choose', 0, readText(fields['cluster'] ?? '', 'the cluster it chose')),
         second: readText(fields['hash'] ?? '', 'the hash key it chose'),

@@ -29,6 +29,11 @@ const TEXTS = {
     'choose',
     "async onOpen() { await pause(5); return choose({ cluster: 'two' }); }",
   ),
+  'spread.ts': networkFilter(
+    'spread',
+    `setup: () => ({ count: 0 }),
+  onOpen: (_connection, { shared }) => choose({ cluster: 'both', hash: \`\${shared.count++ % 40}\` })`,
+  ),
   'nowhere.ts': networkFilter('nowhere', "onOpen: () => choose({ cluster: 'none' })"),
   'open.ts': networkFilter('open', 'onOpen: () => close()'),
   'throws.ts': networkFilter('throws', "onAccept() { throw new Error('on purpose'); }"),
@@ -58,6 +63,7 @@ listeners: [${listeners.join(', ')}]
 clusters:
   - { name: one, endpoints: [127.0.0.1:${one.port}] }
   - { name: two, endpoints: [127.0.0.1:${two.port}] }
+  - { name: both, balance: maglev, endpoints: [127.0.0.1:${one.port}, 127.0.0.1:${two.port}] }
 `,
   });
 });
@@ -100,6 +106,21 @@ test('a filter chooses the cluster; one that is not there is no way out', async 
   const chosen = await connect(t, 'choose');
   await chosen.echo('a', '2a');
   await expectRefused(t, 'nowhere');
+});
+
+test('a filter chooses by what a connection is told apart from others', async (t) => {
+  const where = async (): Promise<string> => {
+    const client = await connect(t, 'spread');
+    client.socket.write('x');
+    while (client.received === '') await client.heard();
+    client.socket.destroy();
+    return client.received.slice(0, 1);
+  };
+  const rounds: string[][] = [[], []];
+  for (const round of rounds) while (round.length < 40) round.push(await where());
+  assert.deepEqual(rounds[0], rounds[1]);
+  // All come from one address, by which they would go to one endpoint.
+  assert.deepEqual(new Set(rounds[0]), new Set(['1', '2']));
 });
 
 test('what a client sends while a filter thinks is kept', async (t) => {

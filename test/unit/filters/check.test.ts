@@ -132,6 +132,17 @@ const FAULTS: readonly [name: string, file: string, text: string, place: string,
   ],
 ];
 
+test('a module that waits for ever is one that did not finish', async (t) => {
+  const files = createFilterFiles(t);
+  files.write('a.ts', 'await new Promise(() => {});\nexport default 1;\n');
+  const order = { specifier: './a.ts', base: files.base, configs: [] };
+  const { sourceFaults } = await checkModule(order, 3000);
+  assert.deepEqual(
+    sourceFaults.map(({ message }) => message),
+    ['it did not finish loading within 3000 ms'],
+  );
+});
+
 for (const [name, file, text, place, said] of FAULTS) {
   test(`the place of ${name}`, async (t) => {
     const files = createFilterFiles(t);

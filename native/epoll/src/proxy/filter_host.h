@@ -49,7 +49,8 @@ struct MessageHold {
 struct ConnectionFilters {
   u16 chain = 0;
   u8 asked = 0;  // hook and 1 that is waited for; 0: none
-  u8 reserved = 0;
+  bool hasHash = false;
+  u64 hash = 0;  // what a filter chose, in place of the client's address
 };
 
 // The end of a holder for which there was no room in the batch.

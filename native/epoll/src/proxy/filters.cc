@@ -10,6 +10,7 @@
 
 #include "proxy/filter_host.h"
 #include "proxy/shard.h"
+#include "runtime/siphash.h"
 
 namespace holdfast::proxy {
 
@@ -387,7 +388,12 @@ void Shard::resumeConnection(const FilterRecord& record, const FilterAnswer* ans
   const ListenerSpec* listener = findListener(tunnels_[tunnel].listener);
   if (listener == nullptr) return close(tunnel, CloseReason::kUnrouted, How::kReset);
   if (record.hook == FilterHook::kAccept) return directNow(tunnel, *listener);
-  if (answer != nullptr && answer->verdict == FilterVerdict::kChoose && !answer->first.empty()) {
+  const bool isChosen = answer != nullptr && answer->verdict == FilterVerdict::kChoose;
+  if (isChosen && !answer->second.empty()) {
+    held.hasHash = true;
+    held.hash = sipHash13(board_.addressKey(), answer->second.data(), answer->second.size());
+  }
+  if (isChosen && !answer->first.empty()) {
     const auto found = filters_->clusters.find(answer->first);
     if (found == filters_->clusters.end()) return close(tunnel, CloseReason::kFilter, How::kReset);
     const ClusterSpec& cluster = snapshot_.cluster(found->second);

@@ -11,6 +11,7 @@
 
 #include "codec/proxy_protocol.h"
 #include "proxy/acceptor.h"
+#include "proxy/filter_host.h"
 #include "proxy/shard.h"
 
 namespace holdfast::proxy {
@@ -109,6 +110,9 @@ void Shard::startConnect(u32 tunnel) {
   if (isForHttp) {
     key.hash = exchangeOf(tunnel).hash;
     key.hasHash = exchangeOf(tunnel).hasHash;
+  } else if (filters_ != nullptr) {
+    key.hash = filters_->connections[tunnel].hash;
+    key.hasHash = filters_->connections[tunnel].hasHash;
   }
   for (;;) {
     Pick pick = balancers_[position]->pick(nowMs(), key, record.tried);

@@ -120,6 +120,8 @@ async function answer(order: CheckOrder): Promise<CheckReply> {
   }
 }
 
-process.once('message', (order: CheckOrder) => {
+// Listening keeps the process: it is ended by who asked, never by having nothing to do for a moment
+// while a module is loaded.
+process.on('message', (order: CheckOrder) => {
   void answer(order).then((reply) => process.send?.(reply));
 });
