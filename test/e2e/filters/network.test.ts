@@ -32,7 +32,8 @@ const TEXTS = {
   'spread.ts': networkFilter(
     'spread',
     `setup: () => ({ count: 0 }),
-  onOpen: (_connection, { shared }) => choose({ cluster: 'both', hash: \`\${shared.count++ % 40}\` })`,
+  onOpen: (_connection, { shared }) =>
+    choose({ cluster: 'both', hash: String(shared.count++ % 40) })`,
   ),
   'nowhere.ts': networkFilter('nowhere', "onOpen: () => choose({ cluster: 'none' })"),
   'open.ts': networkFilter('open', 'onOpen: () => close()'),
