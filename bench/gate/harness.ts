@@ -83,12 +83,17 @@ function lastComplaint(cause: unknown): string {
 /**
  * Builds the core library of a tree and the harness on it.
  *
+ * @param flags - variables of the core's Makefile.
  * @throws UsageFailure when the compiler refuses; the message carries its complaint.
  */
-export async function buildHarness(tree: string, name: string): Promise<Harness> {
+export async function buildHarness(
+  tree: string,
+  name: string,
+  flags: readonly string[] = [],
+): Promise<Harness> {
   const out = join(BUILD, `harness-${name}`);
   try {
-    await run('make', ['-s', '-j2', '-C', join(tree, 'native', 'epoll'), 'lib']);
+    await run('make', ['-s', '-j2', '-C', join(tree, 'native', 'epoll'), ...flags, 'lib']);
     await run('make', ['-s', '-C', SOURCES, `TREE=${tree}`, `OUT=${out}`, `${out}/harness`]);
   } catch (cause) {
     throw new UsageFailure(`the harness could not be built: ${lastComplaint(cause)}`, { cause });
