@@ -72,6 +72,9 @@ for (const records of RECORDS) {
     await second.flow.send('x');
     await second.flow.heard(1);
     assert.notEqual(await refusal(t, port, { ALPNProtocols: ['h2'] }), 'connected');
+    // The client hears of its refusal before the gateway is done with it.
+    const closed = await gateway.accessed(({ reason }) => reason === 'handshake-failed');
+    assert.match(String(closed['tlsError']), /protocol/);
 
     const { json } = await gateway.admin('GET', '/v1/connections');
     assert.deepEqual(
@@ -97,8 +100,6 @@ for (const records of RECORDS) {
       flow.finish();
       await flow.ended();
     }
-    const closed = await gateway.accessed(({ reason }) => reason === 'handshake-failed');
-    assert.match(String(closed['tlsError']), /protocol/);
     await gateway.adminUntil('/v1/stats', (answer) =>
       answer.json.shards.every(
         (shard: { counters: Record<string, number> }) => shard.counters['tlsConnections'] === 0,
