@@ -1,5 +1,6 @@
 /**
- * The reporter for node:test: a line per test in the log, and a summary file for the runner.
+ * The reporter for node:test: a line per test in the log, with the time it took, and a summary file
+ * for the runner.
  *
  * Path: `node --test --test-reporter=./test/run/reporter.ts`, started by test/run/process.ts, which
  * names the summary file in HOLDFAST_TEST_SUMMARY; without that it only prints.
@@ -16,7 +17,11 @@ interface Outcome {
   readonly nesting: number;
   readonly skip?: string | boolean | undefined;
   readonly todo?: string | boolean | undefined;
-  readonly details: { readonly type?: string | undefined; readonly error?: unknown };
+  readonly details: {
+    readonly type?: string | undefined;
+    readonly error?: unknown;
+    readonly duration_ms: number;
+  };
 }
 
 function place(outcome: Outcome): string {
@@ -57,7 +62,8 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       yield `${pad}skip ${outcome.name}${reason}\n`;
     } else {
       if (outcome.details.type !== 'suite') total.passed += 1;
-      yield `${pad}ok ${place(outcome)}${outcome.name}\n`;
+      const ms = outcome.details.duration_ms.toFixed(0);
+      yield `${pad}ok ${place(outcome)}${outcome.name} (${ms} ms)\n`;
     }
   }
   const target = process.env['HOLDFAST_TEST_SUMMARY'];
