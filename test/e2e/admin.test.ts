@@ -256,6 +256,8 @@ test('a client that never reads is bounded, and so are many of them', async (t) 
   const client = await EchoClient.connect(t, await gateway.port('echo'));
   const mute = createConnection(gateway.socket);
   t.after(() => mute.destroy());
+  // On a busy machine this takes so long that the gateway gives such a client up.
+  mute.on('error', () => {});
   mute.pause();
   // More requests than answers fit: the gateway stops reading them.
   const flood = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_000);
