@@ -124,7 +124,7 @@ export function fail(): never { throw new Error('in the worker'); }
 test('work is given away; what would come too late is shed with 503', async (t) => {
   const away = streamFilter(
     'away',
-    `timeout: '400ms', breaker: { failures: 0, cooldown: '1s' }, offload: new URL('./worker.ts', import.meta.url),
+    `timeout: '2s', breaker: { failures: 0, cooldown: '1s' }, offload: new URL('./worker.ts', import.meta.url),
   async onRequest(request, { offload }) {
     const task = request.query('task') ?? '';
     return respond(200, {}, String(await offload(task, Number(request.query('n')))));
@@ -147,7 +147,7 @@ test('work is given away; what would come too late is shed with 503', async (t) 
   assert.equal((await ask('/away?task=fail&n=0')).status, 500);
   const failed = await scene.gateway.logged(({ msg }) => msg.includes('in the worker'));
   assert.match(failed.msg, /^filter "away" \(generation 1\), onRequest: /);
-  const spins = Array.from({ length: 24 }, () => ask('/away?task=spin&n=150'));
+  const spins = Array.from({ length: 24 }, () => ask('/away?task=spin&n=500'));
   const statuses = (await Promise.all(spins)).map(({ status }) => status);
   assert.ok(statuses.includes(200) && statuses.includes(503), statuses.join());
   assert.equal(statuses.filter((status) => status !== 200 && status !== 503).length, 0);
