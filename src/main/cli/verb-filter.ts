@@ -78,7 +78,8 @@ async function writeNew(name: string, options: NewOptions, world: CliWorld): Pro
   const [filter, test] = files.map((file) => join(options.directory, file.name));
   out(
     `${paint.green(`wrote ${filter} and ${test}`)}\n` +
-      `Next: "holdfast filter test ${test}", "holdfast filter bench ${filter}".\n`,
+      `Next: "holdfast filter test ${test}", "holdfast filter bench ${filter}".\n` +
+      `Then, on a listener or a route of the configuration: filters: [./${files[0]?.name}]\n`,
   );
 }
 

@@ -29,6 +29,7 @@ test('new filters of every kind pass their tests, and can be measured', async (t
   const { directory } = files;
   const made = await run(directory, 'new', 'my-stream');
   assert.equal(made.code, 0, made.text);
+  assert.match(made.text, /filters: \[\.\/my-stream\.ts\]/);
   for (const kind of ['message', 'network'] as const) {
     for (const { name, text } of scaffoldFilter(`my-${kind}`, kind)) files.write(name, text);
   }

@@ -16,21 +16,24 @@ export interface ScaffoldFile {
 }
 
 const FILTERS: Readonly<Record<ScaffoldKind, (name: string) => string>> = {
-  stream: (name) => `/** Refuses requests without a user, and tells endpoints who it is. */
+  stream: (
+    name,
+  ) => `/** Refuses requests without a user, or from some users, and tells endpoints that it looked. */
 import { defineStreamFilter, respond } from 'holdfast/sdk';
 import * as z from 'zod';
 
 export default defineStreamFilter({
   name: '${name}',
   // What stands under \`with\` in the configuration.
-  config: z.strictObject({ header: z.string().default('x-user') }),
+  config: z.strictObject({ refuse: z.array(z.string()).default([]) }),
   // Only what is named here crosses into JavaScript.
-  needs: { requestHeaders: true },
+  needs: { requestHeaders: ['x-user'] },
   onError: 'closed',
-  setup: ({ config }) => ({ header: config.header }),
+  setup: ({ config }) => new Set(config.refuse),
   onRequest(request, { shared }) {
-    const user = request.headers.get(shared.header);
+    const user = request.headers.get('x-user');
     if (user === null) return respond(401, {}, 'who are you?\\n');
+    if (shared.has(user)) return respond(403);
     request.headers.set('x-seen-by', '${name}');
     return undefined;
   },
@@ -76,6 +79,9 @@ const STEPS: Readonly<Record<ScaffoldKind, string>> = {
   assert.equal((await known.request()).verdict, 'continue');
   assert.equal(known.requestHeaders['x-seen-by'] !== undefined, true);
   assert.equal((await kit.exchange().request()).code, 401);
+  await using strict = await testFilter(filter, { config: { refuse: ['max'] } });
+  const refused = strict.exchange({ headers: { 'x-user': 'max' } });
+  assert.equal((await refused.request()).code, 403);
 `,
   message: `  const tunnel = kit.tunnel();
   assert.equal((await tunnel.fromClient('hello')).verdict, 'continue');
