@@ -92,7 +92,8 @@ export const basicAuth = nativeFilter({
     if (config.userHeader?.toLowerCase() === 'authorization') {
       tools.report(['userHeader'], '"authorization" has the password: write another field');
     }
-    if (users.length === 0) tools.report(['users'], 'there are no users');
+    if (users.length === 0 && config.users.length === 0)
+      tools.report(['users'], 'there are no users');
     return {
       ...baseOf('basic-auth', config, tools, 401),
       kind: 'basic-auth',
