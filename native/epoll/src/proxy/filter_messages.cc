@@ -384,6 +384,7 @@ void Shard::finishHeld(u32 tunnel, Side side) {
   }
   if ((record.frames.flags & kFramesCloseDue) != 0 && settleClose(tunnel)) return;
   if (hold.restBytes != 0) {
+    if (conns_[to].pending.bytes >= bufferHighOf(tunnel)) return pauseHeld(from);
     const u32 rest = std::exchange(hold.restBytes, 0);
     const u32 before = hold.raw.bytes - rest;
     HF_ASSERT(rest <= kScratchBytes);
@@ -398,6 +399,17 @@ void Shard::finishHeld(u32 tunnel, Side side) {
   }
   const Conn& source = conns_[from];
   if ((source.flags & (kConnReadable | kConnEof | kConnError)) != 0) queue(from);
+}
+
+// What was read and not looked at waits until the other side has taken what it was given: small
+// messages that pass one by one, sealed each, are many times what was read.
+void Shard::pauseHeld(u32 from) {
+  Conn& source = conns_[from];
+  source.flags |= kConnReadable;
+  if ((source.flags & kConnPaused) != 0) return;
+  source.flags |= kConnPaused;
+  paused_++;
+  bump(count(ShardCounter::kPauses));
 }
 
 // A frame broke a rule, and all that came before it has gone.

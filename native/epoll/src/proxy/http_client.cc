@@ -104,8 +104,13 @@ Received Shard::receiveRecords(u32 conn, size_t offset, u32 room) {
     bump(count(ShardCounter::kTlsReplies));
     int error = 0;
     if (!transmit(conn, sealScratch_, sealed.produced, &error)) {
+      noteBroken(conn, error);
       return {Received::Kind::kFailed, 0, error};
     }
+  }
+  // A reply of an engine was lost: no answer could follow it.
+  if (record.side == Side::kDownstream && (record.flags & kConnBroken) != 0) {
+    return {Received::Kind::kFailed, 0, record.brokenErrno};
   }
   if (opened.event == tls::OpenEvent::kAlert || opened.event == tls::OpenEvent::kViolation) {
     refuseRecords(conn, opened);

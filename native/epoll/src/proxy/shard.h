@@ -138,6 +138,7 @@ class Shard : private ShardState {
   void replyDue(u32 conn);
   [[nodiscard]] bool transmit(u32 conn, const u8* bytes, size_t length, int* error);
   bool closeNotify(u32 conn);
+  void noteBroken(u32 conn, int error);
   void sendFin(u32 conn);
   void noteMessage(const Conn& source, size_t length);
   bool noteUnread(u32 from, const IoResult& result);
@@ -389,6 +390,7 @@ class Shard : private ShardState {
   bool giveControls(u32 from, u32 to, u32 length, codec::Opcode* opcode);
   void settleMessage(const FilterRecord& record, const FilterAnswer* answer);
   void finishHeld(u32 tunnel, Side side);
+  void pauseHeld(u32 from);
   void refuseHeld(u32 tunnel, Side side);
   void askOpen(u32 tunnel, const Exchange& exchange);
   void askTunnelAgain(const FilterRecord& record);

@@ -91,6 +91,10 @@ __attribute__((always_inline)) inline bool Shard::readUpTo(u32 from, u32 to, u32
         hasFilters() && (source.flags & kConnFrames) != 0 && tunnelChain(tunnel) != 0;
     if (!isFiltered) return readSecured(from, to, budget, room);
     if (isHeld(from)) return false;
+    if (holdOf(tunnel, source.side).restBytes != 0) {
+      finishHeld(source.tunnel, source.side);
+      return false;
+    }
     if ((source.flags & kConnTls) != 0 && (tlsOf(from).flags & (kTlsEndDue | kTlsAbortDue)) != 0) {
       endRecords(from);
       return false;

@@ -205,7 +205,7 @@ tls::Opened Shard::openByEngine(u32 conn, size_t total) {
       opened.event = tls::OpenEvent::kViolation;
       break;
     }
-    (void)transmit(conn, sealScratch_, io.produced, &error);
+    if (!transmit(conn, sealScratch_, io.produced, &error)) noteBroken(conn, error);
   }
   opened.needed = tls::kRecordHeaderBytes;
   if (total - opened.consumed >= tls::kRecordHeaderBytes) {
@@ -385,8 +385,22 @@ bool Shard::closeNotify(u32 conn) {
     produced = io.produced;
   }
   int error = 0;
-  if (produced != 0 && !transmit(conn, sealScratch_, produced, &error)) return true;
-  return record.pending.isEmpty();
+  if (produced == 0 || transmit(conn, sealScratch_, produced, &error)) {
+    return record.pending.isEmpty();
+  }
+  noteBroken(conn, error);
+  return true;
+}
+
+// What TLS itself sent was lost. The send has taken the error of a reset, and what is left to read
+// is an end: it must not be taken for one that hides bytes, nor may anything be said behind the
+// loss.
+void Shard::noteBroken(u32 conn, int error) {
+  Conn& record = conns_[conn];
+  record.flags |= kConnBroken | kConnReadable;
+  record.flags = static_cast<u16>(record.flags & ~kConnWritable);
+  record.brokenErrno = static_cast<u8>(error);
+  if (!record.pending.isEmpty()) chunks_.clear(record.pending);
 }
 
 // Ends our direction; nothing is pending.
@@ -396,6 +410,7 @@ void Shard::sendFin(u32 conn) {
     record.flags |= kConnFinDue;
     return;
   }
+  if ((record.flags & kConnBroken) != 0) queue(conn);
   (void)sys::shutdownWrite(record.fd);
   record.flags |= kConnFinSent;
 }
