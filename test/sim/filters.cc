@@ -144,6 +144,10 @@ void SimFilters::takeEnd(u32 at) {
   for (auto found = waiting_.begin(); found != waiting_.end();) {
     const bool isIts = (found->what & 0xff00) == holder && found->index == inWords_[at + 2] &&
                        found->generation == inWords_[at + 3];
+    if (isIts) {
+      const auto* bytes = reinterpret_cast<const char*>(inBytes_.data());
+      endsWaiting_[std::string(bytes + inWords_[at + 7], inWords_[at + 8])] += 1;
+    }
     found = isIts ? waiting_.erase(found) : std::next(found);
   }
 }

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "proxy/filter_host.h"
@@ -31,6 +32,8 @@ class SimFilters {
   bool answerLate(bool isAll);
   // Bytes of messages that it was shown: each once, so that seeing more is progress.
   [[nodiscard]] u64 shownBytes() const { return shownBytes_; }
+  // How those ended that waited still, by the reason that filters were told.
+  [[nodiscard]] const std::map<std::string, u64>& endsWaiting() const { return endsWaiting_; }
   // When the world is over: nobody waits, and what was retired is gone.
   void judge();
 
@@ -59,6 +62,7 @@ class SimFilters {
   std::map<u32, bool> serial_;
   std::set<u32> retired_;
   u64 shownBytes_ = 0;
+  std::map<std::string, u64> endsWaiting_;
 };
 
 }  // namespace holdfast::sim

@@ -187,7 +187,10 @@ void HttpScenario::judgeLeft() {
     if (stream->shutdowns > 1) world_.fail("FIN was sent twice on stream", stream->id);
     if (stream->fd >= 0) world_.fail("a descriptor is still open on stream", stream->id);
   }
-  for (const auto& filters : filters_) filters->judge();
+  for (const auto& filters : filters_) {
+    filters->judge();
+    for (const auto& [reason, ends] : filters->endsWaiting()) outcome_.endsWaiting[reason] += ends;
+  }
   for (auto& shard : shards_) shard->stop();
   for (u32 shard = 0; shard < shardCount_; ++shard) {
     const auto throttles = static_cast<size_t>(ShardCounter::kThrottles);

@@ -5,7 +5,9 @@
 // waits until nothing is left. Invariants are checked on the way and at the end (see judge.cc).
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "proxy/acceptor.h"
@@ -27,6 +29,7 @@ struct Outcome {
   u64 turns = 0;
   u64 waits = 0;  // for tokens of filters that limit bytes
   u64 closedBy[countOf<CloseReason>()] = {};
+  std::map<std::string, u64> endsWaiting;  // for filters, by reason
 };
 
 // Worlds with TLS, and with HTTP, are other series: the same seed is another world.

@@ -2,12 +2,15 @@
 //
 // `--seed N --count K` runs seeds N to N+K-1; every 50th runs twice and must give the same trace.
 // `--tls` runs the worlds with TLS instead, `--http` those with HTTP. `--seed N --trace` prints
-// every system call of one world. A world that breaks a rule ends the process by SIGABRT, with the
-// seed and the command that runs it again on stderr.
+// every system call of one world; `--reasons` tells how connections ended, and how those did that
+// waited for filters. A world that breaks a rule ends the process by SIGABRT, with the seed and the
+// command that runs it again on stderr.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <string>
 
 #include "sim/http_scenario.h"
 #include "sim/scenario.h"
@@ -43,6 +46,7 @@ struct Totals {
   u64 turns = 0;
   u64 waits = 0;
   u64 closedBy[holdfast::countOf<holdfast::CloseReason>()] = {};
+  std::map<std::string, u64> endsWaiting;
 
   void add(const holdfast::sim::Outcome& outcome) {
     clients += outcome.clients;
@@ -52,6 +56,7 @@ struct Totals {
     turns += outcome.turns;
     waits += outcome.waits;
     for (size_t i = 0; i < std::size(closedBy); ++i) closedBy[i] += outcome.closedBy[i];
+    for (const auto& [reason, ends] : outcome.endsWaiting) endsWaiting[reason] += ends;
   }
 };
 
@@ -69,6 +74,10 @@ void printReasons(const Totals& totals) {
   for (size_t i = 0; i < std::size(totals.closedBy); ++i) {
     std::printf("  %-22s %llu\n", holdfast::kCloseReasonTable[i].name,
                 static_cast<unsigned long long>(totals.closedBy[i]));
+  }
+  std::printf("while filters thought:\n");
+  for (const auto& [reason, ends] : totals.endsWaiting) {
+    std::printf("  %-22s %llu\n", reason.c_str(), static_cast<unsigned long long>(ends));
   }
 }
 

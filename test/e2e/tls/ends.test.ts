@@ -7,6 +7,7 @@
  * an abnormal end for the other side (threats B12, B13); RST is RST.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import type { Owner } from '../harness.ts';
 import { type Flow, FlowOrigin } from '../tcp/flow.ts';
@@ -126,6 +127,20 @@ for (const records of RECORDS) {
         peer.socket.resetAndDestroy();
         assert.equal(await endpoint.ended(), 'ECONNRESET');
         assert.equal(await scene().reasonOf(peer), 'client-reset');
+      });
+
+      test('RST of a client that close_notify of the endpoint runs into is RST', async (t) => {
+        const { peer, endpoint } = await meet(t);
+        // Both are there before the gateway looks, the FIN first.
+        await scene().freeze();
+        t.after(() => scene().thaw());
+        endpoint.finish();
+        await once(endpoint.socket, 'finish');
+        peer.socket.resetAndDestroy();
+        await once(peer.socket, 'close');
+        scene().thaw();
+        assert.equal(await scene().reasonOf(peer), 'client-reset');
+        assert.equal(await endpoint.ended(), 'ECONNRESET');
       });
 
       test('bytes, close_notify and FIN in one segment', async (t) => {
