@@ -154,6 +154,7 @@ void SimFilters::takeEnd(u32 at) {
 
 bool SimFilters::answerLate(bool isAll) {
   if (waiting_.empty()) return false;
+  if (isSlow_ && !isAll && !world_.random.chance(1, 50)) return false;
   u32 out = 0;
   do {
     auto found = waiting_.begin();

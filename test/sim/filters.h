@@ -28,6 +28,8 @@ class SimFilters {
   // A chain that snapshots name from now on.
   void know(u32 chain, bool isSerial) { serial_[chain] = isSerial; }
   void retire(u32 chain);
+  // Thinks for long: whoever waits meets ends, deadlines and drains meanwhile.
+  void slowDown() { isSlow_ = true; }
   // Answers one that waits, or with `isAll` every one. True when there was one.
   bool answerLate(bool isAll);
   // Bytes of messages that it was shown: each once, so that seeing more is progress.
@@ -61,6 +63,7 @@ class SimFilters {
   std::set<Waiting> waiting_;
   std::map<u32, bool> serial_;
   std::set<u32> retired_;
+  bool isSlow_ = false;
   u64 shownBytes_ = 0;
   std::map<std::string, u64> endsWaiting_;
 };

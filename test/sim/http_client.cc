@@ -251,7 +251,8 @@ void HttpClient::judgeOwnHead(const Ask& ask) {
     }
     if (ask.way != Way::kRespond || status != 200) return;
   }
-  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent || book_.hasShortKeepAlive);
+  const bool isSlow408 = status == 408 && (isStuck || book_.hasSilent || book_.hasShortKeepAlive ||
+                                           book_.hasSlowFilters);
   if (ask.isUpgrade && ask.way != Way::kSocket && ask.way < Way::kRedirect) {
     if (status != 403 && !isSlow408) fail("an upgrade was not refused, to client");
     return;

@@ -74,6 +74,7 @@ void HttpScenario::drawKnobs() {
   knobs.watchError = draw(100);
   knobs.clockStall = draw(10);
   book_.hasSilent = random.chance(1, 6);
+  book_.hasSlowFilters = policies_.hasFilters && random.chance(1, 4);
   book_.hasShortKeepAlive = random.chance(1, 6);
   policies_.hasMaxAge = random.chance(1, 8);
   policies_.hasKills = random.chance(1, 8);
@@ -401,6 +402,7 @@ void HttpScenario::startGateway() {
     if (policies_.hasFilters) {
       filters_.push_back(std::make_unique<SimFilters>(world_, *shards_.back()));
       filters_.back()->attach();
+      if (book_.hasSlowFilters) filters_.back()->slowDown();
     }
     chainOf_.push_back(0);
     applyTo(*shards_.back());

@@ -30,7 +30,8 @@ void HttpScenario::judgeClient(const HttpClient& client) {
     return outcome_.closedBy[static_cast<size_t>(reason)];
   };
   if (!client.isOver()) world_.fail("a client's connection never ended", client.id);
-  const bool isTimed = book_.hasSilent || hadStalls_ || book_.hasShortKeepAlive;
+  const bool isTimed =
+      book_.hasSilent || hadStalls_ || book_.hasShortKeepAlive || book_.hasSlowFilters;
   const bool isEnded = policies_.hasMaxAge || policies_.hasKills || policies_.hasDrain ||
                        policies_.hasMemoryCap || closed(kShardLimit) != 0 ||
                        closed(kProxyHeaderTimeout) != 0 || closed(kUnrouted) != 0;
@@ -87,7 +88,8 @@ void HttpScenario::judgeTalk(const Ask& ask) {
   const FrameTalk* client = ask.clientTalk;
   const FrameTalk* endpoint = ask.endpointTalk;
   if (client == nullptr || endpoint == nullptr) return;
-  if (book_.hasSilent || hadStalls_ || policies_.hasKills || policies_.hasMemoryCap) return;
+  if (book_.hasSilent || book_.hasSlowFilters || hadStalls_) return;
+  if (policies_.hasKills || policies_.hasMemoryCap) return;
   if (client->isClosedByGateway() || endpoint->isClosedByGateway()) return;
   const bool isWhole = client->firstBad() == ~size_t{0} && endpoint->firstBad() == ~size_t{0};
   for (const HttpClient* at : {clients_[ask.client - 1].get()}) {

@@ -15,6 +15,8 @@ namespace {
 constexpr u32 kStormSteps = 4000;
 constexpr u32 kRoundsWithoutCauseMax = 2000;
 constexpr u64 kCalmNsMax = 400'000'000'000;
+// Longer than requests and unused connections may take.
+constexpr u32 kThinkMsMax = 40'000;
 
 Address ip(std::string_view text, u32 port) {
   Address address;
@@ -231,7 +233,7 @@ void HttpScenario::calm() {
     const bool hasRun = runGateway();
     roundsWithoutCause = hasMoved ? 0 : roundsWithoutCause + 1;
     if (roundsWithoutCause > kRoundsWithoutCauseMax) world_.fail("the gateway spins", 0);
-    if (hasMoved || hasRun) continue;
+    if (hasMoved || hasRun || answerSlowly()) continue;
     u32 unused = 0;
     for (const auto& endpoint : endpoints_) unused += endpoint->stream->fd >= 0 ? 1 : 0;
     const u64 next = world_.nextTimerNs();
@@ -260,9 +262,20 @@ bool HttpScenario::moveWorld() {
   return hasMoved;
 }
 
+// Filters that are slow let time pass while nothing else happens.
+bool HttpScenario::answerSlowly() {
+  if (!book_.hasSlowFilters || world_.nowNs < slowUntilNs_) return false;
+  slowUntilNs_ = world_.nowNs + world_.random.below(kThinkMsMax) * u64{1'000'000};
+  bool hasAnswered = false;
+  for (const auto& filters : filters_) hasAnswered |= filters->answerLate(true);
+  return hasAnswered;
+}
+
 bool HttpScenario::runGateway() {
   bool hasRun = false;
-  for (const auto& filters : filters_) hasRun |= filters->answerLate(true);
+  if (!book_.hasSlowFilters) {
+    for (const auto& filters : filters_) hasRun |= filters->answerLate(true);
+  }
   if (world_.isReady(acceptorEpollFd_)) {
     (void)acceptor_->turn();
     hasRun = true;

@@ -60,6 +60,7 @@ class HttpScenario {
   void interfere();
   bool moveWorld();
   bool runGateway();
+  bool answerSlowly();
   void turnShard(u32 index);
   bool moveStream(Stream& stream);
   void newClient();
@@ -86,6 +87,7 @@ class HttpScenario {
   proxy::SnapshotParts parts_;
   bool hadStalls_ = false;
   bool hadAcceptErrors_ = false;
+  u64 slowUntilNs_ = 0;  // the calm filters answer then
   u64 shardPendingMax_ = 0;
   u32 shardCount_ = 1;
   u32 connectionsMax_ = 64;

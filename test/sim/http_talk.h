@@ -94,7 +94,8 @@ struct HttpBook {
   u32 proxyProtocol[2] = {0, 0};  // towards the endpoints of each cluster
   bool isValidated = false;
   bool hasCompression = false;
-  bool hasFilters = false;  // of messages: what a close cuts off never arrives
+  bool hasSlowFilters = false;  // they outlast deadlines
+  bool hasFilters = false;      // of messages: what a close cuts off never arrives
 
   [[nodiscard]] Ask* findAsk(u32 id) { return id - 1 < asks.size() ? &asks[id - 1] : nullptr; }
   [[nodiscard]] Answer* findAnswer(u32 id) {
