@@ -358,7 +358,12 @@ bool HttpEndpoint::act() {
     const bool isDone = talk->isOver() && (stream->isFarEof || talk->isClosedByGateway() ||
                                            (!book_.isCalm && at_.random.chance(1, 40)));
     if (!isDone) return false;
-    wire.finish();
+    // Without a word of it the end is an abnormal one, and frames under way may be lost.
+    if (!book_.isGentle && at_.random.chance(1, 8)) {
+      wire.cutOff();
+    } else {
+      wire.finish();
+    }
     return true;
   }
   if (ask_ != nullptr && (isAsked_ || isEarly_ || !interims_.empty())) return write();

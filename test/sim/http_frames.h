@@ -35,6 +35,8 @@ class FrameTalk {
   // Frames up to the end of the last message that is whole.
   [[nodiscard]] size_t sentWhole() const;
   [[nodiscard]] size_t received() const { return received_; }
+  // Its end was cut off.
+  [[nodiscard]] bool isRough() const { return wire_.isRough(); }
   [[nodiscard]] bool isClosedByGateway() const { return isClosedByGateway_; }
   // The position of the first frame that may not be received, or no index.
   [[nodiscard]] size_t firstBad() const { return firstBad_; }

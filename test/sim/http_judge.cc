@@ -64,17 +64,15 @@ void HttpScenario::judgeTls() {
                           client->stream->wasBroken || client->wasHalfClosed;
     broken += isBroken || client->wire.isRough() ? 1 : 0;
   }
-  u64 brokenEndpoints = 0;
+  u64 cutEndpoints = 0;
   for (const auto& endpoint : endpoints_) {
-    const bool isBroken =
-        endpoint->stream->isFarResetSent || endpoint->wasCut || endpoint->stream->wasBroken;
-    brokenEndpoints += isBroken ? 1 : 0;
+    cutEndpoints += endpoint->wire.isRough() ? 1 : 0;
   }
   if (closed(kClientTls) + closed(kEndpointTls) + closed(kTlsExhausted) != 0) {
     world_.fail("a violation of TLS was booked that nobody made", 0);
   }
   if (closed(kClientTruncated) > cut) world_.fail("a polite client was booked as cut off", 0);
-  if (closed(kEndpointTruncated) > brokenEndpoints) {
+  if (closed(kEndpointTruncated) > cutEndpoints) {
     world_.fail("a polite endpoint was booked as cut off", 0);
   }
   if (closed(kHandshakeFailed) > broken) world_.fail("handshakes of polite clients failed", 0);
@@ -91,6 +89,7 @@ void HttpScenario::judgeTalk(const Ask& ask) {
   if (book_.hasSilent || book_.hasSlowFilters || hadStalls_) return;
   if (policies_.hasKills || policies_.hasMemoryCap) return;
   if (client->isClosedByGateway() || endpoint->isClosedByGateway()) return;
+  if (endpoint->isRough()) return;
   const bool isWhole = client->firstBad() == ~size_t{0} && endpoint->firstBad() == ~size_t{0};
   for (const HttpClient* at : {clients_[ask.client - 1].get()}) {
     const bool isSound = at->isSound() && at->leaving != HttpClient::Leaving::kAbort &&
