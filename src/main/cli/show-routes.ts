@@ -57,6 +57,13 @@ function describeAction(route: RouteConfig): string {
   ].join(' ');
 }
 
+/** `, filters: holdfast/jwt, ./rooms.ts`, in the order of the file; empty without any. */
+function describeFilters({ filters }: Pick<RouteConfig, 'filters'>): string {
+  return filters.length === 0
+    ? ''
+    : `, filters: ${filters.map(({ use }) => plain(use)).join(', ')}`;
+}
+
 /** How many routes all listeners have; those that a listener has without saying so do not count. */
 export function countRoutes(config: Config): number {
   return config.listeners.reduce(
@@ -74,9 +81,9 @@ export function countRoutes(config: Config): number {
 export function showRoutes(config: Config): string[] {
   const lines: string[] = [];
   let shown = 0;
-  for (const { name, http, cluster } of config.listeners) {
+  for (const { name, http, cluster, filters } of config.listeners) {
     if (http === null || cluster !== null) continue;
-    lines.push(`listener ${name}`);
+    lines.push(`listener ${name}${describeFilters({ filters })}`);
     for (const { names, order, routes } of http.hosts) {
       const part = routes.slice(0, Math.max(0, ROUTES_SHOWN_MAX - shown));
       if (part.length === 0) continue;
@@ -87,7 +94,7 @@ export function showRoutes(config: Config): string[] {
       for (const [i, route] of part.entries()) {
         const [label = '', match = ''] = rows[i] ?? [];
         const start = `${label.padEnd(widths[0] ?? 0)}  ${match.padEnd(widths[1] ?? 0)}`;
-        lines.push(`    ${start}  -> ${describeAction(route)}`);
+        lines.push(`    ${start}  -> ${describeAction(route)}${describeFilters(route)}`);
       }
       shown += part.length;
     }

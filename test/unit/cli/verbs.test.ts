@@ -84,6 +84,7 @@ listeners:
   - name: web
     bind: 127.0.0.1:8080
     protocol: http
+    filters: [{ use: holdfast/headers, with: { request: { remove: x } } }]
     http:
       hosts:
         - names: [a.example, "*.a.example"]
@@ -94,7 +95,13 @@ listeners:
               websocket: true
             - match: { path: { regex: '/u/[0-9]+' }, headers: [{ name: x, exact: y }] }
               split: [{ cluster: a, weight: 1 }, { cluster: b, weight: 199 }]
-        - { order: listed, routes: [{ name: three, redirect: "https://%{host}/" }] }
+        - order: listed
+          routes:
+            - name: three
+              redirect: "https://%{host}/"
+              filters:
+                - { use: holdfast/rbac, with: { default: deny } }
+                - { use: holdfast/fault, with: { close: { percent: 1% } } }
 clusters:
   - { name: a, endpoints: [127.0.0.1:1] }
   - { name: b, endpoints: [127.0.0.1:2] }
@@ -105,12 +112,12 @@ clusters:
   assert.deepEqual(out.split('\n'), [
     `${file} is valid: 1 listener, 3 routes, 2 clusters, 2 endpoints, 2 shards`,
     '',
-    'listener web',
+    'listener web, filters: holdfast/headers',
     '  a.example, *.a.example',
     '    one                  /api/**, GET or POST      -> a + WebSocket',
     '    a.example:/u/[0-9]+  ~ /u/[0-9]+, 1 condition  -> a 0.5%, b 99.5%',
     '  * (in this order)',
-    '    three  /**  -> 308 to https://%{host}/',
+    '    three  /**  -> 308 to https://%{host}/, filters: holdfast/rbac, holdfast/fault',
     '',
   ]);
 });
