@@ -26,7 +26,7 @@
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-Wno-unused-parameter"],
       "cflags": [
         "-O2",
-        "-g",
+        "-g1",
         "-fPIC",
         "-fvisibility=hidden",
         "-ffunction-sections",
