@@ -139,10 +139,11 @@ clusters:
     }
     // The thread that loaded the configuration ends when nothing is to be loaded for a while.
     const deadline = performance.now() + LOADER_ENDS_MS;
-    while (threadsOf(gateway.pid) !== threads && performance.now() < deadline) {
+    // One that ends after the start was counted above may be gone, too.
+    while (threadsOf(gateway.pid) > threads && performance.now() < deadline) {
       await delay(100);
     }
-    assert.equal(threadsOf(gateway.pid), threads);
+    assert.ok(threadsOf(gateway.pid) <= threads, `${threadsOf(gateway.pid)}, not ${threads}`);
     assertAllThreadsAtHome(gateway.pid);
     assert.equal(await (await Wire.connect(t, ownPort)).line(), 'own');
   });
