@@ -17,7 +17,7 @@ const WORKER_URL = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
   import.meta.url,
 );
-/** A thread without work ends after this, the last one excepted. */
+/** A thread without work ends after this, the first one excepted. */
 const IDLE_MS = 30_000;
 const HEAP_MIB_MAX = 256;
 const QUEUE_MAX = 1024;
@@ -66,7 +66,8 @@ export class OffloadPool {
     this.#queueMax = options.queueMax ?? QUEUE_MAX;
     this.#pool = new Piscina({
       filename: WORKER_URL.href,
-      minThreads: 0,
+      // There is a pool once a filter needs one; its first job finds a thread.
+      minThreads: 1,
       maxThreads: this.#threads,
       idleTimeout: IDLE_MS,
       maxQueue: this.#queueMax,
