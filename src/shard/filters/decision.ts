@@ -7,7 +7,13 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import { checkEditName, checkEditValue, type Edit } from './edits.ts';
-import { CONTENT_BYTES_MAX, EDITS_MAX, MESSAGE_BYTES_MAX, VERDICT } from './layout.ts';
+import {
+  CONTENT_BYTES_MAX,
+  EDIT_BYTES_MAX,
+  EDITS_MAX,
+  MESSAGE_BYTES_MAX,
+  VERDICT,
+} from './layout.ts';
 
 /** One checked verdict. */
 export interface Decision {
@@ -61,7 +67,16 @@ function toBytes(value: unknown, what: string, bytesMax: number): Buffer {
 
 function readText(value: unknown, what: string): Buffer {
   if (typeof value !== 'string') throw new TypeError(`${what} is not text`);
-  return Buffer.from(value);
+  return toBytes(value, what, CONTENT_BYTES_MAX);
+}
+
+/** Fields that do not fit into one answer would take the room of other holders' answers. */
+function checkSize(fields: readonly Edit[]): void {
+  const bytes = fields.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+  if (fields.length <= EDITS_MAX && bytes <= EDIT_BYTES_MAX) return;
+  throw new TypeError(
+    `it responded with more than ${EDITS_MAX} fields, or ${EDIT_BYTES_MAX} bytes of them`,
+  );
 }
 
 function readRespond(value: Fields): Decision {
@@ -82,8 +97,7 @@ function readRespond(value: Fields): Decision {
       typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/octet-stream';
     fields.push({ what: 'add', name: 'content-type', value: type });
   }
-  if (fields.length > EDITS_MAX)
-    throw new TypeError(`it responded with more than ${EDITS_MAX} fields`);
+  checkSize(fields);
   return decide('respond', Number(status), content, fields);
 }
 

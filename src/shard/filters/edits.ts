@@ -26,6 +26,7 @@ const HOST = /^[0-9A-Za-z._~!$&'()*+,;=:[\]%-]+$/;
 /** Names that were checked before: filters edit the same few. */
 const CHECKED = new Map<string, string>();
 const CHECKED_MAX = 1024;
+const CHECKED_NAME_MAX = 64;
 
 /** Checks the name of a field that is to be edited. @throws TypeError */
 export function checkEditName(name: string): string {
@@ -36,7 +37,7 @@ export function checkEditName(name: string): string {
   if (isGatewayField(lower)) {
     throw new TypeError(`the field "${lower}" belongs to the gateway and cannot be edited`);
   }
-  if (CHECKED.size < CHECKED_MAX) CHECKED.set(name, lower);
+  if (lower.length <= CHECKED_NAME_MAX && CHECKED.size < CHECKED_MAX) CHECKED.set(name, lower);
   return lower;
 }
 

@@ -7,6 +7,7 @@
  * main's.
  */
 import { OffloadError } from '../../sdk/index.ts';
+import { describeThrown } from './failure.ts';
 import type { OffloadReply, OffloadRequest } from './offload-protocol.ts';
 import type { Offloader, OffloadJob } from './scope.ts';
 
@@ -102,7 +103,7 @@ export class OffloadClient implements Offloader {
         [...transfer],
       );
     } catch (error) {
-      fail('failed', `the payload cannot be cloned: ${(error as Error).message}`);
+      fail('failed', `the payload cannot be cloned: ${describeThrown(error)}`);
     }
   }
 }

@@ -10,9 +10,9 @@ import type { ConfigSchema } from '../../sdk/index.ts';
 import { describeThrown } from './failure.ts';
 import { type AnyFilter, FilterInstance, type WriteLine } from './instance.ts';
 import type { ModuleLoader } from './module-loader.ts';
-import type { FilterPlan, InstancePlan } from './plan.ts';
+import type { FilterPlan, InstancePlan, Program } from './plan.ts';
 
-/** How long `setup` may take. */
+/** How long `setup` may take, with what comes before it: module and configuration. */
 export const SETUP_MS_MAX = 10_000;
 
 /** Why an instance could not be made. */
@@ -60,28 +60,32 @@ async function readConfig(filter: AnyFilter, config: unknown): Promise<unknown> 
   return outcome.value;
 }
 
+/** Loads the program, reads the configuration and runs `setup`. */
 async function makeInstance(
   plan: InstancePlan,
-  module: Readonly<Record<string, unknown>>,
+  program: Program,
   options: PrepareOptions,
 ): Promise<FilterInstance> {
+  const module = await options.loader.load(program);
   const faults = checkDefinition(module['default']);
   if (faults.length > 0) throw new TypeError(`${faults[0]?.field} ${faults[0]?.message}`);
   const filter = module['default'] as AnyFilter;
   const instance = new FilterInstance(plan, filter, options.write);
-  const config = await readConfig(filter, plan.config);
-  const settingUp = instance.setUp(config, options.shard);
+  await instance.setUp(await readConfig(filter, plan.config), options.shard);
+  return instance;
+}
+
+async function makeInTime(making: Promise<FilterInstance>): Promise<FilterInstance> {
   try {
-    await withDeadline(settingUp, SETUP_MS_MAX);
+    return await withDeadline(making, SETUP_MS_MAX);
   } catch (error) {
     // A setup that ends too late made something all the same.
-    settingUp.then(
-      () => instance.dispose(),
+    making.then(
+      (instance) => instance.dispose(),
       () => {},
     );
     throw error;
   }
-  return instance;
 }
 
 /** Makes all instances of a plan ready. Never rejects. */
@@ -102,8 +106,7 @@ export async function prepareInstances(
     try {
       const program = programs.get(instancePlan.program);
       if (program === undefined) throw new TypeError(`no program ${instancePlan.program}`);
-      const module = await options.loader.load(program);
-      const instance = await makeInstance(instancePlan, module, options);
+      const instance = await makeInTime(makeInstance(instancePlan, program, options));
       instance.hold();
       instances.set(instancePlan.id, instance);
     } catch (thrown) {

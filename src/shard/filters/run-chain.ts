@@ -59,9 +59,26 @@ function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value;
 }
 
+/** Follows a Promise or thenable by what the language has for that, whatever it says of itself. */
+function follow(
+  promise: unknown,
+  onValue: (value: unknown) => void,
+  onThrown: (thrown: unknown) => void,
+): void {
+  void Reflect.apply(Promise.prototype.then, Promise.resolve(promise), [onValue, onThrown]);
+}
+
 /** Takes the rejection of a Promise that nobody waits for. */
 function ignoreRejection(promise: unknown): void {
-  void Promise.resolve(promise).catch(() => {});
+  try {
+    follow(
+      promise,
+      () => {},
+      () => {},
+    );
+  } catch {
+    // Then it is none.
+  }
 }
 
 /** How work came to nothing that was given away; null: it is not about that. */
@@ -130,7 +147,7 @@ export class ChainRunner {
       const startMs = performance.now();
       counters.enter(cell);
       try {
-        const state = states.valueOf(call.origin, instance);
+        const state = states.lastOf(call.origin, instance);
         const returned = step.run(record, new HookScope(instance, state, offloader, null));
         this.#leave(step, startMs);
         if (isThenable(returned)) {
@@ -166,10 +183,12 @@ export class ChainRunner {
     const view = this.#viewOf(call, step);
     let scope: HookScope | null = null;
     let returned: unknown;
+    let isWaiting = false;
     counters.enter(cell);
     try {
       scope = new HookScope(instance, states.valueOf(call.origin, instance), offloader, call);
       returned = step.run(view, scope);
+      isWaiting = isThenable(returned);
     } catch (thrown) {
       this.#leave(step, startMs);
       scope ??= new HookScope(instance, undefined, offloader, call);
@@ -177,7 +196,7 @@ export class ChainRunner {
     }
     this.#leave(step, startMs);
     const running = { call, step, view, scope, editsBefore };
-    if (isThenable(returned)) return this.#park(running, returned);
+    if (isWaiting) return this.#park(running, returned);
     return this.#settle(running, returned);
   }
 
@@ -216,21 +235,28 @@ export class ChainRunner {
       ignoreRejection(promise);
       return this.#fail(running, 'overload', new Error(`${PARKED_MAX} calls wait already`));
     }
+    const { timeoutMs } = step.instance;
+    try {
+      follow(
+        promise,
+        (value) => this.#resume(waiting, call, () => this.#settle(running, value)),
+        (thrown) =>
+          this.#resume(waiting, call, () =>
+            this.#fail(running, kindOf(thrown, 'rejected'), thrown),
+          ),
+      );
+    } catch (thrown) {
+      return this.#fail(running, 'nonsense', thrown);
+    }
     call.keep();
     this.#parkedCount++;
     this.#options.counters.add(step.cell, 'parked', 1);
-    const { timeoutMs } = step.instance;
     const timer = setTimeout(() => {
       const error = new Error(`no answer within ${timeoutMs} ms`);
       this.#resume(waiting, call, () => this.#fail(running, 'timeout', error));
     }, timeoutMs);
     const waiting: Waiting = { step, view, scope, editsBefore, timer };
     call.waiting = waiting;
-    Promise.resolve(promise).then(
-      (value) => this.#resume(waiting, call, () => this.#settle(running, value)),
-      (thrown) =>
-        this.#resume(waiting, call, () => this.#fail(running, kindOf(thrown, 'rejected'), thrown)),
-    );
     return 'parked';
   }
 

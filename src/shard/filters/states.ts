@@ -45,8 +45,19 @@ export class HolderStates {
     return value;
   }
 
+  /** The same for a holder that is over: nothing is kept, and what a later holder has stays. */
+  lastOf(key: HolderKey, instance: FilterInstance): unknown {
+    const kept = this.#kept[key.holder]?.get(key.index);
+    if (kept?.generation === key.generation) {
+      const known = kept.values.find((entry) => entry.instance === instance);
+      if (known !== undefined) return known.value;
+    }
+    return instance.filter.begin?.(instance.shared);
+  }
+
   /** Lets go of everything kept for a holder. */
   forget(key: HolderKey): void {
-    this.#kept[key.holder]?.delete(key.index);
+    const map = this.#kept[key.holder];
+    if (map?.get(key.index)?.generation === key.generation) map.delete(key.index);
   }
 }

@@ -6,8 +6,6 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chainNeeds } from '../../../src/main/filters/chain-mask.ts';
-import { compileNeeds } from '../../../src/sdk/definition/index.ts';
 import {
   choose,
   defineMessageFilter,
@@ -16,56 +14,9 @@ import {
   replace,
   respond,
 } from '../../../src/sdk/index.ts';
-import {
-  type AnyFilter,
-  createCounterMemory,
-  FilterCounters,
-  FilterHost,
-  FilterInstance,
-  type FilterLine,
-} from '../../../src/shard/filters/index.ts';
 import type { ReadAnswer } from '../../../src/testing/answer-reader.ts';
-import { ScriptedCore } from '../../../src/testing/index.ts';
 import { ScriptedExchange, ScriptedTunnel } from '../../../src/testing/scripted-holders.ts';
-
-/** A host with one route chain of these filters. */
-function createHost(filters: readonly unknown[]) {
-  const core = new ScriptedCore();
-  const lines: FilterLine[] = [];
-  const instances = (filters as readonly AnyFilter[]).map((filter, index) => {
-    const plan = {
-      id: index + 1,
-      filter: filter.name,
-      program: '',
-      offload: null,
-      config: undefined,
-      base: 'file:///',
-      generation: 1,
-      cell: index * 8,
-    };
-    return new FilterInstance(plan, filter, (line) => lines.push(line));
-  });
-  const members = instances.map((instance) => ({
-    instance: instance.plan.id,
-    place: 'route' as const,
-    kind: instance.filter.kind,
-    needs: compileNeeds(instance.filter),
-  }));
-  const chain = { ...chainNeeds(members, 'route'), id: 5, members, framing: null };
-  const counters = new FilterCounters(createCounterMemory());
-  const host = new FilterHost({
-    core,
-    memory: core.memory,
-    counters,
-    mode: 'production',
-    offloader: null,
-    write: (line) => lines.push(line),
-  });
-  core.attach(host);
-  const plan = { generation: 1, programs: [], instances: instances.map(({ plan }) => plan) };
-  host.commit({ ...plan, chains: [chain] }, new Map(instances.map((one) => [one.plan.id, one])));
-  return { core, host, chain, lines, counters };
-}
+import { createHost } from './chain-host.ts';
 
 function mark(name: string) {
   return defineMessageFilter({
