@@ -109,16 +109,18 @@ function isCloseCode(code: unknown): boolean {
 }
 
 function readClose(value: Fields): Decision {
-  if (!isCloseCode(value['code'])) {
-    throw new TypeError(`it closed with code ${String(value['code'])} (RFC 6455 7.4)`);
+  const { code, reason } = value;
+  if (!isCloseCode(code)) {
+    throw new TypeError(`it closed with code ${String(code)} (RFC 6455 7.4)`);
   }
-  const reason = toBytes(value['reason'] ?? '', 'the reason it closed with', REASON_BYTES_MAX);
-  return decide('close', Number(value['code']), reason);
+  const bytes = toBytes(reason ?? '', 'the reason it closed with', REASON_BYTES_MAX);
+  return decide('close', Number(code), bytes);
 }
 
 function readReplace(value: Fields, isText: boolean): Decision {
-  const bytes = toBytes(value['message'], 'the message it replaced with', MESSAGE_BYTES_MAX);
-  if (isText && typeof value['message'] !== 'string' && !isUtf8(bytes)) {
+  const { message } = value;
+  const bytes = toBytes(message, 'the message it replaced with', MESSAGE_BYTES_MAX);
+  if (isText && typeof message !== 'string' && !isUtf8(bytes)) {
     throw new TypeError('it replaced a text message with bytes that are not UTF-8');
   }
   return decide('replace', 0, bytes);

@@ -23,6 +23,10 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^\/[\x21-\x7e]*$/;
 const HOST = /^[0-9A-Za-z._~!$&'()*+,;=:[\]%-]+$/;
 
+function isText(value: unknown, form: RegExp): boolean {
+  return typeof value === 'string' && form.test(value);
+}
+
 /** Names that were checked before: filters edit the same few. */
 const CHECKED = new Map<string, string>();
 const CHECKED_MAX = 1024;
@@ -32,6 +36,7 @@ const CHECKED_NAME_MAX = 64;
 export function checkEditName(name: string): string {
   const known = CHECKED.get(name);
   if (known !== undefined) return known;
+  if (typeof name !== 'string') throw new TypeError('the name of a field is a text');
   const lower = name.toLowerCase();
   if (!TOKEN.test(lower)) throw new TypeError(`"${name}" is not the name of a field`);
   if (isGatewayField(lower)) {
@@ -69,13 +74,15 @@ export class Edits {
   }
 
   rewrite(to: { readonly target?: string; readonly host?: string }): void {
-    if (to.target !== undefined) {
-      if (!TARGET.test(to.target)) throw new TypeError(`"${to.target}" is not a target`);
-      this.record('set', ':path', to.target);
+    // Read once: what is checked is what is set.
+    const { target, host } = to;
+    if (target !== undefined) {
+      if (!isText(target, TARGET)) throw new TypeError(`"${target}" is not a target`);
+      this.record('set', ':path', target);
     }
-    if (to.host !== undefined) {
-      if (!HOST.test(to.host)) throw new TypeError(`"${to.host}" is not a host`);
-      this.record('set', ':host', to.host);
+    if (host !== undefined) {
+      if (!isText(host, HOST)) throw new TypeError(`"${host}" is not a host`);
+      this.record('set', ':host', host);
     }
   }
 

@@ -59,6 +59,8 @@ export function createFilterMemory(): FilterMemory {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Late answers that leave at once: the core copies them until its turn comes. */
+const LATE_MAX = 256;
 
 /** A call is found again by its holder, and in a tunnel by the direction too. */
 function keyOf(origin: CallOrigin): number {
@@ -263,8 +265,8 @@ export class FilterHost implements FilterPort {
   }
 
   #flushLate(): void {
-    const late = this.#late;
-    this.#late = [];
+    const late = this.#late.splice(0, LATE_MAX);
+    if (this.#late.length > 0) setImmediate(() => this.#flushLate());
     for (const call of late) {
       this.#write(call, call.decision?.verdict ?? VERDICT.continue, RECORD_LATE);
     }

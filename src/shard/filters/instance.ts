@@ -8,6 +8,7 @@
 import { compileNeeds, type NeedsPlan, readDuration } from '../../sdk/definition/index.ts';
 import type { FilterEnv, FilterLog, Scope } from '../../sdk/index.ts';
 import { Breaker } from './breaker.ts';
+import { withDeadline } from './deadline.ts';
 import { describeThrown } from './failure.ts';
 import type { HeadRights } from './head-view.ts';
 import type { InstancePlan } from './plan.ts';
@@ -53,6 +54,8 @@ export type WriteLine = (line: FilterLine) => void;
 
 const TIMEOUT_MS = 1000;
 const BREAKER = { failures: 5, cooldownMs: 10_000 };
+/** How long what comes next waits for `dispose`. */
+export const DISPOSE_MS_MAX = 1000;
 const LINES_PER_SECOND = 100;
 const FAILURES_PER_SECOND = 10;
 
@@ -151,7 +154,8 @@ export class FilterInstance {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     try {
-      await this.filter.dispose?.(this.shared);
+      const disposing = Promise.resolve(this.filter.dispose?.(this.shared));
+      await withDeadline(disposing, DISPOSE_MS_MAX, 'it');
     } catch (thrown) {
       const { filter, generation } = this.plan;
       this.report(

@@ -7,6 +7,7 @@
  */
 import { checkDefinition } from '../../sdk/definition/index.ts';
 import type { ConfigSchema } from '../../sdk/index.ts';
+import { withDeadline } from './deadline.ts';
 import { describeThrown } from './failure.ts';
 import { type AnyFilter, FilterInstance, type WriteLine } from './instance.ts';
 import type { ModuleLoader } from './module-loader.ts';
@@ -34,19 +35,6 @@ export interface PrepareOptions {
 export interface Prepared {
   readonly instances: ReadonlyMap<number, FilterInstance>;
   readonly faults: readonly FilterFault[];
-}
-
-/** Rejects when `promise` does not settle in time; what it was doing goes on unseen. */
-async function withDeadline<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`setup did not end within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** What the filter's schema makes of its configuration. */
@@ -77,7 +65,7 @@ async function makeInstance(
 
 async function makeInTime(making: Promise<FilterInstance>): Promise<FilterInstance> {
   try {
-    return await withDeadline(making, SETUP_MS_MAX);
+    return await withDeadline(making, SETUP_MS_MAX, 'setup');
   } catch (error) {
     // A setup that ends too late made something all the same.
     making.then(

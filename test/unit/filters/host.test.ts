@@ -153,6 +153,30 @@ test('parked exchanges of one batch are answered together, later', async () => {
   assert.equal(host.counts.parked, 0);
 });
 
+test('thousands that one Promise lets go are all answered, in order', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { core, chain, host } = createHost([
+    defineStreamFilter({
+      name: 'wait',
+      async onRequest({ path }) {
+        await gate.promise;
+        return respond(200, {}, path);
+      },
+    }),
+  ]);
+  const exchanges = Array.from(
+    { length: 1500 },
+    (_, index) => new ScriptedExchange(core, chain, index, { target: `/${index}` }),
+  );
+  const outcomes = Promise.all(exchanges.map((exchange) => exchange.routed()));
+  assert.equal(host.counts.parked, exchanges.length);
+  gate.resolve();
+  assert.deepEqual(
+    (await outcomes).map((outcome) => outcome.text),
+    exchanges.map((_, index) => `/${index}`),
+  );
+});
+
 test('a record of a chain that is gone continues', () => {
   const { core, chain } = createHost([mark('a')]);
   const target = { holder: 'tunnel', hook: 'message', index: 1, generation: 1 } as const;

@@ -118,6 +118,41 @@ for (const [what, worst] of Object.entries<() => unknown>({
   });
 }
 
+test('a rewrite that says one thing and then another sets what was checked', () => {
+  const said = ['/checked', '/x HTTP/1.1\r\nEvil: 1\r\n\r\n'];
+  const text = (list: string[]) => ({ toString: () => list.shift() ?? '' }) as unknown as string;
+  const host = createHost([
+    defineStreamFilter({
+      name: 'worst',
+      breaker: BREAKER,
+      onRouted(request) {
+        if (request.path === '/1') {
+          request.rewrite({
+            get target() {
+              return `${said.shift()}`;
+            },
+          });
+        } else if (request.path === '/2') {
+          request.rewrite({ target: text(['/checked', '/checked', 'a b']) });
+        } else {
+          const fields = text(['x-a', 'x-a', 'x-a: b\r\nEvil']);
+          request.headers.set(Object.assign(fields, { toLowerCase: () => fields }), '1');
+        }
+      },
+    }),
+  ]);
+  for (const index of [1, 2, 3]) addRouted(host, index);
+  const answers = host.core.run();
+  assert.deepEqual(
+    answers.map(({ code, edits }) => [code, edits.map(({ value }) => value)]),
+    [
+      [0, ['/checked']],
+      [500, []],
+      [500, []],
+    ],
+  );
+});
+
 test('a breaker that tries is decided also by what cannot be looked at', async () => {
   const hidden = new Proxy(
     {},
