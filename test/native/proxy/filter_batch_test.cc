@@ -115,6 +115,22 @@ TEST(whatHasNoRoomIsNotBegunAndEndsHaveTheirOwn) {
   CHECK_EQ(batch.words(), 0u);
 }
 
+TEST(aBatchThatEndsHaveFilledIsNearlyFull) {
+  Arrays in;
+  FilterBatch batch(in.words.data(), in.bytes.data());
+  const FilterRecord end = recordOf(FilterHook::kEnd);
+  for (bool wasFull = false; batch.begin(end, 1, 0, kEndRecordWords, 1);) {
+    batch.putText(7, "-");
+    batch.end(kEndRecordWords);
+    CHECK(batch.isNearlyFull() || !wasFull);
+    wasFull = batch.isNearlyFull();
+  }
+  CHECK(batch.words() > kFilterWords - kFilterEndWords);
+  CHECK(batch.isNearlyFull());
+  batch.clear();
+  CHECK(batch.isEmpty() && !batch.isNearlyFull());
+}
+
 TEST(namesOfFieldsAreInLowerCaseBeforeTheirValues) {
   Arrays in;
   FilterBatch batch(in.words.data(), in.bytes.data());

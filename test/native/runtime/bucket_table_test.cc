@@ -56,6 +56,17 @@ TEST(bucketsGrantTheBurstAndThenTheRate) {
   CHECK_EQ(world.table.take(77, rate, 2, kNow + 60 * kSecond).remaining, 1);
 }
 
+TEST(bucketsThatTakeMonthsToFillCountWhatIsLeft) {
+  World world;
+  constexpr u64 kWeekMs = u64{7} * 24 * 3600 * 1000;
+  for (const u64 burst : {1'000, 10'000, 50'000}) {
+    const BucketRate rate = rateOf(1000, kWeekMs, burst);
+    const BucketTake take = world.table.take(burst, rate, 1, kNow);
+    CHECK(take.isGranted);
+    CHECK_EQ(take.remaining, burst - 1);
+  }
+}
+
 TEST(bucketsHoldToSlowAndFastRates) {
   World world;
   const BucketRate slow = rateOf(1, 24 * 3600 * 1000, 1);

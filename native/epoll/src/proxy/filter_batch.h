@@ -50,8 +50,9 @@ class FilterBatch {
   [[nodiscard]] u32 words() const { return wordCount_; }
   [[nodiscard]] u32 byteCount() const { return byteCount_; }
   [[nodiscard]] bool isNearlyFull() const {
-    return kFilterWords - kFilterEndWords - wordCount_ < kFilterTaskWords ||
-           kFilterBytes - kFilterEndBytes - byteCount_ < kFilterTaskBytes;
+    // Ends may take more than what is left for others.
+    return wordCount_ + kFilterTaskWords > kFilterWords - kFilterEndWords ||
+           byteCount_ + kFilterTaskBytes > kFilterBytes - kFilterEndBytes;
   }
 
   // Begins a record of up to `words` words and `bytes` bytes. False when there is no room for it.
@@ -78,6 +79,10 @@ class FilterBatch {
   // One that is settled in its turn without crossing.
   void addUnseen(const FilterRecord& record) { records_.push_back(record); }
 
+  void clear() {
+    records_.clear();
+    wordCount_ = byteCount_ = at_ = 0;
+  }
   // Makes the batch empty and gives what was in it.
   void take(std::vector<FilterRecord>* records);
 

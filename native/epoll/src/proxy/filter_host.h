@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -70,7 +71,10 @@ struct FilterEnd {
 struct FilterMail {
   std::vector<u32> words;
   std::vector<u8> bytes;
+  bool isBroken = false;  // not all of them made sense
 };
+// What a mail keeps of its memory when it was read.
+inline constexpr size_t kFilterMailBytesKept = 1 << 20;
 
 struct ShardFilters {
   ShardFilters(const FilterMemory& arrays, FilterHost functions)
@@ -90,6 +94,7 @@ struct ShardFilters {
   std::vector<FilterRecord> running;
   std::vector<FilterRecord> due;  // could not be written: there was no room
   std::vector<FilterRecord> dueNow;
+  std::unordered_map<u64, std::string> dueNames;  // that connections among them asked for
   std::vector<FilterEnd> ends;
   FilterMail early;  // while the host runs
   FilterMail late;

@@ -40,6 +40,15 @@ void copyAnswers(const FilterMemory& memory, u32 words, FilterMail* mail) {
       move(kAnswerWords + size_t{i} * kAnswerEditWords + 3);
     }
   }
+  mail->isBroken = mail->isBroken || answers.isBroken();
+}
+
+// A mail that was large once does not stay so.
+void emptyMail(FilterMail* mail) {
+  mail->isBroken = false;
+  if (mail->bytes.capacity() > kFilterMailBytesKept) *mail = FilterMail{};
+  mail->words.clear();
+  mail->bytes.clear();
 }
 
 u16 localPortOf(int fd) {
@@ -186,6 +195,7 @@ void Shard::runFilters() {
   if (filters.isRunning || (!isFilterWorkLeft() && filters.drained.empty())) return;
   enter(Activity::kFilters);
   for (u32 round = 0; round < kFilterRoundsMax; round++) {
+    putDueEnds();
     settleLate();
     settleDue();
     if (filters.batch.isEmpty()) break;
@@ -210,6 +220,8 @@ void Shard::runFilters() {
 void Shard::settleFilters(u32 words) {
   ShardFilters& filters = *filters_;
   nowNs_ = sys::nowNs();
+  // Before records of holders that have the place of one that is over.
+  putDueEnds();
   FilterAnswers early = answersOf(filters.early);
   FilterAnswers rest(filters.memory.outWords, std::min(words, kFilterWords),
                      filters.memory.outBytes, kFilterBytes);
@@ -224,13 +236,12 @@ void Shard::settleFilters(u32 words) {
     if (record.hook == FilterHook::kEnd) continue;
     const bool isIts = isAnswer && answer.record == record.at;
     // Of whom nobody knows what was decided does not go on.
-    const bool isLost = !isAnswer && (early.isBroken() || rest.isBroken());
+    const bool isLost = !isAnswer && (filters.early.isBroken || rest.isBroken());
     settle(record, isIts ? &answer : isLost ? &refusal : nullptr);
     if (isIts) isAnswer = next();
   }
   filters.running.clear();
-  filters.early.words.clear();
-  filters.early.bytes.clear();
+  emptyMail(&filters.early);
 }
 
 // Answers that came by themselves, or too many for the arrays.
@@ -247,16 +258,20 @@ void Shard::settleLate() {
   std::swap(filters.late, filters.lateNow);
   FilterAnswers answers = answersOf(filters.lateNow);
   for (FilterAnswer answer; answers.next(&answer);) settle(recordOf(answer), &answer);
-  filters.lateNow.words.clear();
-  filters.lateNow.bytes.clear();
+  emptyMail(&filters.lateNow);
 }
 
-// Records for which there was no room.
+// Ends for which there was no room.
+void Shard::putDueEnds() {
+  if (filters_->ends.empty()) return;
+  std::vector<FilterEnd> ends;
+  ends.swap(filters_->ends);
+  for (const FilterEnd& end : ends) putEnd(end);
+}
+
+// Other records for which there was none.
 void Shard::settleDue() {
   ShardFilters& filters = *filters_;
-  std::vector<FilterEnd> ends;
-  ends.swap(filters.ends);
-  for (const FilterEnd& end : ends) putEnd(end);
   filters.dueNow.swap(filters.due);
   for (const FilterRecord& record : filters.dueNow) {
     switch (record.holder) {
@@ -264,9 +279,7 @@ void Shard::settleDue() {
         askConnectionAgain(record);
         break;
       case FilterHolder::kExchange:
-        if (exchangePool_.resolve(record.handle) != nullptr) {
-          resumeExchange(record.handle.index, record.hook, nullptr);
-        }
+        askExchangeAgain(record);
         break;
       case FilterHolder::kTunnel:
         if (tunnels_.resolve(record.handle) != nullptr) askTunnelAgain(record);
@@ -359,6 +372,7 @@ bool Shard::askConnection(u32 tunnel, FilterHook hook, std::string_view serverNa
   const auto bytes = static_cast<u32>(ip.size() + serverName.size() + alpn.size());
   if (!batch.begin(asked, held.chain, isTls ? kFilterFlagTls : 0, kConnectionRecordWords, bytes)) {
     filters_->due.push_back(asked);
+    if (!serverName.empty()) filters_->dueNames[asked.handle.pack()] = serverName;
     return true;
   }
   batch.putText(6, ip);
@@ -371,9 +385,13 @@ bool Shard::askConnection(u32 tunnel, FilterHook hook, std::string_view serverNa
 }
 
 void Shard::askConnectionAgain(const FilterRecord& record) {
+  std::string serverName;
+  if (auto named = filters_->dueNames.extract(record.handle.pack()); !named.empty()) {
+    serverName = std::move(named.mapped());
+  }
   const Tunnel* tunnel = tunnels_.resolve(record.handle);
   if (tunnel == nullptr || tunnel->state != TunnelState::kFiltering) return;
-  (void)askConnection(record.handle.index, record.hook, {});
+  (void)askConnection(record.handle.index, record.hook, serverName);
 }
 
 void Shard::resumeConnection(const FilterRecord& record, const FilterAnswer* answer) {

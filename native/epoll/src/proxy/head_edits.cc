@@ -59,9 +59,16 @@ void writeHead(const http1::Head& head, std::span<const FieldEdit> edits, std::s
   putText(head.minorVersion == 0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n", writer);
   if (host.empty()) host = head.textOf(head.host);
   if (!host.empty()) putField("Host", host, writer);
+  // What the client says of its connection holds, but for the names of fields: those it named are
+  // out, and what filters put in stays (RFC 9110 7.6.1).
+  if (head.isPersistent != (head.minorVersion != 0)) {
+    putField("Connection", head.isPersistent ? "keep-alive" : "close", writer);
+  }
+  if (head.upgrade != http1::UpgradeTo::kNone) putField("Connection", "upgrade", writer);
   for (u16 i = 0; i < head.fieldCount; i++) {
     const http1::Field& field = head.fields[i];
-    if (field.id == FieldId::kHost) continue;
+    const bool isOfConnection = field.id == FieldId::kConnection || head.isDropped(i);
+    if (field.id == FieldId::kHost || isOfConnection) continue;
     const auto replaces = [&](const FieldEdit& edit) {
       return edit.kind != FieldEdit::Kind::kAdd && isSameField(edit, field.id, head.nameOf(field));
     };

@@ -114,6 +114,17 @@ enum class ExchangeStage : u8 {
 };
 
 // A request on its way, and its response.
+// How far the policies of a listener went with a request, before those of its route.
+struct PolicyMark {
+  u64 requestBytesMax = 0;
+  u64 responseBytesMax = 0;
+  u16 requestEdits = 0;  // bytes
+  u16 responseEdits = 0;
+  u8 mirrors = 0;
+  u8 tickets = 0;
+  u16 reserved = 0;
+};
+
 struct Exchange {
   u32 generation = 0;
   u32 link = kNoIndex;
@@ -151,6 +162,7 @@ struct Exchange {
   u64 rateBytes = 0;        // content up to the last look
   u64 requestBytesMax = 0;  // by policies; 0: none
   u64 responseBytesMax = 0;
+  PolicyMark ofListener;
   u32 tickets[policy::kTicketsMax] = {};  // of adaptive limits
   u16 status = 0;
   u16 retryOn = 0;

@@ -79,7 +79,7 @@ void Shard::answer(u32 tunnel, u16 status, HttpEnd end, std::span<const http1::F
   }
   plan.edits = edits;
   codec::Writer writer({outScratch_, kHttpOutBytes});
-  if (!http1::writeOwnResponseHead(plan, &writer)) {
+  if (all.isFull() || !http1::writeOwnResponseHead(plan, &writer)) {
     writer = codec::Writer({outScratch_, kHttpOutBytes});
     const std::string_view text = http1::closingResponse(500);
     writer.putText(text.data(), text.size());

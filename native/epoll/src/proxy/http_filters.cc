@@ -128,8 +128,7 @@ bool Shard::keepAsked(const Request& request) {
           sizeof(lengths) &&
       chunks_.append(exchange.asked, words, wordBytes) == wordBytes &&
       chunks_.append(exchange.asked, filters_->savedBytes.data(), lengths[1]) == lengths[1];
-  saving.take(&filters_->dueNow);
-  filters_->dueNow.clear();
+  saving.clear();
   return isKept;
 }
 
@@ -197,19 +196,25 @@ void Shard::parkExchange(u32 tunnel, const FilterRecord& asked, bool isWritten) 
 bool Shard::askRequest(const Request& request, FilterHook hook, size_t total) {
   Exchange& exchange = exchangePool_[request.exchange];
   if (!isAsked(exchange, hook)) return false;
-  HttpConn& http = httpOf(request.tunnel);
   const FilterRecord asked = exchangeRecord(request.exchange, hook);
   const bool isWritten = putHead(filters_->batch, asked, request);
   if (isWritten) {
     exchange.stage =
         hook == FilterHook::kRequest ? ExchangeStage::kMatching : ExchangeStage::kRouted;
   }
-  if (chunks_.append(http.kept, scratch_, total) != total) {
-    answer(request.tunnel, 503, HttpEnd::kNoMemory);
-    return true;
-  }
-  parkExchange(request.tunnel, asked, isWritten);
+  if (keepHead(request.tunnel, total)) parkExchange(request.tunnel, asked, isWritten);
   return true;
+}
+
+// Keeps the first `total` bytes of the scratch, a head and what came behind it, for a request that
+// waits. False when it was answered: what of them found room must not be read as another one.
+bool Shard::keepHead(u32 tunnel, size_t total) {
+  HttpConn& http = httpOf(tunnel);
+  if (chunks_.append(http.kept, scratch_, total) == total) return true;
+  if (!http.kept.isEmpty()) chunks_.clear(http.kept);
+  http.flags |= kHttpCloseDue;
+  answer(tunnel, 503, HttpEnd::kNoMemory);
+  return false;
 }
 
 // Asks about the endpoint that was chosen. True when the exchange waits.
@@ -242,6 +247,33 @@ bool Shard::askResponse(u32 tunnel, std::span<const u8> bytes) {
   // Interim responses came before it.
   if (!flushOut(tunnels_[tunnel].downstream, &error)) clientGone(tunnel, error);
   return true;
+}
+
+// The record of an exchange finds room now, or goes on waiting for it.
+void Shard::askExchangeAgain(const FilterRecord& asked) {
+  const Exchange* exchange = exchangePool_.resolve(asked.handle);
+  if (exchange == nullptr || (exchange->flags & kExParked) == 0) return;
+  if (exchange->waitsFor != asked.hook) return;
+  const http1::Head* response = nullptr;
+  switch (asked.hook) {
+    case FilterHook::kEndpoint:
+      break;
+    case FilterHook::kResponse: {
+      // It was read before, by the same rules.
+      const bool isSwitchAsked = (exchange->flags & kExWebSocket) != 0;
+      const http1::ResponseTo to{
+          exchange->method, isSwitchAsked ? http1::UpgradeTo::kWebSocket : http1::UpgradeTo::kNone};
+      const size_t length = chunks_.copyTo(exchange->kept, scratch_);
+      http1::HeadScan scan;
+      (void)http1::takeResponse({scratch_, length}, http1::kResponseRules, to, &scan, &head_);
+      response = &head_;
+      break;
+    }
+    default:
+      // The head is read again, and asked about.
+      return resumeExchange(asked.handle.index, asked.hook, nullptr);
+  }
+  if (!putAsked(asked, exchange->tunnel, *exchange, response)) filters_->due.push_back(asked);
 }
 
 // The exchange goes on from where it waited. `answer` null: as if there were no filter, or because
@@ -323,6 +355,37 @@ void Shard::resumeRequest(u32 tunnel, const FilterAnswer* answered) {
   advanceExchange(tunnel, *findListener(tunnels_[tunnel].listener), total, answered);
 }
 
+// Another route is going to take the request: its policies and filters are its own, and of what
+// those of this one said nothing stays.
+void Shard::leaveRoute(Exchange& exchange) {
+  exchange.stage = ExchangeStage::kMatching;
+  board_.route(options_.index, exchange.route).countEnd(0);
+  exchange.route = kNoIndex;
+  if (tunnels_[exchange.tunnel].bufferHigh == 0) endThrottle(exchange.tunnel);
+  leaveRouteCoding(exchange);
+  if ((exchange.flags & kExRoutePassed) == 0) return;
+  exchange.flags &= ~u32{kExRoutePassed};
+  const PolicyMark& before = exchange.ofListener;
+  const auto cut = [this](ChunkChain* chain, u32 bytes) {
+    if (chain->bytes == bytes) return;
+    if (bytes == 0) return chunks_.clear(*chain);
+    chunks_.cut(*chain, bytes);
+  };
+  cut(&exchange.toEndpoint, before.requestEdits);
+  cut(&exchange.toClient, before.responseEdits);
+  exchange.requestBytesMax = before.requestBytesMax;
+  exchange.responseBytesMax = before.responseBytesMax;
+  if (exchange.mirror != kNoIndex) {
+    // A reload may have left out some already.
+    MirrorPlan& plan = planOf(exchange);
+    plan.count = std::min<u32>(plan.count, before.mirrors);
+  }
+  const policy::Tools tools{board_, options_.index, *regexScratch_, random_};
+  while (exchange.ticketCount > before.tickets) {
+    policy::leave(exchange.tickets[--exchange.ticketCount], tools, 0);
+  }
+}
+
 // What a filter decided of a request. False when that was its end.
 bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
   Exchange& exchange = exchangePool_[request.exchange];
@@ -334,15 +397,9 @@ bool Shard::takeVerdict(Request& request, const FilterAnswer& answered) {
       closeByFilter(request.tunnel);
       return false;
     case FilterVerdict::kRematch:
-      if (exchange.rematches < kRematchesMax) {
+      if (exchange.rematches < kRematchesMax && exchange.route != kNoIndex) {
         exchange.rematches++;
-        exchange.stage = ExchangeStage::kMatching;
-        board_.route(options_.index, exchange.route).countEnd(0);
-        exchange.route = kNoIndex;
-        // The policies of the next route are its own.
-        exchange.flags &= ~u32{kExRoutePassed};
-        if (tunnels_[exchange.tunnel].bufferHigh == 0) endThrottle(exchange.tunnel);
-        leaveRouteCoding(exchange);
+        leaveRoute(exchange);
       }
       return true;
     case FilterVerdict::kChoose:

@@ -123,6 +123,11 @@ void Shard::advanceExchange(u32 tunnel, const ListenerSpec& listener, size_t tot
   }
   if (!findRoute(request)) return;
   const HttpRouteSpec& route = *request.route;
+  if (exchange.route != kNoIndex && exchange.route != route.id) [[unlikely]] {
+    // A reload came while it waited: what filters and policies of that route said is of no use.
+    leaveRoute(exchange);
+    filterAnswer_ = nullptr;
+  }
   if (exchange.stage == ExchangeStage::kMatching) {
     enterRoute(request);
     if (route.policies.length != 0 &&

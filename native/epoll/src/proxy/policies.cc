@@ -115,6 +115,16 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
     return false;
   }
   if (outcome_.mirrorCount != 0) planMirrors(request);
+  if (flag == kExListenerPassed) {
+    const u32 mirrors = exchange.mirror == kNoIndex ? 0 : planOf(exchange).count;
+    exchange.ofListener = {exchange.requestBytesMax,
+                           exchange.responseBytesMax,
+                           static_cast<u16>(exchange.toEndpoint.bytes),
+                           static_cast<u16>(exchange.toClient.bytes),
+                           static_cast<u8>(mirrors),
+                           exchange.ticketCount,
+                           0};
+  }
   if (outcome_.compression.id != kNoIndex) holdCoding(request, flag == kExRoutePassed);
   if (edits.count != 0 && !editHead(request, edits, &total)) return false;
   if (outcome_.delayMs != 0) return holdUp(request, outcome_.delayMs, total);
@@ -126,11 +136,7 @@ bool Shard::passPolicies(const Request& request, const TextSpec& spec, u32 flag,
 // The request waits as it does for filters. Always false.
 bool Shard::holdUp(const Request& request, u32 delayMs, size_t total) {
   Exchange& exchange = exchangePool_[request.exchange];
-  HttpConn& http = httpOf(request.tunnel);
-  if (chunks_.append(http.kept, scratch_, total) != total) {
-    answer(request.tunnel, 503, HttpEnd::kNoMemory);
-    return false;
-  }
+  if (!keepHead(request.tunnel, total)) return false;
   exchange.flags |= kExParked;
   exchange.waitsFor = FilterHook::kCount;
   exchange.delayTick = nowTick_ + std::max(1u, ticksOf(delayMs));

@@ -338,6 +338,8 @@ class Shard : private ShardState {
   void runFilters();
   void settleLate();
   void settleDue();
+  void putDueEnds();
+  void askExchangeAgain(const FilterRecord& asked);
   void settle(const FilterRecord& record, const FilterAnswer* answer);
   void tellEnd(const FilterEnd& end, bool isParked);
   void putEnd(const FilterEnd& end);
@@ -351,6 +353,7 @@ class Shard : private ShardState {
   void putPlaces(FilterBatch& batch, u32 tunnel, const Exchange& exchange,
                  const HttpRouteSpec* route);
   bool keepAsked(const Request& request);
+  bool keepHead(u32 tunnel, size_t total);
   bool putAsked(const FilterRecord& asked, u32 tunnel, const Exchange& exchange,
                 const http1::Head* response);
   [[nodiscard]] bool isAsked(const Exchange& exchange, FilterHook hook) const;
@@ -366,6 +369,7 @@ class Shard : private ShardState {
   void editByFilter(EditList& edits);
   void respondByFilter(u32 tunnel, const Request* request, const FilterAnswer& answered);
   void closeByFilter(u32 tunnel);
+  void leaveRoute(Exchange& exchange);
   bool takeVerdict(Request& request, const FilterAnswer& answered);
   void retarget(const FilterAnswer& answered, http1::RequestPlan* plan, Exchange* exchange);
   bool editAsked(u32 tunnel, const FilterAnswer& answered);

@@ -126,6 +126,7 @@ void Shard::openFrames(u32 tunnel, u32 settings, bool hasDeflate, size_t rest) {
   freeExchange(tunnel);
   freeHttp(tunnel);
   if (settings == kNoIndex) {
+    isOpenAsked_ = false;
     releaseTrackers(slot);
     if (!early.isEmpty()) chunks_.clear(early);
     return close(tunnel, CloseReason::kShardLimit, How::kReset);

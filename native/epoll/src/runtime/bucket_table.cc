@@ -37,6 +37,13 @@ u64 costOf(const BucketRate& rate, u64 tokens, u64 most) {
   return std::min(isWhole ? cost : cost / kTickParts, most);
 }
 
+// Whole tokens that ticks stand for.
+u64 tokensOf(const BucketRate& rate, u64 ticks) {
+  __extension__ using Wide = unsigned __int128;
+  if (ticks >> (64 - kFractionBits) == 0) return (ticks << kFractionBits) / rate.ticksPerToken;
+  return static_cast<u64>((Wide{ticks} << kFractionBits) / rate.ticksPerToken);
+}
+
 }  // namespace
 
 bool makeBucketRate(u64 count, u64 periodMs, u64 burst, BucketRate* out) {
@@ -116,7 +123,7 @@ BucketTake BucketTable::spend(u64 key, const BucketRate& rate, u64 tokens, u64 n
     const u64 after = out.isGranted ? to : from;
     out.waitNs = to > limit ? (to - limit) * kTickNs : 0;
     out.fullInNs = (after - nowTick) * kTickNs;
-    out.remaining = after >= limit ? 0 : ((limit - after) << kFractionBits) / rate.ticksPerToken;
+    out.remaining = after >= limit ? 0 : tokensOf(rate, limit - after);
     if (!out.isGranted) return out;
     if (slot->state.compare_exchange_weak(state, tagOf(key) | to, kRelaxed)) return out;
   }
