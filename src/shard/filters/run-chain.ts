@@ -59,13 +59,16 @@ function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value;
 }
 
+/** The language's own, whatever a Promise says its own is. */
+const THEN = Reflect.get(Promise.prototype, 'then') as (...callbacks: unknown[]) => unknown;
+
 /** Follows a Promise or thenable by what the language has for that, whatever it says of itself. */
 function follow(
   promise: unknown,
   onValue: (value: unknown) => void,
   onThrown: (thrown: unknown) => void,
 ): void {
-  void Reflect.apply(Promise.prototype.then, Promise.resolve(promise), [onValue, onThrown]);
+  void Reflect.apply(THEN, Promise.resolve(promise), [onValue, onThrown]);
 }
 
 /** Takes the rejection of a Promise that nobody waits for. */

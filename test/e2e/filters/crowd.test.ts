@@ -117,12 +117,15 @@ test('what native filters of a route said does not go on with another route', as
   assert.equal(valueOf(answer, 'x-first'), undefined, 'of the response');
 });
 
-test('a request that waits over a reload which gives it another route passes what stands there', async (t) => {
+test('who waits over a reload that gives it another route passes what stands there', async (t) => {
   const wait = streamFilter(
     'wait',
     `setup: ({ log }) => log, timeout: '20s',
   onRouted(request, { shared }) {
-    if (request.path === '/go') { for (const go of waiting.splice(0)) go(undefined); return undefined; }
+    if (request.path === '/go') {
+      for (const go of waiting.splice(0)) go(undefined);
+      return undefined;
+    }
     shared.info('it waits');
     return new Promise<undefined>((resolve) => waiting.push(resolve));
   }`,

