@@ -148,7 +148,7 @@ test('who waits over a reload that gives it another route passes what stands the
   const client = await own.connect(t);
   client.send(get('/moved'));
   await said(own.gateway, 'it waits');
-  const deny = { use: 'holdfast/rbac', with: { rules: [] } };
+  const deny = { use: 'holdfast/rbac', with: { default: 'deny' } };
   await own.reload({ http: routes({ name: 'two', match, cluster: 'app', filters: [deny] }) });
   assert.equal((await own.ask(t, get('/go'))).status, 200);
   assert.equal((await readResponse(client)).status, 403);
