@@ -112,7 +112,7 @@ export function clientConnectionsMax(machine: Machine): number {
   return machine.descriptorsMax - LOADGEN_SPARE_DESCRIPTORS;
 }
 
-/** Which cores the gateway has and which the load generator and the origin share. */
+/** Which cores the gateway has, and which the load generator and the origin share. */
 export interface Placement {
   readonly gateway: string;
   readonly load: string;
@@ -120,9 +120,9 @@ export interface Placement {
   readonly isShared: boolean;
 }
 
-/** Gives the gateway as many cores as it has workers and the load the others. */
-export function placeOn(machine: Machine, workers: number): Placement {
-  const wanted = Math.min(workers, machine.cores);
+/** Gives the gateway so many cores and the load the others. */
+export function placeOn(machine: Machine, cores: number): Placement {
+  const wanted = Math.min(cores, machine.cores);
   const gateway = wanted > 1 ? `0-${wanted - 1}` : '0';
   const last = machine.cores - 1;
   if (wanted <= last) {

@@ -31,6 +31,8 @@ export interface RigParts {
 /** How a rig differs from the usual one: one worker, the echo origin on the load cores. */
 export interface RigOptions {
   readonly workers?: number;
+  /** Cores that the candidate has beside one for each worker. Absent: none. */
+  readonly spareCores?: number;
   readonly origin?: Origin;
   readonly originOn?: 'load' | 'gateway';
   /** The candidate speaks HTTP/1.1. */
@@ -61,9 +63,9 @@ export class Rig {
   #originPort = 0;
 
   private constructor(parts: RigParts, candidate: Candidate, options: RigOptions) {
-    const { workers = 1, isTls = false } = options;
+    const { workers = 1, spareCores = 0, isTls = false } = options;
     this.machine = parts.machine;
-    this.placement = placeOn(parts.machine, workers);
+    this.placement = placeOn(parts.machine, workers + spareCores);
     this.processes = new Processes(parts.loadgen);
     this.candidate = candidate;
     this.workers = workers;

@@ -54,6 +54,8 @@ const BLOCKING: Window = {
   filters: 'blocking',
   host: FILTERED_HOST,
 };
+/** Main thread and pool have a core beside that of the shard, as on a machine of their own. */
+const PLACE = { spareCores: 1 };
 const TURNS = [CALM, WAITING, BUSY];
 const WINDOWS = [...TURNS, BLOCKING];
 
@@ -90,6 +92,7 @@ async function takeTurns(bench: Bench, tally: Tally): Promise<ReadonlyMap<Window
   const seen = new Map(WINDOWS.map((window): [Window, Seen[]] => [window, []]));
   {
     await using rig = await Rig.start(parts, candidate, {
+      ...PLACE,
       http: { isBare: false, filters: 'offloaded' },
     });
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -99,6 +102,7 @@ async function takeTurns(bench: Bench, tally: Tally): Promise<ReadonlyMap<Window
     }
   }
   await using rig = await Rig.start(parts, candidate, {
+    ...PLACE,
     http: { isBare: false, filters: 'blocking' },
   });
   seen.get(BLOCKING)?.push(await runWindow(bench, rig, BLOCKING));
