@@ -181,6 +181,7 @@ void HttpScenario::judgeLeft() {
   for (const auto& shard : shards_) {
     if (shard->tunnels() != 0) world_.fail("a tunnel never ended; left", shard->tunnels());
     if (shard->pendingChunks() != 0) world_.fail("chunks are left over", shard->pendingChunks());
+    if (shard->heldBeside() != 0) world_.fail("plans are left over", shard->heldBeside());
   }
   if (board_->header().pendingBytes.load() != 0) world_.fail("pending bytes are left over", 0);
   if (board_->connections() != 0) world_.fail("connections are miscounted", 0);

@@ -48,6 +48,11 @@ struct Rules {
 };
 inline constexpr Rules kRequestRules{};
 inline constexpr Rules kResponseRules{.isUnderscoreAllowed = true};
+// For a head that was judged before and was written by the gateway.
+inline constexpr Rules kOwnRules{.headBytesMax = kHeadBytesHardMax,
+                                 .targetBytesMax = kHeadBytesHardMax,
+                                 .fieldsMax = kFieldsHardMax,
+                                 .isUnderscoreAllowed = true};
 inline constexpr Rules kTrailerRules{.headBytesMax = kTrailerBytesMax,
                                      .targetBytesMax = 0,
                                      .fieldsMax = kTrailerFieldsMax,

@@ -169,15 +169,10 @@ const http1::Head& Shard::headToCome(const Request& request) {
   writeHead(*request.head, edits.all(), {}, {}, &writer);
   textLength_ = textLength;
   http1::HeadScan scan;
-  http1::Rules rules;
-  rules.headBytesMax = http1::kHeadBytesHardMax;
-  rules.targetBytesMax = http1::kHeadBytesHardMax;
-  rules.fieldsMax = http1::kFieldsHardMax;
-  rules.isUnderscoreAllowed = true;
   const bool isRead =
       !edits.isFull() && !writer.isFailed() &&
-      http1::takeRequest(room.first(writer.size()), rules, &scan, editedHead_.get()).kind ==
-          http1::HeadResult::Kind::kHead;
+      http1::takeRequest(room.first(writer.size()), http1::kOwnRules, &scan, editedHead_.get())
+              .kind == http1::HeadResult::Kind::kHead;
   if (isRead) return *editedHead_;
   *editedHead_ = *request.head;
   editedHead_->fieldCount = 0;

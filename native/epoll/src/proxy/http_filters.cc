@@ -384,6 +384,10 @@ void Shard::leaveRoute(Exchange& exchange) {
   while (exchange.ticketCount > before.tickets) {
     policy::leave(exchange.tickets[--exchange.ticketCount], tools, 0);
   }
+  // Without any policy left, freeExchange() does not look for these.
+  if ((exchange.flags & kExListenerPassed) != 0) return;
+  if (exchange.coded != kNoIndex) freeCoding(exchange);
+  if (exchange.mirror != kNoIndex) dropMirrorPlan(exchange);
 }
 
 // What a filter decided of a request. False when that was its end.
@@ -467,12 +471,8 @@ bool Shard::editAsked(u32 tunnel, const FilterAnswer& answered) {
   if (exchange.head.bytes > kScratchBytes) return false;
   size_t total = chunks_.moveTo(exchange.head, scratch_);
   http1::HeadScan scan;
-  http1::Rules rules;
-  rules.headBytesMax = http1::kHeadBytesHardMax;
-  rules.targetBytesMax = http1::kHeadBytesHardMax;
-  rules.fieldsMax = http1::kFieldsHardMax;
-  rules.isUnderscoreAllowed = true;
-  const http1::HeadResult result = http1::takeRequest({scratch_, total}, rules, &scan, &head_);
+  const http1::HeadResult result =
+      http1::takeRequest({scratch_, total}, http1::kOwnRules, &scan, &head_);
   if (result.kind != http1::HeadResult::Kind::kHead || !rewriteHead(answered, &total)) {
     return false;
   }

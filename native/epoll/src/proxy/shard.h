@@ -62,6 +62,8 @@ class Shard : private ShardState {
     return tunnels_.inUse() - mirrors_ - (pooledTunnel_ == kNoIndex ? 0 : 1);
   }
   [[nodiscard]] u32 pendingChunks() const { return chunks_.inUse(); }
+  // What exchanges hold beside themselves: plans of copies, and responses to be compressed.
+  [[nodiscard]] u32 heldBeside() const { return mirrorPlans_.inUse() + codedPool_.inUse(); }
   // Debug: aborts when a live tunnel has no deadline, or a count is wrong. O(tunnels).
   void assertConserved();
 
